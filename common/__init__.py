@@ -1,0 +1,17 @@
+"""What two or more parts of the series need: the world, the models, the losses, the bookkeeping.
+
+Dependencies run one way: a part imports ``common`` and never another part; ``common`` imports no
+part. Inside ``common``: ``simulator``, ``config`` and ``distributed`` import nothing of ours,
+``losses`` and ``sigreg`` only ``distributed``, ``data`` the simulator and its rendering; ``plots``
+and ``runs`` know no models. ``tests/test_imports.py`` holds this.
+
+Letters in shape comments, in every file:
+
+    B  batch            T  time (frames)        C  channels (1 grey, 3 RGB)
+    H  W  pixels        D  embedding            A  action
+    N  balls, patches   K  hypotheses of z      M  random slices
+
+Frames are float32 in [0, 1], channels first (uint8 in storage). Positions are in px, velocities
+in px per frame, time in frames. x runs to the right, y runs down; pixel (i, j) covers the square
+from (j, i) to (j + 1, i + 1).
+"""
