@@ -1,0 +1,43 @@
+"""Elastic contacts of discs: mirror images at a box, bounces off a rectangle, pairs of balls."""
+
+import torch
+from torch import Tensor
+
+
+def fold(position: Tensor, velocity: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Mirror images of a straight flight back into [low, high]: exact for any number of bounces."""
+    width = high - low
+    along = (position - low) % (2 * width)
+    bounced = along > width
+    return low + torch.where(bounced, 2 * width - along, along), torch.where(
+        bounced, -velocity, velocity
+    )
+
+
+def bounce_off_box(
+    position: Tensor, velocity: Tensor, radius: Tensor, low: Tensor, high: Tensor
+) -> None:
+    """Elastic bounce off a rectangle, faces and corners alike, in place."""
+    nearest = torch.maximum(torch.minimum(position, high), low)
+    offset = position - nearest
+    distance = offset.norm(dim=-1, keepdim=True)
+    normal = offset / distance.clamp(min=1e-6)
+    touching = distance < radius.unsqueeze(-1)
+    approach = (velocity * normal).sum(dim=-1, keepdim=True).clamp(max=0)
+    velocity -= torch.where(touching, 2 * approach * normal, 0.0)
+    position += torch.where(touching, (radius.unsqueeze(-1) - distance) * normal, 0.0)
+
+
+def collide(position: Tensor, velocity: Tensor, radius: Tensor) -> None:
+    """Elastic collisions of every pair of balls, mass proportional to radius^2, in place."""
+    for i in range(position.shape[1]):
+        for j in range(i):
+            offset = position[:, i] - position[:, j]
+            distance = offset.norm(dim=-1, keepdim=True)
+            normal = offset / distance.clamp(min=1e-6)
+            touching = distance < (radius[:, i] + radius[:, j]).unsqueeze(-1)
+            closing = ((velocity[:, i] - velocity[:, j]) * normal).sum(-1, keepdim=True).clamp(max=0)
+            mass_i, mass_j = radius[:, i : i + 1].square(), radius[:, j : j + 1].square()
+            impulse = torch.where(touching, 2 * closing / (mass_i + mass_j), 0.0) * normal
+            velocity[:, i] -= mass_j * impulse
+            velocity[:, j] += mass_i * impulse

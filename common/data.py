@@ -1,0 +1,90 @@
+"""Clips of the ball with everything that is true of them, and the batches drawn from them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from common.distractors import Distractor, sample_layers
+from common.rendering import render
+from common.simulator import Scene, simulate
+from common.world import World
+
+
+@dataclass(frozen=True)
+class Clips:
+    """E episodes of T frames, in uint8, with the truth beside them.
+
+    frames (E, T, C, H, W) what a model sees; clean (E, T, C, H, W) the same without distractors
+    (the same tensor where there are none); states (E, T, N, 4); layers (E, T or 1, H, W) or None;
+    layer_states (E, T, S) the distractors' own state.
+    """
+
+    frames: Tensor
+    clean: Tensor
+    states: Tensor
+    scene: Scene
+    layers: Tensor | None
+    layer_states: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B transitions: x_past (B, n, C, H, W) -> x_next (B, C, H, W), frames in [0, 1].
+
+    clean_next (B, C, H, W) is x_next without distractors; a_t (B, 2) is the ball's heading times
+    its share of the top speed, before the step; episode (B,) and time (B,) say where x_next's
+    predecessor stands in the clips.
+    """
+
+    x_past: Tensor
+    x_next: Tensor
+    clean_next: Tensor
+    a_t: Tensor
+    episode: Tensor
+    time: Tensor
+
+
+def make_clips(
+    world: World,
+    distractor: Distractor,
+    num_episodes: int,
+    generator: torch.Generator,
+    actions: Tensor | None = None,
+) -> Clips:
+    """Simulates and renders num_episodes episodes; actions (E, T - 1, 2) is the thrust, if any."""
+    states, scene = simulate(world, num_episodes, generator, actions)
+    layers, layer_states = sample_layers(
+        distractor, world.size, num_episodes, world.episode_length, generator
+    )
+    clean = render(world, states, scene)
+    frames = clean if layers is None else render(world, states, scene, layers)
+    return Clips(frames, clean, states, scene, layers, layer_states)
+
+
+def to_float(frames: Tensor) -> Tensor:
+    """uint8 frames as float32 in [0, 1]."""
+    return frames.float().div_(255)
+
+
+def gather_pairs(clips: Clips, episode: Tensor, time: Tensor, num_past: int, top_speed: float):
+    """The transitions time -> time + 1 of the given episodes, with num_past frames of the past."""
+    past = time[:, None] - torch.arange(num_past - 1, -1, -1)  # (B, n), oldest first
+    return Batch(
+        x_past=to_float(clips.frames[episode[:, None], past]),
+        x_next=to_float(clips.frames[episode, time + 1]),
+        clean_next=to_float(clips.clean[episode, time + 1]),
+        a_t=clips.states[episode, time, 0, 2:] / max(top_speed, 1e-6),
+        episode=episode,
+        time=time,
+    )
+
+
+def draw_batch(
+    clips: Clips, batch_size: int, num_past: int, top_speed: float, generator: torch.Generator
+) -> Batch:
+    """Transitions drawn uniformly, with replacement."""
+    num_episodes, length = clips.frames.shape[:2]
+    episode = torch.randint(num_episodes, (batch_size,), generator=generator)
+    time = torch.randint(num_past - 1, length - 1, (batch_size,), generator=generator)
+    return gather_pairs(clips, episode, time, num_past, top_speed)
