@@ -11,41 +11,26 @@ numbers. Those live in ``configs/partN/baseline.yaml``, which is complete and re
 ``--config FILE`` is stacked on it, then dotted overrides such as ``--world.radius=6``, wherever
 they stand on the line. Contradictions between keys are a ValueError in ``__post_init__``.
 
-Fields are int, float, bool, str, ``Literal[...]``, ``tuple[T, ...]`` of these, or a nested
-dataclass. YAML is read strictly: values are those of JSON (``on`` and ``010`` are text) with
-``1e-3`` a float; tags, anchors and duplicate keys are errors.
+Fields are int, float, bool, str, ``Literal[...]``, a tuple of these, or a nested dataclass. NaN
+and infinity are refused everywhere.
 """
 
 import argparse
-import difflib
-import math
-import operator
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
-import docstring_parser
 import jsonargparse
 import torch
-import yaml
+
+from common import strict_yaml
+from common.knobs import Knob, build, check_kind, check_range, knobs_of, leaves, nearest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-RANGES = {
-    "min": (operator.ge, "at least"),
-    "max": (operator.le, "at most"),
-    "above": (operator.gt, "above"),
-    "below": (operator.lt, "below"),
-}
-RUN_FLAGS = {
-    "name": "of the run (default: that of the last --config)",
-    "run_dir": "(default: runs/<part>/<name>-seed<seed>)",
-    "overwrite": "discard the run that is there",
-    "print_config": "print the resolved config and exit",
-}
 C = TypeVar("C")
 
 
@@ -66,13 +51,8 @@ class RunOptions:
     overwrite: bool
 
 
-@dataclass(frozen=True)
-class _Knob:
-    """A leaf of the config."""
-
-    type: Any
-    range: Mapping[str, Any]
-    meaning: str
+class _HelpFormatter(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of the description, which is a script's docstring."""
 
 
 def parse_config(
@@ -83,35 +63,30 @@ def parse_config(
     ``--help`` and ``--print_config`` print and exit.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    knobs = dict(_knobs(config_class))
+    knobs = knobs_of(config_class)
     parser = _make_parser(knobs, description)
-    run = parser.add_argument_group("run")
-    files_help = "YAML file stacked on the baseline; may be repeated"
-    run.add_argument("--config", action="append", default=[], metavar="FILE", help=files_help)
-    for flag, meaning in RUN_FLAGS.items():
-        switch = flag in ("overwrite", "print_config")
-        kind: dict[str, Any] = {"action": "store_true"} if switch else {"default": ""}
-        run.add_argument(f"--{flag}", help=meaning, **kind)
-    known = [f"--{key}" for key in ("help", "config", *RUN_FLAGS, *knobs)]
-    for flag in (token.split("=", 1)[0] for token in argv if token.startswith("--")):
+    known = ["--help", *_add_run_flags(parser), *(f"--{key}" for key in knobs)]
+    for flag in (word.split("=", 1)[0] for word in argv if word.startswith("--")):
         if flag not in known:
-            raise ConfigError(f"unknown option {flag}{_nearest(flag, known)}")
+            raise ConfigError(f"unknown option {flag}{nearest(flag, known)}")
     try:
-        first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-        first.add_argument("--config", action="append", default=[])
-        files = [baseline, *(Path(file) for file in first.parse_known_args(argv)[0].config)]
-        parser.set_defaults(_stack(parser, knobs, files))
+        files = [baseline, *_config_files(argv)]
+        parser.set_defaults(_stack(parser, knobs, files, {}))
         values = vars(parser.parse_args(argv).as_flat())
-    except (argparse.ArgumentError, OverflowError) as error:
+        for key, knob in knobs.items():
+            check_range(f"--{key}", values[key], knob)
+        config = build(config_class, values)
+    except ConfigError:
+        raise
+    except (argparse.ArgumentError, OverflowError, ValueError) as error:
         raise ConfigError(_one_line(error)) from None
-    config = _build(config_class, _in_range(values, knobs, "--"))
-    if values["print_config"]:
+    if values["print_config"] is not None:
         print(to_yaml(config), end="")
         raise SystemExit(0)
-    name = values["name"] or files[-1].stem
+    name = values.get("name") or files[-1].stem
     if not re.fullmatch(r"[\w-][\w.-]*", name):
         raise ConfigError(f"--name: expected letters, digits and _ . - only, got {name!r}")
-    run_dir = Path(values["run_dir"]) if values["run_dir"] else None
+    run_dir = Path(values["run_dir"]) if values.get("run_dir") else None
     return config, RunOptions(name, run_dir, values["overwrite"])
 
 
@@ -122,13 +97,32 @@ def load_config(
 
     Raises ConfigError.
     """
-    knobs = dict(_knobs(config_class))
-    return _build(config_class, _stack(_make_parser(knobs, ""), knobs, paths, overrides or {}))
+    knobs = knobs_of(config_class)
+    values = _stack(_make_parser(knobs, ""), knobs, paths, overrides or {})
+    try:
+        return build(config_class, values)
+    except ValueError as error:
+        raise ConfigError(f"{paths[-1] if paths else 'overrides'}: {_one_line(error)}") from None
 
 
 def to_yaml(config: Any) -> str:
     """Returns the config as YAML that load_config reads back to an equal one."""
-    return yaml.dump(asdict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return strict_yaml.dump(asdict(config))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Returns the mapping in a YAML file; raises ConfigError.
+
+    A path that does not exist from here is tried from the repository root.
+    """
+    try:
+        found = path if path.exists() else REPOSITORY / path
+        if not found.exists():
+            siblings = [str(file) for file in sorted(found.parent.glob("*.yaml"))]
+            raise ConfigError(f"{path}: no such file{nearest(str(found), siblings)}")
+        return strict_yaml.load_file(found)
+    except (OSError, ValueError) as error:
+        raise ConfigError(_one_line(error)) from None
 
 
 def run_script(main: Callable[[], None]) -> None:
@@ -149,76 +143,75 @@ def run_script(main: Callable[[], None]) -> None:
         raise SystemExit(130) from None
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Returns the mapping in a YAML file, {} if it is empty; raises ConfigError.
-
-    A path that does not exist from here is tried from the repository root.
-    """
-    found = path if path.exists() else REPOSITORY / path
-    try:
-        node = yaml.load(found.read_bytes().decode("utf-8-sig"), Loader=_Loader)
-    except FileNotFoundError:
-        siblings = [str(file) for file in sorted(found.parent.glob("*.yaml"))]
-        raise ConfigError(f"{path}: no such file{_nearest(str(found), siblings)}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: expected YAML text, got bytes that are not UTF-8") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {_one_line(error)}") from None
-    if not isinstance(node, dict | None):
-        raise ConfigError(f"{path}: expected a mapping (key: value), got {_one_line(node)}")
-    return node or {}
-
-
-def _knobs(config_class: type, prefix: str = "") -> Iterator[tuple[str, _Knob]]:
-    """Yields (dotted key, knob) for every leaf of a dataclass."""
-    types = get_type_hints(config_class)
-    docs = docstring_parser.parse_from_object(config_class).params
-    meanings = {doc.arg_name: " ".join((doc.description or "").split()) for doc in docs}
-    for field in fields(config_class):
-        key, kind = prefix + field.name, types[field.name]
-        if is_dataclass(kind):
-            yield from _knobs(kind, f"{key}.")
-        else:
-            yield key, _Knob(kind, field.metadata, meanings.get(field.name, ""))
-
-
-def _make_parser(knobs: Mapping[str, _Knob], description: str) -> jsonargparse.ArgumentParser:
+def _make_parser(knobs: Mapping[str, Knob], description: str) -> jsonargparse.ArgumentParser:
     """Returns a parser with one typed option per knob, in one section per nested dataclass."""
-    jsonargparse.set_loader("strict", lambda text: yaml.load(text, _Loader), (yaml.YAMLError,))
+    jsonargparse.set_loader("strict", strict_yaml.load_text, (ValueError,))
     parser = jsonargparse.ArgumentParser(
         description=description,
         exit_on_error=False,
         parser_mode="strict",
-        formatter_class=argparse.RawDescriptionHelpFormatter
+        formatter_class=_HelpFormatter,
     )
     sections: dict[str, Any] = {}
     for key, knob in knobs.items():
         section = key.rpartition(".")[0] or "config"
         if section not in sections:
             sections[section] = parser.add_argument_group(section)
-        limits = [f"{RANGES[end][1]} {limit:g}" for end, limit in knob.range.items()]
-        words = ", ".join([knob.meaning.rstrip("."), *limits]).replace("%", "%%")
-        sections[section].add_argument(f"--{key}", type=knob.type, help=words)
+        meaning = "; ".join(filter(None, (knob.meaning, knob.limits)))
+        sections[section].add_argument(f"--{key}", type=knob.type, help=meaning)
     return parser
+
+
+def _add_run_flags(parser: jsonargparse.ArgumentParser) -> list[str]:
+    """Adds the options that are no knobs of the config; returns them."""
+    run = parser.add_argument_group("run")
+    stack = "YAML file stacked on the baseline; may be repeated"
+    text: dict[str, Any] = {"default": argparse.SUPPRESS, "type": str}
+    run.add_argument("--config", action="append", metavar="FILE", help=stack, **text)
+    run.add_argument("--name", help="of the run; default: that of the last FILE", **text)
+    run.add_argument("--run_dir", help="default: runs/<part>/<name>-seed<seed>", **text)
+    run.add_argument("--overwrite", action="store_true", help="discard the run that is there")
+    run.add_argument("--print_config", nargs="?", const="", help="print the config and exit")
+    return ["--config", "--name", "--run_dir", "--overwrite", "--print_config"]
+
+
+def _config_files(argv: Sequence[str]) -> list[Path]:
+    """Returns the files given with --config, in order."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config", action="append", default=[], type=Path)
+    return parser.parse_known_args(argv)[0].config
 
 
 def _stack(
     parser: jsonargparse.ArgumentParser,
-    knobs: Mapping[str, _Knob],
+    knobs: Mapping[str, Knob],
     paths: Sequence[Path],
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Returns {dotted key: typed value} of all knobs; every source is checked by itself."""
-    sources = [(str(path), read_yaml(path)) for path in paths]
-    values = {}
-    for source, node in [*sources, ("overrides", dict(overrides or {}))]:
+    """Returns {dotted key: typed value} of every knob; each source is checked by itself."""
+    values: dict[str, Any] = {}
+    sources = [*((str(path), read_yaml(path)) for path in paths), ("overrides", overrides)]
+    for source, node in sources:
         try:
-            leaves = dict(_leaves(node, knobs))
-            typed = vars(parser.parse_object(leaves, defaults=False).as_flat())
-            for key, value in leaves.items():
-                if isinstance(value, str) and not isinstance(typed[key], str):
-                    raise ConfigError(f"{key}: expected {_wanted(knobs[key])}, got text {value!r}")
-            values |= _in_range({key: typed[key] for key in leaves}, knobs)
-        except (ValueError, argparse.ArgumentError, OverflowError) as error:
+            written = dict(leaves(node, knobs))
+            typed = vars(parser.parse_object(written, defaults=False).as_flat())
+            for key in written:
+                check_kind(key, written[key], typed[key], knobs[key])
+                check_range(key, typed[key], knobs[key])
+                values[key] = typed[key]
+        except (argparse.ArgumentError, OverflowError, ValueError) as error:
             raise ConfigError(f"{source}: {_one_line(error)}") from None
+    missing = [key for key in knobs if key not in values]
+    if missing:
+        raise ConfigError(f"{paths[0] if paths else 'config'}: missing key {', '.join(missing)}")
     return values
+
+
+def _one_line(error: Exception) -> str:
+    """Returns an error's message on one line of bounded length, jsonargparse's in plain words."""
+    text = " ".join(str(error).split())
+    text = re.sub(r'^Parser key "([^"]+)":', r"\1:", text).replace(": Expected a ", ": expected ")
+    text = re.sub(r"<class '(\w+)'>", r"\1", text).replace("typing.Literal", "one of ")
+    text = text.replace(": expected tuple", ": expected a list")
+    text = text.replace(". Got value:", ", got")
+    return text if len(text) <= 300 else f"{text[:200]} ... {text[-90:]}"

@@ -3,28 +3,30 @@
 from torch import Tensor, nn
 
 
+def gather_patches(x: Tensor, side: int) -> Tensor:
+    """Non-overlapping patches as channels: (B, H, W, C) -> (B, H / side, W / side, side^2 C)."""
+    x = x.unflatten(1, (-1, side)).unflatten(3, (-1, side))  # (B, H', side, W', side, C)
+    return x.transpose(2, 3).flatten(3)
+
+
 class ConvEncoder(nn.Module):
     """z = enc(x): frames (B, C, H, W) in [0, 1] -> embeddings (B, D).
 
-    A stride-4 patch convolution, then stride-2 convolutions, then one linear layer: on a CPU the
-    patch stem costs half of what three stride-2 convolutions cost. size must be divisible by 16.
+    Convolutions whose kernel equals their stride (8, then 2), then one linear layer. Such a
+    convolution is one matrix product over patches and is written so: on a CPU that is several
+    times faster than three overlapping stride-2 convolutions, and learns this world no worse.
+    size must be divisible by 16; channels are the widths of the two convolutions.
     """
 
     def __init__(
-        self, *, in_channels: int, channels: tuple[int, int, int], size: int, embedding_dim: int
+        self, *, in_channels: int, channels: tuple[int, int], size: int, embedding_dim: int
     ) -> None:
         super().__init__()
-        first, second, third = channels
-        self.conv = nn.Sequential(
-            nn.Conv2d(in_channels, first, kernel_size=4, stride=4),
-            nn.ReLU(),
-            nn.Conv2d(first, second, kernel_size=3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(second, third, kernel_size=3, stride=2, padding=1),
-            nn.ReLU(),
-        )
-        self.head = nn.Linear(third * (size // 16) ** 2, embedding_dim)
+        self.patch = nn.Linear(8 * 8 * in_channels, channels[0])
+        self.merge = nn.Linear(2 * 2 * channels[0], channels[1])
+        self.head = nn.Linear(channels[1] * (size // 16) ** 2, embedding_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv(x)  # (B, C', H / 16, W / 16)
+        h = self.patch(gather_patches(x.movedim(1, -1), 8)).relu()  # (B, H / 8, W / 8, channels)
+        h = self.merge(gather_patches(h, 2)).relu()  # (B, H / 16, W / 16, channels)
         return self.head(h.flatten(1))  # (B, D)

@@ -19,13 +19,14 @@ def possible_next(
     observed (B, N, 4) is the true state now; with velocity_is_seen false only its position is
     used, and direction and speed take their posterior given that position, averaged over the
     frames 0 .. T - 2 of an episode. With exact reflection and starts all over the box that
-    posterior is uniform; for turn_back it is counted. Slots that do not exist have probability 0.
+    posterior is uniform; for turn_back it is counted. A slot of probability 0 is no future: it
+    repeats the likeliest one.
     Raises ValueError where the futures are no finite list or the posterior is not known.
     """
     if velocity_is_seen and world.wall == "stochastic":
         velocities, probabilities = outgoing(world, observed, scene)
-        ahead = observed[:, :1, :2] + velocities
-        return torch.cat([ahead, velocities], dim=-1).unsqueeze(2), probabilities
+        ahead = torch.cat([observed[:, :1, :2] + velocities, velocities], dim=-1)
+        return _only_real(ahead.unsqueeze(2), probabilities), probabilities
     if velocity_is_seen:
         return step(world, observed, scene).unsqueeze(1), observed.new_ones(len(observed), 1)
     if world.is_substepped or world.wall == "stochastic":
@@ -42,7 +43,13 @@ def possible_next(
     else:
         probabilities = _count_visits(world, now, scene)
     flat = step(world, now.reshape(-1, 1, 4), _repeat(scene, len(hidden)))
-    return flat.reshape(*now.shape[:2], 1, 4), probabilities
+    return _only_real(flat.reshape(*now.shape[:2], 1, 4), probabilities), probabilities
+
+
+def _only_real(states: Tensor, probabilities: Tensor) -> Tensor:
+    """States (B, F, 1, 4) with those of probability 0 replaced by the likeliest one."""
+    likeliest = states[torch.arange(len(states)), probabilities.argmax(1)].unsqueeze(1)
+    return torch.where(probabilities[:, :, None, None] > 0, states, likeliest)
 
 
 def _repeat(scene: Scene, times: int) -> Scene:

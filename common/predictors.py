@@ -10,7 +10,7 @@ class Predictor(nn.Module):
     A residual MLP on the last embeddings and the action. The latent variable z (LeCun 2022, "A
     path towards autonomous machine intelligence", sec. 4.4) is discrete: z in 1 .. K adds a learnt
     vector to the first layer. K = 1 is the deterministic predictor. The weights of the hypotheses
-    come from the past and the action alone.
+    come from the past and the action alone, and learning them leaves the embeddings as they are.
     """
 
     def __init__(
@@ -38,4 +38,4 @@ class Predictor(nn.Module):
         seen = z_past.flatten(1) if a_t is None else torch.cat([z_past.flatten(1), a_t], dim=1)
         h = self.first(seen)  # (B, hidden)
         z_pred = z_past[:, -1:] + self.rest(h.unsqueeze(1) + self.code)  # (B, K, D)
-        return z_pred, self.log_odds(h.relu())
+        return z_pred, self.log_odds(h.relu().detach())

@@ -36,16 +36,16 @@ def disc(states: Tensor, radius: Tensor, world: World) -> Tensor:
     return coverage(states[:, :2], radius, corner, world.size, world.antialias)
 
 
-def render(
-    world: World, states: Tensor, scene: Scene, background: Tensor | None = None
-) -> Tensor:
+def render(world: World, states: Tensor, scene: Scene, background: Tensor | None = None) -> Tensor:
     """Frames (B, T, C, H, W) in uint8, of states (B, T, N, 4), later balls in front.
 
     background (B, T or 1, H, W) uint8 lies behind walls and balls; None is black.
     """
     batch, length, num_balls = states.shape[:3]
     size, channels = world.size, world.channels
-    frames = torch.zeros(batch, length, channels, size, size, dtype=torch.uint8, device=states.device)
+    frames = torch.zeros(
+        batch, length, channels, size, size, dtype=torch.uint8, device=states.device
+    )
     if background is not None:
         frames += background.unsqueeze(2)
     if world.door_width:

@@ -1,0 +1,128 @@
+"""What is measured: how far from a real future, how much of the embedding is used, how much is lost.
+
+Every distance to a real future is a pixel mean-squared error on ball-only frames, with the
+distractors' share of a prediction projected out first (``distance_to_ball``).
+"""
+
+import torch
+from torch import Tensor
+
+GREY = (0.15, 0.85)  # a pixel in between is neither ball nor background
+
+
+def distance_to_ball(frames: Tensor, futures: Tensor, basis: Tensor) -> Tensor:
+    """d(frame, future): squared error per pixel, (B, K, F), to the nearest distracted future.
+
+    frames (B, K, H, W) predictions; futures (B, F, H, W) ball-only, brightness 1; basis (S, H, W)
+    or (B, S, H, W) images b_s of disjoint support that a distractor may add behind the ball. With
+    w = 1 - future,
+
+        d = min over levels l_s in [0, 1] of mean (frame - future - w sum_s l_s b_s)^2,
+
+    so that no arm is charged for a square it cannot know or for the mean grey of random dots.
+    """
+    if basis.dim() == 3:
+        basis = basis.unsqueeze(0)
+    residual = frames.unsqueeze(2) - futures.unsqueeze(1)  # (B, K, F, H, W)
+    distance = residual.square().mean(dim=(-2, -1))
+    if basis.shape[1] == 0:
+        return distance
+    image = (1 - futures).unsqueeze(2) * basis.unsqueeze(1)  # (B, F, S, H, W)
+    dot = torch.einsum("bkfhw,bfshw->bkfs", residual, image)
+    norm = image.square().sum(dim=(-2, -1)).unsqueeze(1)  # (B, 1, F, S)
+    level = (dot / norm.clamp(min=1e-9)).clamp(0, 1)
+    explained = (2 * level * dot - level.square() * norm).sum(-1)
+    return distance - explained / (frames.shape[-1] * frames.shape[-2])
+
+
+def smear_terms(
+    frames: Tensor, futures: Tensor, probabilities: Tensor, shifted: Tensor, basis: Tensor
+) -> dict[str, Tensor]:
+    """Per pair, what the smear index, coverage and precision are summed from.
+
+    frames (B, K, H, W) hypotheses; futures, shifted (B, F, H, W) real futures, and the same moved
+    by 1 px; probabilities (B, F), 0 where a future does not exist. Returns
+
+        numerator (B,)    mean over hypotheses of d(hypothesis, nearest real future)
+        denominator (B,)  d(mean of the futures by probability, nearest real future)
+        coverage (B,)     share of real futures hit by a hypothesis
+        precision (B,)    share of hypotheses that hit a real future
+        nearest (B, K)    index of the future nearest to each hypothesis
+
+    A hit is a d below that of the same future shifted by 1 px.
+    """
+    real = probabilities > 0
+    d = distance_to_ball(frames, futures, basis)
+    d = torch.where(real.unsqueeze(1), d, torch.inf)  # (B, K, F)
+    blur = (probabilities[:, :, None, None] * futures).sum(1, keepdim=True)  # (B, 1, H, W)
+    d_blur = (blur - futures).square().mean(dim=(-2, -1))
+    d_blur = torch.where(real, d_blur, torch.inf)
+    threshold = (shifted - futures).square().mean(dim=(-2, -1))  # (B, F)
+    hit = d < threshold.unsqueeze(1)  # (B, K, F)
+    return {
+        "numerator": d.amin(-1).mean(-1),
+        "denominator": d_blur.amin(-1),
+        "coverage": (hit.any(1) & real).sum(-1) / real.sum(-1),
+        "precision": hit.any(-1).float().mean(-1),
+        "nearest": d.argmin(-1),
+    }
+
+
+def smear_index(numerator: Tensor, denominator: Tensor) -> float:
+    """1 is the exact blur of the real futures, 0 a real future; copies lie near 2."""
+    return (numerator.sum() / denominator.sum()).item()
+
+
+def grey_mass(frames: Tensor) -> float:
+    """Share of pixels within (0.15, 0.85): a real anti-aliased rim has little, a blur much."""
+    return ((frames > GREY[0]) & (frames < GREY[1])).float().mean().item()
+
+
+def weight_error(log_odds: Tensor, nearest: Tensor, probabilities: Tensor) -> float:
+    """Calibration of weighted hypotheses: total variation, 0 to 1, to the true probabilities.
+
+    log_odds, nearest (B, K): each hypothesis' weight goes to the real future it is nearest to;
+    probabilities (B, F).
+    """
+    given = torch.zeros_like(probabilities).scatter_add_(1, nearest, log_odds.softmax(-1))
+    return ((given - probabilities).abs().sum(-1) / 2).mean().item()
+
+
+def latent_smear(z_pred: Tensor, z_futures: Tensor, probabilities: Tensor) -> float:
+    """The smear index in embedding space, no readout needed.
+
+    sum |z_pred - nearest enc(future)|^2 / sum |mean enc(futures) - nearest|^2, with the mean over
+    hypotheses above; z_pred (B, K, D), z_futures (B, F, D), probabilities (B, F).
+    """
+    real = probabilities > 0
+    d = torch.cdist(z_pred, z_futures).square()
+    d = torch.where(real.unsqueeze(1), d, torch.inf).amin(-1).mean(-1)
+    mean = (probabilities.unsqueeze(-1) * z_futures).sum(1, keepdim=True)
+    d_mean = torch.cdist(mean, z_futures).square()[:, 0]
+    return (d.sum() / torch.where(real, d_mean, torch.inf).amin(-1).sum()).item()
+
+
+def effective_rank(z: Tensor) -> float:
+    """RankMe: exp of the entropy of the covariance spectrum's shares (arXiv 2210.02885, eq. 2).
+
+    z (B, D). On singular values of the centred embeddings, with 0.01 of the root mean square norm
+    added as noise to each direction's variance, so that a collapsed code has no rank to show off.
+    """
+    centred = z.double() - z.double().mean(0)
+    variance = torch.linalg.eigvalsh(centred.T @ centred / len(z)).clamp(min=0)
+    noise = (0.01**2) * z.double().square().sum(-1).mean()
+    deviation = (variance + noise).sqrt()
+    share = deviation / deviation.sum()
+    return torch.exp(-(share * share.clamp(min=1e-30).log()).sum()).item()
+
+
+def collapse_ratio(z: Tensor) -> float:
+    """sqrt(tr Cov(z) / E|z|^2): share of the embedding that varies, 0 (collapsed) to 1 (centred)."""
+    z = z.double()
+    return ((z - z.mean(0)).square().sum() / z.square().sum().clamp(min=1e-300)).sqrt().item()
+
+
+def fvu(prediction: Tensor, target: Tensor) -> float:
+    """Fraction of variance unexplained, MSE / variance of the target over the batch; 1 - R^2."""
+    error = (prediction - target).square().sum()
+    return (error / (target - target.mean(0)).square().sum().clamp(min=1e-30)).item()

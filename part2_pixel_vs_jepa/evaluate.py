@@ -1,0 +1,30 @@
+"""Scores a run again from its checkpoint and prints the headline table; trains and writes nothing.
+
+    python part2_pixel_vs_jepa/evaluate.py runs/part2/baseline-seed0
+
+A few seconds a run. An unfinished run is scored as it stands. The numbers are those of the run's
+summary.json, to the bit, on the same machine with the same number of threads.
+"""
+
+import argparse
+from pathlib import Path
+
+from common.config import run_script
+from common.data import make_clips
+from part2_pixel_vs_jepa.experiment import generator, load_run
+from part2_pixel_vs_jepa.scoring import bounds, evaluate, make_heldout
+from part2_pixel_vs_jepa.table import headline_table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run_dir", type=Path, help="a run directory, or a folder of weights")
+    cfg, arms = load_run(parser.parse_args().run_dir)
+    clips = make_clips(cfg.world, cfg.distractor, cfg.data.train_episodes, generator(cfg, 1))
+    held = make_heldout(cfg)
+    scores = {name: evaluate(arm, held, clips, cfg) for name, arm in arms.items()}
+    print(headline_table({"arms": scores, "bounds": bounds(held, clips)}, cfg))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,252 @@
+"""What the scripts of this part share: the config, the four arms, and what they are scored on."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from common.checkpoints import load_checkpoint, load_weights
+from common.config import UserError, load_config
+from common.data import Batch
+from common.decoders import ConvDecoder
+from common.distractors import Distractor
+from common.encoders import ConvEncoder
+from common.predictors import Predictor
+from common.world import World
+
+PART = Path(__file__).resolve().parent
+BASELINE = PART.parent / "configs" / "part2" / "baseline.yaml"
+BASE_CHANNELS = (64, 128)  # of encoder and decoder at width 1
+
+ArmName = Literal["pixels", "pixels_z", "jepa", "jepa_z"]
+ARMS: tuple[ArmName, ...] = ("pixels", "pixels_z", "jepa", "jepa_z")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the networks.
+
+    Args:
+        embedding_dim: D, the width of an embedding, the same in every arm.
+        width: factor on every other layer; parameters grow with its square.
+        pixels_hidden: width of the predictor in the pixel arms, at width 1.
+        jepa_hidden: width of the predictor in the jepa arms, at width 1.
+    """
+
+    embedding_dim: int = field(metadata={"min": 1, "max": 4096})
+    width: float = field(metadata={"min": 0.05, "max": 16.0})
+    pixels_hidden: int = field(metadata={"min": 1, "max": 16384})
+    jepa_hidden: int = field(metadata={"min": 1, "max": 16384})
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses' terms.
+
+    Args:
+        relaxation: share of the prediction loss that goes to the hypotheses that were not nearest.
+        invariance_weight: VICReg's weight of the prediction error.
+        variance_weight: VICReg's weight of the hinge on each dimension's standard deviation.
+        covariance_weight: VICReg's weight of the squared off-diagonal covariances.
+        sigreg_weight: SIGReg's weight, in place of variance and covariance; the prediction error
+            then has weight 1.
+        num_slices: random directions of SIGReg, drawn afresh each step.
+    """
+
+    relaxation: float = field(metadata={"min": 0.0, "max": 1.0})
+    invariance_weight: float = field(metadata={"min": 0.0, "max": 1e6})
+    variance_weight: float = field(metadata={"min": 0.0, "max": 1e6})
+    covariance_weight: float = field(metadata={"min": 0.0, "max": 1e6})
+    sigreg_weight: float = field(metadata={"min": 0.0, "max": 1e6})
+    num_slices: int = field(metadata={"min": 1, "max": 65536})
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How much data there is.
+
+    Args:
+        train_episodes: episodes to train on.
+        test_episodes: held-out episodes that every number comes from.
+        bank_episodes: further held-out episodes whose frames the nearest-frame readout may return.
+    """
+
+    train_episodes: int = field(metadata={"min": 1, "max": 100_000})
+    test_episodes: int = field(metadata={"min": 1, "max": 10_000})
+    bank_episodes: int = field(metadata={"min": 1, "max": 10_000})
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run of part 2: some of the four arms, on one world.
+
+    Args:
+        seed: seeds weights, data and sampling.
+        arms: which arms to train: {pixels, jepa}, each deterministic or with a latent z (_z).
+        regularizer: what keeps the jepa arms from collapsing.
+        num_hypotheses: K, the number of values of z in the _z arms.
+        give_action: true shows every arm the ball's heading and share of the top speed.
+        num_past: input frames.
+        steps: optimizer steps.
+        batch_size: transitions per step.
+        learning_rate: peak of the linear warm-up and cosine decay.
+        warmup: share of the steps that warm up.
+        weight_decay: of AdamW.
+        model: sizes.
+        loss: weights.
+        data: amounts.
+        world: the physics.
+        distractor: what is behind the ball.
+        log_every: steps between lines of metrics.jsonl.
+        eval_every: steps between looks at held-out data.
+        save_every: steps between checkpoints.
+        threads: CPU threads.
+        precision: fp32, or bf16 autocast where the processor has it.
+    """
+
+    seed: int = field(metadata={"min": 0, "max": 2**31 - 1})
+    arms: tuple[ArmName, ...]
+    regularizer: Literal["vicreg", "sigreg"]
+    num_hypotheses: int = field(metadata={"min": 1, "max": 256})
+    give_action: bool
+    num_past: int = field(metadata={"min": 1, "max": 8})
+    steps: int = field(metadata={"min": 1, "max": 10_000_000})
+    batch_size: int = field(metadata={"min": 2, "max": 65536})
+    learning_rate: float = field(metadata={"above": 0.0, "max": 10.0})
+    warmup: float = field(metadata={"min": 0.0, "max": 1.0})
+    weight_decay: float = field(metadata={"min": 0.0, "max": 10.0})
+    model: ModelConfig
+    loss: LossConfig
+    data: DataConfig
+    world: World
+    distractor: Distractor
+    log_every: int = field(metadata={"min": 1, "max": 10_000_000})
+    eval_every: int = field(metadata={"min": 1, "max": 10_000_000})
+    save_every: int = field(metadata={"min": 1, "max": 10_000_000})
+    threads: int = field(metadata={"min": 1, "max": 1024})
+    precision: Literal["fp32", "bf16"]
+
+    def __post_init__(self) -> None:
+        if not self.arms or len(set(self.arms)) < len(self.arms):
+            raise ValueError(f"arms must name one or more different arms of {', '.join(ARMS)}")
+        if self.num_hypotheses == 1 and any(arm.endswith("_z") for arm in self.arms):
+            raise ValueError(
+                "num_hypotheses 1 leaves a latent z nothing to choose: use 2 or more, or the arms "
+                "pixels and jepa"
+            )
+        world = self.world
+        if world.size % 16:
+            raise ValueError(f"world.size must be divisible by 16 for the encoder, got {world.size}")
+        if world.num_balls > 1 or world.channels > 1 or world.max_thrust:
+            raise ValueError(
+                "this part draws one grey ball that nothing pushes: use world.num_balls 1, "
+                "world.channels 1 and world.max_thrust 0"
+            )
+        if world.episode_length <= self.num_past:
+            raise ValueError(
+                f"world.episode_length {world.episode_length} holds no pair with {self.num_past} "
+                f"input frames: it must be above {self.num_past}"
+            )
+        if not self.velocity_is_seen and (world.is_substepped or world.wall == "stochastic"):
+            raise ValueError(
+                "the futures of one frame cannot be listed in this world: use num_past 2, or "
+                "give_action true, or a wall of reflect or turn_back without drag and gravity"
+            )
+
+    @property
+    def velocity_is_seen(self) -> bool:
+        """True where the past or the action tells how the ball moves."""
+        return self.num_past > 1 or self.give_action
+
+
+class Arm(nn.Module):
+    """One arm: encoder, predictor and decoder.
+
+    In the pixel arms the decoder is part of the prediction; in the jepa arms it is a readout,
+    trained on embeddings of real frames alone, and nothing else learns from it.
+    """
+
+    def __init__(self, name: ArmName, cfg: Config) -> None:
+        super().__init__()
+        self.name = name
+        self.in_pixels = name.startswith("pixels")
+        width = cfg.model.width
+        channels = (round(BASE_CHANNELS[0] * width), round(BASE_CHANNELS[1] * width))
+        hidden = cfg.model.pixels_hidden if self.in_pixels else cfg.model.jepa_hidden
+        dim, size = cfg.model.embedding_dim, cfg.world.size
+        self.encoder = ConvEncoder(in_channels=1, channels=channels, size=size, embedding_dim=dim)
+        self.predictor = Predictor(
+            embedding_dim=dim,
+            num_past=cfg.num_past,
+            action_dim=2 if cfg.give_action else 0,
+            num_hypotheses=cfg.num_hypotheses if name.endswith("_z") else 1,
+            hidden_dim=round(hidden * width),
+        )
+        self.decoder = ConvDecoder(out_channels=1, channels=channels, size=size, embedding_dim=dim)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Frames (B, n, C, H, W) -> embeddings (B, n, D)."""
+        return self.encoder(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Embeddings (B, K, D) -> frames (B, K, C, H, W)."""
+        return self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+
+    def predict(self, batch: Batch, cfg: Config) -> tuple[Tensor, Tensor, Tensor]:
+        """z_past (B, n, D), z_pred (B, K, D) and the hypotheses' log-odds (B, K)."""
+        z_past = self.encode(batch.x_past)
+        z_pred, log_odds = self.predictor(z_past, batch.a_t if cfg.give_action else None)
+        return z_past, z_pred, log_odds
+
+    def num_parameters(self) -> int:
+        """How many parameters the arm's own loss updates: a readout is not among them."""
+        own = [self.encoder, self.predictor, *([self.decoder] if self.in_pixels else [])]
+        return sum(p.numel() for module in own for p in module.parameters())
+
+
+def make_arms(cfg: Config) -> dict[str, Arm]:
+    """The arms of a config; an arm's first weights do not depend on which others are trained."""
+    arms = {}
+    for name in cfg.arms:
+        torch.manual_seed(cfg.seed)
+        arms[name] = Arm(name, cfg)
+    return arms
+
+
+def generator(cfg: Config, purpose: int) -> torch.Generator:
+    """An independent stream of the run's seed; data of different purposes never overlap."""
+    return torch.Generator().manual_seed(1_000_003 * (cfg.seed + 1) + purpose)
+
+
+def learning_rate(step: int, cfg: Config) -> float:
+    """Linear warm-up to the peak, then half a cosine to zero."""
+    warm = cfg.warmup * cfg.steps
+    if step < warm:
+        return cfg.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(1.0, cfg.steps - warm)
+    return cfg.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def load_run(run_dir: Path) -> tuple[Config, dict[str, Arm]]:
+    """The config and the arms of a run directory, with the weights of its last checkpoint.
+
+    Sets the run's number of threads. Raises UserError when there is no run or the weights do not
+    fit its config.
+    """
+    if not (run_dir / "config.yaml").exists():
+        raise UserError(
+            f"{run_dir} holds no run (no config.yaml); make one with: "
+            "python part2_pixel_vs_jepa/train.py"
+        )
+    cfg = load_config(Config, [BASELINE, run_dir / "config.yaml"])
+    torch.set_num_threads(cfg.threads)
+    path = run_dir / "checkpoint.pt"
+    saved = load_checkpoint(path, f"python part2_pixel_vs_jepa/train.py --run_dir {run_dir}")
+    arms = make_arms(cfg)
+    for name, arm in arms.items():
+        load_weights(arm, saved.get("arms", {}).get(name, {}), path)
+        arm.eval()
+    return cfg, arms
