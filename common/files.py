@@ -32,11 +32,10 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes indented JSON atomically; raises UserError on a number that is not finite."""
+    """Writes JSON atomically, indented where it does not fit a line; raises UserError on NaN and infinity."""
     for name, number in not_finite(content):
         raise UserError(f"cannot write {path}: {name} is {number}, expected a finite number")
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    write_atomic(path, f"{text}\n".encode())
+    write_atomic(path, f"{_render(content)}\n".encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -60,6 +59,21 @@ def not_finite(node: Any, name: str = "") -> Iterator[tuple[str, float]]:
             yield from not_finite(value, name)
     elif isinstance(node, float) and not math.isfinite(node):
         yield name, node
+
+
+def _render(node: Any, indent: int = 0) -> str:
+    flat = json.dumps(node, ensure_ascii=False)
+    inner = list(
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
+    )
+    nested = isinstance(node, dict) or any(isinstance(item, dict | list) for item in inner)
+    if not inner or not nested or len(flat) + indent <= 100:
+        return flat
+    lines = [_render(item, indent + 1) for item in inner]
+    if isinstance(node, dict):
+        lines = [f"{json.dumps(key)}: {line}" for key, line in zip(node, lines, strict=True)]
+    pad = "\n" + " " * indent
+    return f"{flat[0]}{pad} {f',{pad} '.join(lines)}{pad}{flat[-1]}"
 
 
 def disk_error(path: Path, error: OSError) -> UserError:

@@ -23,7 +23,7 @@ def main() -> None:
     clips = make_clips(cfg.world, cfg.distractor, cfg.data.train_episodes, generator(cfg, 1))
     held = make_heldout(cfg)
     scores = {name: evaluate(arm, held, clips, cfg) for name, arm in arms.items()}
-    print(headline_table({"arms": scores, "bounds": bounds(held, clips)}, cfg))
+    print(headline_table({"arms": scores, "bounds": bounds(held, clips, cfg)}, cfg))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from common.metrics import (
 )
 from common.probes import linear_probe
 from part2_pixel_vs_jepa.experiment import Arm, Config, generator
+from part2_pixel_vs_jepa.rollout import rollout_bounds, rollout_scores
 
 CHUNK = 128  # pairs scored at a time
 PLACE_BIN = 4  # px, within which a value of z is taken to mean one thing
@@ -155,6 +156,8 @@ def evaluate(arm: Arm, held: Heldout, train: Clips, cfg: Config) -> dict[str, fl
     scores |= _smear_scores(arm, held, cfg)
     scores |= _embedding_scores(arm, held, cfg)
     scores |= _probe_scores(arm, held, train, cfg)
+    if cfg.num_past > 1:  # from one frame the motion is a guess, and so is all that follows
+        scores |= rollout_scores(arm, held.clips, cfg)
     return scores
 
 
@@ -287,7 +290,7 @@ def _latent_scores(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
     return scores
 
 
-def bounds(held: Heldout, train: Clips) -> dict[str, dict[str, float]]:
+def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, float]]:
     """Floors and ceilings of the same held-out pairs, none of them trained."""
     batch, mean = held.batch, to_float(train.frames.flatten(0, 1)).mean(0)
     clean_mean = to_float(train.clean.flatten(0, 1)).mean(0)[0]
@@ -300,6 +303,10 @@ def bounds(held: Heldout, train: Clips) -> dict[str, dict[str, float]]:
     for name in ("copy", "mean", "blank"):
         rows[name]["mse_over_bayes"] = rows[name]["mse"] / held.floor
     index = held.ambiguous.nonzero()[:, 0]
+    if cfg.num_past > 1:
+        rows["oracle"] = {}
+        for name, errors in rollout_bounds(held.clips, cfg).items():
+            rows[name] |= errors
     rows["pairs"] = {"count": float(len(batch.x_next)), "ambiguous": float(len(index))}
     if len(index) == 0:
         return rows
@@ -312,7 +319,7 @@ def bounds(held: Heldout, train: Clips) -> dict[str, dict[str, float]]:
     }
     for name, frames in single.items():
         rows[name] |= _bound_scores(frames.unsqueeze(1), held, index)
-    rows["oracle"] = _bound_scores(held.futures, held, index)
+    rows["oracle"] = rows.get("oracle", {}) | _bound_scores(held.futures, held, index)
     return rows
 
 

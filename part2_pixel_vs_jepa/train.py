@@ -142,7 +142,7 @@ def train(cfg: Config, run: Run) -> None:
 
     summary = {
         "arms": {name: evaluate(arm, held, clips, cfg) for name, arm in arms.items()},
-        "bounds": bounds(held, clips),
+        "bounds": bounds(held, clips, cfg),
         "protocol": {"steps": cfg.steps, "num_hypotheses": cfg.num_hypotheses},
     }
     draw_figures(run, arms, held, cfg)

@@ -1,0 +1,162 @@
+"""Seconds until held-out MSE <= 1.05x the Bayes floor: our pixel arm, and the series' own model.
+
+Both see the same clips of the posts' world and are tested on the same held-out pairs; the time
+spent testing is not counted. The series' model: three stride-2 3x3 convolutions (16, 32, 64),
+linear to 128, mirrored decoder with a sigmoid, AdamW 3e-4, batch 64, PyTorch's defaults. Ours: the
+pixel arm of the baseline config.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from common.config import load_config
+from common.data import Batch, draw_batch, make_clips
+from part2_pixel_vs_jepa.experiment import BASELINE, Config, generator, learning_rate, make_arms
+from part2_pixel_vs_jepa.scoring import Heldout, make_heldout
+
+TARGET = 1.05
+TEST_EVERY = 25  # steps
+PATIENCE = 600  # seconds
+
+
+def series_model() -> nn.Module:
+    """The model of the posts, from their description."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, stride=2, padding=1),
+        nn.GELU(),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+        nn.GELU(),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1),
+        nn.GELU(),
+        nn.Flatten(),
+        nn.Linear(64 * 8 * 8, 128),
+        nn.Linear(128, 64 * 8 * 8),
+        nn.Unflatten(1, (64, 8, 8)),
+        nn.GELU(),
+        nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),
+        nn.GELU(),
+        nn.ConvTranspose2d(32, 16, 4, stride=2, padding=1),
+        nn.GELU(),
+        nn.ConvTranspose2d(16, 1, 4, stride=2, padding=1),
+        nn.Sigmoid(),
+    )
+
+
+def seconds_to_target(
+    predict: Callable[[Batch], Tensor],
+    optimizer: torch.optim.Optimizer,
+    schedule: Callable[[int], float | None],
+    held: Heldout,
+    draw: Callable[[], Batch],
+    max_steps: int,
+) -> tuple[float, int, float]:
+    """Training seconds and steps until the target is met, and the best ratio to the floor."""
+    spent, best = 0.0, float("inf")
+    for step in range(max_steps):
+        begin = time.perf_counter()
+        batch = draw()
+        rate = schedule(step)
+        if rate is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        loss = (predict(batch) - batch.x_next).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        spent += time.perf_counter() - begin
+        if (step + 1) % TEST_EVERY == 0:
+            with torch.no_grad():
+                error = (predict(held.batch) - held.batch.x_next).square().mean().item()
+            best = min(best, error / held.floor)
+            if best <= TARGET:
+                return spent, step + 1, best
+            if spent > PATIENCE:
+                break
+    return float("inf"), max_steps, best
+
+
+def matmul_peak() -> float:
+    """FLOP/s of a 2048^3 float32 product, the best of several."""
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        torch.mm(a, b)
+        times.append(time.perf_counter() - begin)
+    return 2 * 2048**3 / min(times)
+
+
+def flops_per_frame(model_call: Callable[[Batch], Tensor], batch: Batch) -> float:
+    """FLOPs of one forward and backward pass, per transition."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with counter:
+        (model_call(batch) - batch.x_next).square().mean().backward()
+    return counter.get_total_flops() / len(batch.x_next)
+
+
+def run(seeds: int = 5) -> dict[str, object]:
+    """Both models on every seed, in turn."""
+    torch.set_num_threads(2)
+    peak = matmul_peak()
+    rows: dict[str, list[tuple[float, int, float]]] = {"ours": [], "series": []}
+    share = {}
+    for seed in range(seeds):
+        cfg = load_config(Config, [BASELINE], {"seed": seed, "arms": ["pixels"]})
+        clips = make_clips(cfg.world, cfg.distractor, cfg.data.train_episodes, generator(cfg, 1))
+        held = make_heldout(cfg)
+        arm = make_arms(cfg)["pixels"]
+        torch.manual_seed(seed)
+        series = series_model()
+
+        def ours(batch: Batch, arm=arm, cfg=cfg) -> Tensor:
+            return arm.decode(arm.predict(batch, cfg)[1])[:, 0]
+
+        def theirs(batch: Batch, series=series) -> Tensor:
+            return series(batch.x_past[:, -1])
+
+        contestants = {
+            "ours": (
+                ours,
+                torch.optim.AdamW(
+                    arm.parameters(), lr=1.0, weight_decay=cfg.weight_decay, fused=True
+                ),
+                lambda step, cfg=cfg: learning_rate(step, cfg),
+                cfg.steps,
+            ),
+            "series": (theirs, torch.optim.AdamW(series.parameters(), lr=3e-4), lambda step: None,
+                       100_000),  # fmt: skip
+        }
+        for name, (predict, optimizer, schedule, max_steps) in contestants.items():
+            batches = generator(cfg, 4)
+
+            def draw(clips=clips, cfg=cfg, batches=batches) -> Batch:
+                return draw_batch(clips, cfg.batch_size, 1, 6.0, batches)
+
+            result = seconds_to_target(predict, optimizer, schedule, held, draw, max_steps)
+            rows[name].append(result)
+            if seed == 0:
+                rate = cfg.batch_size * result[1] / result[0]
+                share[name] = {
+                    "frames_per_second": rate,
+                    "share_of_matmul_peak": rate * flops_per_frame(predict, draw()) / peak,
+                }
+    seconds = {name: [row[0] for row in results] for name, results in rows.items()}
+    ratios = [b / a for a, b in zip(seconds["ours"], seconds["series"], strict=True)]
+    return {
+        "seconds": seconds,
+        "steps": {name: [row[1] for row in results] for name, results in rows.items()},
+        "best_ratio_to_floor": {name: [row[2] for row in results] for name, results in rows.items()},
+        "throughput": share,
+        "matmul_peak_gflops": peak / 1e9,
+        "ratio": statistics.median(ratios),
+    }
+
+
+if __name__ == "__main__":
+    print(run())
