@@ -51,6 +51,13 @@ class RunOptions:
     overwrite: bool
 
 
+def command_line() -> str:
+    """Returns the command that started this process."""
+    module = sys.modules["__main__"].__spec__
+    script = [sys.argv[0]] if module is None else ["-m", module.name]
+    return shlex.join(["python", *script, *sys.argv[1:]])
+
+
 class _HelpFormatter(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of the description, which is a script's docstring."""
 
@@ -71,7 +78,7 @@ def parse_config(
             raise ConfigError(f"unknown option {flag}{nearest(flag, known)}")
     try:
         files = [baseline, *_config_files(argv)]
-        parser.set_defaults(_stack(parser, knobs, files, {}))
+        parser.set_defaults(_stack(parser, knobs, files, {}, ""))
         values = vars(parser.parse_args(argv).as_flat())
         for key, knob in knobs.items():
             check_range(f"--{key}", values[key], knob)
@@ -91,18 +98,22 @@ def parse_config(
 
 
 def load_config(
-    config_class: type[C], paths: Sequence[Path], overrides: Mapping[str, Any] | None = None
+    config_class: type[C],
+    paths: Sequence[Path],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    source: str = "overrides",
 ) -> C:
     """Returns the config of YAML files, each stacked on those before it, then dotted overrides.
 
-    Raises ConfigError.
+    ``source`` is what a message calls the overrides. Raises ConfigError.
     """
     knobs = knobs_of(config_class)
-    values = _stack(_make_parser(knobs, ""), knobs, paths, overrides or {})
+    values = _stack(_make_parser(knobs, ""), knobs, paths, overrides or {}, source)
     try:
         return build(config_class, values)
     except ValueError as error:
-        raise ConfigError(f"{paths[-1] if paths else 'overrides'}: {_one_line(error)}") from None
+        raise ConfigError(f"{source if overrides else paths[-1]}: {_one_line(error)}") from None
 
 
 def to_yaml(config: Any) -> str:
@@ -138,8 +149,8 @@ def run_script(main: Callable[[], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        words = [word for word in sys.argv if word != "--overwrite"]
-        print(f"\nstopped; to resume: python {shlex.join(words)}", file=sys.stderr)
+        again = command_line().replace(" --overwrite", "")
+        print(f"\nstopped; to resume: {again}", file=sys.stderr)
         raise SystemExit(130) from None
 
 
@@ -187,10 +198,11 @@ def _stack(
     knobs: Mapping[str, Knob],
     paths: Sequence[Path],
     overrides: Mapping[str, Any],
+    overrides_source: str,
 ) -> dict[str, Any]:
     """Returns {dotted key: typed value} of every knob; each source is checked by itself."""
     values: dict[str, Any] = {}
-    sources = [*((str(path), read_yaml(path)) for path in paths), ("overrides", overrides)]
+    sources = [*((str(path), read_yaml(path)) for path in paths), (overrides_source, overrides)]
     for source, node in sources:
         try:
             written = dict(leaves(node, knobs))
@@ -203,7 +215,9 @@ def _stack(
             raise ConfigError(f"{source}: {_one_line(error)}") from None
     missing = [key for key in knobs if key not in values]
     if missing:
-        raise ConfigError(f"{paths[0] if paths else 'config'}: missing key {', '.join(missing)}")
+        raise ConfigError(
+            f"{paths[0] if paths else overrides_source}: missing key {', '.join(missing)}"
+        )
     return values
 
 

@@ -15,9 +15,16 @@ def fold(position: Tensor, velocity: Tensor, low: Tensor, high: Tensor) -> tuple
 
 
 def bounce_off_box(
-    position: Tensor, velocity: Tensor, radius: Tensor, low: Tensor, high: Tensor
+    position: Tensor, velocity: Tensor, radius: Tensor, low: Tensor, high: Tensor, before: Tensor
 ) -> None:
-    """Elastic bounce off a rectangle, faces and corners alike, in place."""
+    """Elastic bounce off a rectangle, faces and corners alike, in place.
+
+    A centre whose way from ``before`` leads into the rectangle stays at ``before``: however fast,
+    no ball gets inside or through.
+    """
+    entered, axis = _enters(before, position, low, high)
+    velocity *= torch.where(entered & axis, -1.0, 1.0)
+    position.copy_(torch.where(entered, before, position))
     nearest = torch.maximum(torch.minimum(position, high), low)
     offset = position - nearest
     distance = offset.norm(dim=-1, keepdim=True)
@@ -26,6 +33,17 @@ def bounce_off_box(
     approach = (velocity * normal).sum(dim=-1, keepdim=True).clamp(max=0)
     velocity -= torch.where(touching, 2 * approach * normal, 0.0)
     position += torch.where(touching, (radius.unsqueeze(-1) - distance) * normal, 0.0)
+
+
+def _enters(before: Tensor, after: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether before -> after meets a rectangle, (..., 1), and on which axis first, (..., 2)."""
+    way = after - before
+    way = torch.where(way == 0, 1e-9, way)
+    sides = (low - before) / way, (high - before) / way
+    near, far = torch.minimum(*sides), torch.maximum(*sides)
+    entry = near.amax(dim=-1, keepdim=True)
+    entered = (entry >= 0) & (entry <= 1) & (entry <= far.amin(dim=-1, keepdim=True))
+    return entered, near == entry
 
 
 def collide(position: Tensor, velocity: Tensor, radius: Tensor) -> None:

@@ -38,12 +38,13 @@ class Distractor:
 
 
 def square_masks(distractor: Distractor, size: int) -> Tensor:
-    """Where each square lies, (S, H, W), 0 or 1."""
+    """Where each square is seen, (S, H, W), 0 or 1: a later one lies in front of those before."""
     masks = torch.zeros(distractor.num_squares, size, size)
     side = min(distractor.square_size, size)
     for mask, (x, y) in zip(masks, SQUARE_PLACES, strict=False):
         left = min(max(round(x * size - side / 2), 0), size - side)
         top = min(max(round(y * size - side / 2), 0), size - side)
+        masks[:, top : top + side, left : left + side] = 0
         mask[top : top + side, left : left + side] = 1
     return masks
 

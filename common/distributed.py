@@ -24,7 +24,7 @@ def all_reduce_sum(x: Tensor) -> Tensor:
 
     Every rank must call it with the same shape and in the same order, the backward included.
     """
-    return x if world_size() == 1 else _AllReduceSum.apply(x)  # pyright: ignore[reportReturnType]
+    return x if world_size() == 1 else _AllReduceSum.apply(x)
 
 
 def check_equal_batches(batch_size: int, device: torch.device) -> None:
@@ -64,7 +64,7 @@ class _AllReduceSum(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx, grad: Tensor) -> Tensor:
         total = grad.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total, op=dist.ReduceOp.SUM)
         return total

@@ -32,7 +32,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes JSON atomically, indented where it does not fit a line; raises UserError on NaN and infinity."""
+    """Writes JSON atomically, indented where a line is short; raises UserError on NaN, infinity."""
     for name, number in not_finite(content):
         raise UserError(f"cannot write {path}: {name} is {number}, expected a finite number")
     write_atomic(path, f"{_render(content)}\n".encode())

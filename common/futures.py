@@ -39,11 +39,26 @@ def possible_next(
     now[..., :2] = observed[:, :, :2]
     now[..., 2:] = hidden
     if world.wall == "reflect":
+        _check_uniform(world)
         probabilities = now.new_full(now.shape[:2], 1 / len(hidden))
     else:
         probabilities = _count_visits(world, now, scene)
     flat = step(world, now.reshape(-1, 1, 4), _repeat(scene, len(hidden)))
     return _only_real(flat.reshape(*now.shape[:2], 1, 4), probabilities), probabilities
+
+
+def _check_uniform(world: World) -> None:
+    """Raises ValueError unless bounces leave the distribution of the starts as it is."""
+    if world.start_margin > 0:
+        raise ValueError(
+            f"with wall reflect and a hidden velocity the balls must start all over the box: got "
+            f"start_margin {world.start_margin:g}, wanted 0"
+        )
+    if world.axes == 2 and world.num_headings % 2:
+        raise ValueError(
+            f"with wall reflect and a hidden velocity every heading needs its mirror image: got "
+            f"num_headings {world.num_headings}, wanted an even number"
+        )
 
 
 def _only_real(states: Tensor, probabilities: Tensor) -> Tensor:
@@ -69,23 +84,26 @@ def _count_visits(world: World, now: Tensor, scene: Scene) -> Tensor:
     """
     if world.axes == 2:
         raise ValueError("wall turn_back hides its velocity on one axis only: use axes 1")
-    batch, num_hidden = now.shape[:2]
     x, speed = now[..., 0], now[..., 2].abs()
-    reach = math.ceil(world.size / max(min(world.speeds), 1e-6))
+    reach = world.episode_length - 1
+    if min(world.speeds) > 0:
+        reach = min(reach, math.ceil(world.size / min(world.speeds)))
     offsets = torch.arange(-reach, reach + 1, device=now.device)
     place = x[..., None] + speed[..., None] * offsets  # (B, F, J)
     low = scene.radius[:, :1, None]
     gap = low + world.start_margin
     weight = ((place > gap) & (place < world.size - gap)).float()
+    weight *= (speed[..., None] > 0) | (offsets == 0)  # a ball at rest comes from here alone
+    heading = headings(world, now.device)[:, :1].repeat(len(world.speeds), 1)  # (F, 1)
     visits = torch.zeros_like(x)
     for direction in (1.0, -1.0):
-        at, going = place, direction * speed[..., None].expand_as(place)
+        at, way = place, torch.full_like(place, direction)
         for _ in range(world.episode_length - 1):
-            here = ((at - x[..., None]).abs() < 1e-3) & (going.sign() == now[..., 2:3].sign())
+            here = ((at - x[..., None]).abs() < 1e-3) & (way == heading)
             visits += (weight * here).sum(dim=-1)
-            ahead = at + going
-            going = torch.where((ahead < low) | (ahead > world.size - low), -going, going)
-            at = at + going
+            ahead = at + way * speed[..., None]
+            way = torch.where((ahead < low) | (ahead > world.size - low), -way, way)
+            at = at + way * speed[..., None]
     visits = torch.where(visits.sum(-1, keepdim=True) > 0, visits, torch.ones_like(visits))
     return visits / visits.sum(dim=-1, keepdim=True)
 

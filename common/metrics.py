@@ -1,4 +1,4 @@
-"""What is measured: how far from a real future, how much of the embedding is used, how much is lost.
+"""What is measured: how far from a real future, how much of an embedding is used and lost.
 
 Every distance to a real future is a pixel mean-squared error on ball-only frames, with the
 distractors' share of a prediction projected out first (``distance_to_ball``).
@@ -55,9 +55,11 @@ def smear_terms(
     d = distance_to_ball(frames, futures, basis)
     d = torch.where(real.unsqueeze(1), d, torch.inf)  # (B, K, F)
     blur = (probabilities[:, :, None, None] * futures).sum(1, keepdim=True)  # (B, 1, H, W)
-    d_blur = (blur - futures).square().mean(dim=(-2, -1))
+    d_blur = distance_to_ball(blur, futures, basis)[:, 0]
     d_blur = torch.where(real, d_blur, torch.inf)
-    threshold = (shifted - futures).square().mean(dim=(-2, -1))  # (B, F)
+    each = basis if basis.dim() == 3 else basis.repeat_interleave(futures.shape[1], dim=0)
+    pairs = (t.flatten(0, 1).unsqueeze(1) for t in (shifted, futures))  # (B F, 1, H, W)
+    threshold = distance_to_ball(*pairs, each).view(real.shape)
     hit = d < threshold.unsqueeze(1)  # (B, K, F)
     return {
         "numerator": d.amin(-1).mean(-1),
@@ -105,19 +107,20 @@ def latent_smear(z_pred: Tensor, z_futures: Tensor, probabilities: Tensor) -> fl
 def effective_rank(z: Tensor) -> float:
     """RankMe: exp of the entropy of the covariance spectrum's shares (arXiv 2210.02885, eq. 2).
 
-    z (B, D). On singular values of the centred embeddings, with 0.01 of the root mean square norm
-    added as noise to each direction's variance, so that a collapsed code has no rank to show off.
+    z (B, D). On singular values of the centred embeddings, less those below 0.01 of the root mean
+    square norm: a collapsed code, whose spectrum is rounding error, has no rank to show off. D for
+    an isotropic code, 1 for a line and for a single point.
     """
     centred = z.double() - z.double().mean(0)
     variance = torch.linalg.eigvalsh(centred.T @ centred / len(z)).clamp(min=0)
     noise = (0.01**2) * z.double().square().sum(-1).mean()
-    deviation = (variance + noise).sqrt()
-    share = deviation / deviation.sum()
+    deviation = (variance - noise).clamp(min=0).sqrt()
+    share = deviation / deviation.sum().clamp(min=1e-300)
     return torch.exp(-(share * share.clamp(min=1e-30).log()).sum()).item()
 
 
 def collapse_ratio(z: Tensor) -> float:
-    """sqrt(tr Cov(z) / E|z|^2): share of the embedding that varies, 0 (collapsed) to 1 (centred)."""
+    """sqrt(tr Cov(z) / E|z|^2): how much of an embedding varies, 0 (collapsed) to 1 (centred)."""
     z = z.double()
     return ((z - z.mean(0)).square().sum() / z.square().sum().clamp(min=1e-300)).sqrt().item()
 

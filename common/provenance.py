@@ -2,21 +2,19 @@
 
 import os
 import platform
-import shlex
 import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import torch
 
-from common.config import REPOSITORY
+from common.config import REPOSITORY, command_line
 
 
 def provenance(device: str, precision: str) -> dict[str, Any]:
     """Returns what has to be the same for a run of this process to give the same numbers."""
     return {
-        "command": f"python {shlex.join(sys.argv)}",
+        "command": command_line(),
         "git": git_commit(),
         "versions": versions(),
         "device": device,

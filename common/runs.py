@@ -205,10 +205,10 @@ def _check_same_config(folder: Path, config_yaml: str) -> None:
     if not path.exists():
         return
     try:
-        there = _flat(strict_yaml.load_file(path))
+        there = strict_yaml.flatten(strict_yaml.load_file(path))
     except ValueError as error:
         raise UserError(f"{error}; pass another --run_dir, or --overwrite") from None
-    here = _flat(strict_yaml.load_text(config_yaml))
+    here = strict_yaml.flatten(strict_yaml.load_text(config_yaml))
     for key in [*here, *there]:
         if there.get(key) != here.get(key):
             raise UserError(
@@ -223,15 +223,6 @@ def _clear(folder: Path) -> None:
     for pattern in (*FILES[:-1], "figures/*.png", "figures/*.gif", "figures/*.npz", FILES[-1]):
         for path in [*folder.glob(pattern), *folder.glob(f"{pattern}.partial")]:
             path.unlink()
-
-
-def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns {dotted key: value} of a nested mapping."""
-    flat: dict[str, Any] = {}
-    for key, value in node.items():
-        inner = isinstance(value, Mapping)
-        flat |= _flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
-    return flat
 
 
 def _plain(value: Any) -> Any:

@@ -95,7 +95,7 @@ def epps_pulley(h: Tensor, *, num_knots: int = 17, t_max: float = 3.0) -> Tensor
     and kept until the backward pass: N x M numbers, however many the knots.
     """
     h, t, target, weight = _prepare(h, num_knots, t_max)
-    return _EppsPulley.apply(h, t, target, weight)  # pyright: ignore[reportReturnType]
+    return _EppsPulley.apply(h, t, target, weight)
 
 
 class _EppsPulley(torch.autograd.Function):
@@ -122,7 +122,7 @@ class _EppsPulley(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx, grad: Tensor):
         (slope,) = ctx.saved_tensors
         return all_reduce_sum(grad).unsqueeze(-2) * slope, None, None, None
 

@@ -150,7 +150,8 @@ def outgoing(world: World, state: Tensor, scene: Scene) -> tuple[Tensor, Tensor]
 
     Where the next step stays in the box the one velocity is kept, with probability 1. Otherwise K
     headings spread over +-60 degrees about the inward normal (in a corner, the diagonal) are
-    equally likely, less those that would leave the box again.
+    equally likely, less those that would leave the box again. Where all would (K = 2 in a corner)
+    the ball goes back the way it came.
     """
     position, velocity = state[:, 0, :2], state[:, 0, 2:]
     low = scene.radius[:, :1]
@@ -166,8 +167,10 @@ def outgoing(world: World, state: Tensor, scene: Scene) -> tuple[Tensor, Tensor]
     stays = ((lands >= low.unsqueeze(1)) & (lands <= high.unsqueeze(1))).all(dim=-1)
     kept = torch.zeros_like(stays)
     kept[:, 0] = True
-    allowed = torch.where(hits, stays, kept)
-    velocities = torch.where(hits.unsqueeze(-1), fresh, velocity.unsqueeze(1))
+    drawn = hits & stays.any(dim=-1, keepdim=True)
+    allowed = torch.where(drawn, stays, kept)
+    alone = torch.where(hits, -velocity, velocity).unsqueeze(1)
+    velocities = torch.where(drawn.unsqueeze(-1), fresh, alone)
     return velocities, allowed.float() / allowed.sum(dim=-1, keepdim=True)
 
 
@@ -208,6 +211,7 @@ def _step_in_parts(world: World, state: Tensor, scene: Scene, action: Tensor | N
     low = scene.radius.unsqueeze(-1)
     high = world.size - low
     for _ in range(SUBSTEPS):
+        before = position
         ahead = position + velocity * dt + acceleration * (dt * dt / 2)
         velocity = velocity + acceleration * dt
         position, bounced = fold(ahead, velocity, low, high)
@@ -217,7 +221,7 @@ def _step_in_parts(world: World, state: Tensor, scene: Scene, action: Tensor | N
         velocity = torch.where(changed, bounced.sign() * energy.sqrt(), bounced)
         if world.door_width:
             for corner_low, corner_high in _inner_walls(world, scene):
-                bounce_off_box(position, velocity, scene.radius, corner_low, corner_high)
+                bounce_off_box(position, velocity, scene.radius, corner_low, corner_high, before)
         collide(position, velocity, scene.radius)
     return torch.cat([position, velocity], dim=-1)
 

@@ -1,6 +1,7 @@
 """YAML in which a slip of the pen is an error and a value is what it looks like.
 
-    load_file(path) -> mapping      load_text(text) -> value      dump(mapping) -> text
+    load_file(path) -> mapping      load_text(text) -> value
+    dump(mapping) -> text           flatten(mapping) -> {dotted key: value}
 
 Refused: duplicate keys, keys that are no names, tags (so nothing is ever executed), anchors and
 aliases, more than 16 levels, bytes that are not UTF-8. Scalars are those of JSON, with ``1e-3`` a
@@ -9,6 +10,7 @@ float and integers of at most 18 digits; what YAML 1.1 takes for something else 
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,15 @@ def load_text(text: str) -> Any:
 def dump(mapping: dict[str, Any]) -> str:
     """Returns YAML that load_text reads back to an equal mapping (tuples as lists)."""
     return yaml.dump(mapping, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns {dotted key: value} of a nested mapping."""
+    flat: dict[str, Any] = {}
+    for key, value in mapping.items():
+        nested = isinstance(value, Mapping)
+        flat |= flatten(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return flat
 
 
 class _Loader(yaml.SafeLoader):

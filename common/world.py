@@ -64,6 +64,15 @@ class World:
                 f"speeds must be one or more numbers below the {2 * room:g} px that the ball has "
                 f"to move in, got {list(self.speeds)}"
             )
+        if self.wall != "reflect" and max(self.speeds) > room:
+            raise ValueError(
+                f"wall {self.wall} turns a ball round before the wall: speeds must be at most "
+                f"{room:g} px/frame, or it leaves on the other side, got {list(self.speeds)}"
+            )
+        if self.axes == 1 and (self.door_width or self.gravity):
+            raise ValueError(
+                "door_width and gravity need axes 2: on one axis nothing moves along y"
+            )
         if self.door_width:
             self._check_door()
         if self.wall != "reflect" and self.is_substepped:

@@ -105,6 +105,7 @@ class Config:
         save_every: steps between checkpoints.
         threads: CPU threads.
         precision: fp32, or bf16 autocast where the processor has it.
+        figures: draw the run's figures at the end.
     """
 
     seed: int = field(metadata={"min": 0, "max": 2**31 - 1})
@@ -128,6 +129,7 @@ class Config:
     save_every: int = field(metadata={"min": 1, "max": 10_000_000})
     threads: int = field(metadata={"min": 1, "max": 1024})
     precision: Literal["fp32", "bf16"]
+    figures: bool
 
     def __post_init__(self) -> None:
         if not self.arms or len(set(self.arms)) < len(self.arms):
@@ -139,7 +141,9 @@ class Config:
             )
         world = self.world
         if world.size % 16:
-            raise ValueError(f"world.size must be divisible by 16 for the encoder, got {world.size}")
+            raise ValueError(
+                f"world.size must be divisible by 16 for the encoder, got {world.size}"
+            )
         if world.num_balls > 1 or world.channels > 1 or world.max_thrust:
             raise ValueError(
                 "this part draws one grey ball that nothing pushes: use world.num_balls 1, "
@@ -149,6 +153,11 @@ class Config:
             raise ValueError(
                 f"world.episode_length {world.episode_length} holds no pair with {self.num_past} "
                 f"input frames: it must be above {self.num_past}"
+            )
+        if not self.velocity_is_seen and world.wall == "reflect" and world.start_margin:
+            raise ValueError(
+                f"world.start_margin {world.start_margin:g} with wall reflect makes the hidden "
+                "direction depend on the place: use start_margin 0, or num_past 2"
             )
         if not self.velocity_is_seen and (world.is_substepped or world.wall == "stochastic"):
             raise ValueError(

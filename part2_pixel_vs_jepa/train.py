@@ -30,8 +30,9 @@ from part2_pixel_vs_jepa.experiment import (
     learning_rate,
     make_arms,
 )
+from part2_pixel_vs_jepa.heldout import make_heldout
 from part2_pixel_vs_jepa.plot import draw_figures
-from part2_pixel_vs_jepa.scoring import bounds, evaluate, heldout_error, make_heldout
+from part2_pixel_vs_jepa.scoring import bounds, evaluate, heldout_error
 from part2_pixel_vs_jepa.table import headline_table
 
 
@@ -111,7 +112,8 @@ def train(cfg: Config, run: Run) -> None:
 
     for step in tqdm(range(start, cfg.steps), initial=start, total=cfg.steps, desc="training"):
         batch = draw_batch(clips, cfg.batch_size, cfg.num_past, max(cfg.world.speeds), batches)
-        logged = {}
+        done = step + 1
+        look = done % cfg.eval_every == 0 or done == cfg.steps
         for name, arm in arms.items():
             for group in optimizers[name].param_groups:
                 group["lr"] = learning_rate(step, cfg)
@@ -120,16 +122,13 @@ def train(cfg: Config, run: Run) -> None:
             optimizers[name].zero_grad()
             loss.backward()
             optimizers[name].step()
-            logged |= {f"{name}/{term}": value.detach() for term, value in terms.items()}
 
-        done = step + 1
-        if done % cfg.eval_every == 0 or done == cfg.steps:
-            for name, arm in arms.items():
-                error, reference = heldout_error(arm, held, cfg)
-                logged[f"{name}/heldout"] = error
-                logged[f"{name}/heldout_ratio"] = error / reference
-        if done % cfg.log_every == 0 or done % cfg.eval_every == 0 or done == cfg.steps:
-            run.log(done, logged)
+            if look or done % cfg.log_every == 0:
+                line = {"arm": name} | {term: value.detach() for term, value in terms.items()}
+                if look:
+                    error, reference = heldout_error(arm, held, cfg)
+                    line |= {"heldout": error, "heldout_ratio": error / reference}
+                run.log(done, line)
         if done % cfg.save_every == 0 or done == cfg.steps:
             state = {
                 "step": done,
@@ -145,7 +144,8 @@ def train(cfg: Config, run: Run) -> None:
         "bounds": bounds(held, clips, cfg),
         "protocol": {"steps": cfg.steps, "num_hypotheses": cfg.num_hypotheses},
     }
-    draw_figures(run, arms, held, cfg)
+    if cfg.figures:
+        draw_figures(run, arms, held, cfg)
     run.finish(summary)
     print(headline_table(summary, cfg))
 

@@ -263,6 +263,7 @@ def test_endings_of_a_script(
     def stop() -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
     monkeypatch.setattr(sys, "argv", ["train.py", "--steps=3", "--overwrite"])
     for main, code, last in [
         (fail, 2, "error: no disk; expected one"),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from common.config import load_config
 from common.data import Batch, draw_batch, make_clips
 from part2_pixel_vs_jepa.experiment import BASELINE, Config, generator, learning_rate, make_arms
-from part2_pixel_vs_jepa.scoring import Heldout, make_heldout
+from part2_pixel_vs_jepa.heldout import Heldout, make_heldout
 
 TARGET = 1.05
 TEST_EVERY = 25  # steps
