@@ -45,7 +45,8 @@ class Curves:
     """A panel of lines.
 
     series: {name: {"x", "mean" and, for a band, "low" and "high"}}, lists of numbers, as under
-    "curves" in a results file; None where a single seed has no band. bounds: {label: y} of horizontal lines.
+    "curves" in a results file, with None for a missing end of the band. bounds: {label: y} of
+    horizontal lines.
     """
 
     series: Mapping[str, Mapping[str, Sequence[float]]]
@@ -62,8 +63,8 @@ class Bars:
     """A panel of horizontal bars.
 
     rows: {row: {name: {"mean", "low", "high", "values"}}}, as under "arms" in a results file: a bar
-    from 0 to the mean, a whisker from low to high, a dot for each of values. A bar that is named
-    like its row stays out of the legend. bounds: {label: x} of vertical lines.
+    from 0 to the mean, a whisker from low to high unless they are None, a dot for each of values.
+    A bar that is named like its row stays out of the legend. bounds: {label: x} of vertical lines.
     """
 
     rows: Mapping[str, Mapping[str, Mapping]]
@@ -110,9 +111,10 @@ def panels(
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if handles:
+        num_lines = -(-len(handles) // 4)
         fig.legend(
-            handles.values(), handles, loc="outside upper center", ncols=4, frameon=False,
-            fontsize=FONT,
+            handles.values(), handles, loc="outside upper center", frameon=False, fontsize=FONT,
+            ncols=-(-len(handles) // num_lines),
         )  # fmt: skip
     if note:
         fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
@@ -176,11 +178,11 @@ def _draw_curves(ax: Axes, content: Curves, looks: Looks) -> None:
     middle = np.median([y for curve in content.series.values() for y in curve["mean"]])
     for y in content.bounds.values():
         ax.axhline(y, color=QUIET, linewidth=1, linestyle="--", zorder=1)
-    ax.margins(y=0.18)
+    ax.margins(y=0.16 if content.bounds else 0.06)
     ax.autoscale_view()
     ordered = sorted(content.bounds.items(), key=lambda bound: bound[1])
     place = ax.transScale + ax.transLimits  # data -> share of the panel
-    levels = _levels([place.transform((1, y))[1] for _, y in ordered], gap=0.1)
+    levels = _levels([place.transform((1, y))[1] for _, y in ordered], [0.1] * len(ordered))
     for (label, y), level in zip(ordered, levels, strict=True):
         side = 1 if y >= middle else -1  # away from the curves
         ax.annotate(
@@ -196,14 +198,16 @@ def _draw_bars(ax: Axes, content: Bars, looks: Looks) -> None:
     for row, bars in content.rows.items():
         middles.append(y + (len(bars) - 1) / 2)
         for name, bar in bars.items():
-            mean, values = bar["mean"], bar["values"]
             label = name if name != row else None
-            ax.barh(y, mean, height=0.8, color=looks[name][0], alpha=0.75, label=label)
-            ax.plot([bar["low"], bar["high"]], [y, y], color="black", linewidth=1.5, marker="|")
-            spread = y + np.linspace(-0.22, 0.22, len(values)) * (len(values) > 1)
+            ax.barh(y, bar["mean"], height=0.8, color=looks[name][0], alpha=0.75, label=label)
+            if bar["low"] is not None:
+                ends = [bar["low"], bar["high"]]
+                ax.plot(ends, [y, y], color="black", linewidth=1.5, marker="|", zorder=4)
+            spread = np.linspace(-0.26, 0.26, len(bar["values"])) if len(bar["values"]) > 1 else 0
             ax.scatter(
-                values, spread, s=9, color="white", edgecolors="black", linewidths=0.6, zorder=3
-            )
+                bar["values"], y + spread, s=8, color="white", edgecolors="black", linewidths=0.6,
+                zorder=3, clip_on=False,
+            )  # fmt: skip
             y += 1
         y += 0.55
     ax.set_yticks(middles, list(content.rows))
@@ -213,19 +217,24 @@ def _draw_bars(ax: Axes, content: Bars, looks: Looks) -> None:
     ordered = sorted(content.bounds.items(), key=lambda bound: bound[1])
     for _, x in ordered:
         ax.axvline(x, color=QUIET, linewidth=1, linestyle="--", zorder=0)
-    levels = _levels([ax.transLimits.transform((x, 0))[0] for _, x in ordered], gap=0.55)
-    for (label, x), level in zip(ordered, levels, strict=True):
-        ax.text(
-            x, 1.02, label + "\n" * level, transform=ax.get_xaxis_transform(), ha="center",
-            va="bottom", fontsize=FONT, color=QUIET,
+    ax.autoscale_view()
+    grid = ax.get_gridspec()
+    width = (WIDTH - 1.7) / (grid.ncols if grid else 1)  # of the panel, about (inches)
+    sizes = [len(label) * LETTER / width for label, _ in ordered]
+    places = [ax.transLimits.transform((x, 0))[0] for _, x in ordered]
+    for (label, x), level in zip(ordered, _levels(places, sizes), strict=True):
+        ax.annotate(
+            label + "\n" * level, (x, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+            textcoords="offset points", ha="center", va="bottom", fontsize=FONT, color=QUIET,
         )  # fmt: skip
 
 
-def _levels(places: Sequence[float], gap: float) -> list[int]:
-    """0 for a label with room, one more than the last for a label within the gap of it."""
+def _levels(places: Sequence[float], sizes: Sequence[float]) -> list[int]:
+    """0 for a label with room, one more than its neighbour's for one that would touch it."""
     levels = [0] * len(places)
     for i, (last, place) in enumerate(pairwise(places)):
-        levels[i + 1] = levels[i] + 1 if place - last < gap else 0
+        touches = place - last < (sizes[i] + sizes[i + 1]) / 2
+        levels[i + 1] = levels[i] + 1 if touches else 0
     return levels
 
 

@@ -16,7 +16,7 @@ def coverage(center: Tensor, radius: Tensor, corner: Tensor, side: int, antialia
     """Share of each pixel that a disc covers, (B, side, side), in a window with its corner given.
 
     center (B, 2) px, radius (B,) px, corner (B, 2) the window's upper left pixel. Anti-aliased by
-    the signed distance of the pixel's centre to the rim, exact for a straight rim; without
+    the signed distance of the pixel's centre to the rim, exact where it runs along an axis; without
     antialias a pixel counts when its index lies within the radius, as in the posts.
     """
     pixel = torch.arange(side, device=center.device, dtype=center.dtype)

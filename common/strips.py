@@ -18,7 +18,7 @@ from PIL import Image
 from common.files import write_atomic
 from common.plots import DPI, FONT, LINE, QUIET, WIDTH, wrap, write_arrays
 
-LARGEST = 1.3  # side of a frame (inches)
+LARGEST = 1.1  # side of a frame (inches)
 BESIDE, BETWEEN = 0.05, 0.22  # gaps (inches): from frame to frame, from group to group
 
 

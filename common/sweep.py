@@ -44,7 +44,7 @@ from common.jobs import Job, run_jobs
 from common.knobs import nearest
 from common.results import validate_results
 from common.runs import RUNS
-from common.strict_yaml import flatten
+from common.strict_yaml import flatten, load_text
 
 OPTIONAL = {"config": [], "curves": [], "bounds_per_arm": False}
 
@@ -87,6 +87,7 @@ def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
         raise ConfigError(f"{path}: arms: expected one or more, got none")
     baseline = flatten(read_yaml(Path(sweep.baseline)))
     shared = ({"threads": 1} if "threads" in baseline else {}) | flatten(shared)
+    part = Path(sweep.script).parent.name.split("_")[0]
     jobs = []
     for name, value in arms.items():
         place = f"{path}: arms.{name}"
@@ -97,7 +98,7 @@ def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
         config = _resolve(place, baseline, files, overrides)
         arguments = [sweep.script, *(word for file in files for word in ("--config", file))]
         arguments += [f"--{key}={_text(value)}" for key, value in overrides.items()]
-        stem = runs / Path(sweep.script).parent.name / "sweep" / _digest(sweep.script, config)
+        stem = runs / part / "sweep" / _digest(sweep.script, config)
         for seed in sweep.seeds:
             folder = stem.with_name(f"{stem.name}-seed{seed}")
             shown = folder.relative_to(REPOSITORY) if folder.is_relative_to(REPOSITORY) else folder
@@ -139,7 +140,15 @@ def _digest(script: str, config: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     """Returns a value as an option of the command line holds it."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_item, value))}]"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _item(value: Any) -> str:
+    """Returns an item of a list; a word that YAML reads as text needs no quotes."""
+    is_word = isinstance(value, str) and value.isidentifier() and load_text(value) == value
+    return value if is_word else json.dumps(value)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -185,7 +194,7 @@ def _write_results(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namesp
     folders: dict[str, list[Path]] = {}
     for job in jobs:
         folders.setdefault(job.arm, []).append(job.folder)
-    file = arguments.sweep.resolve()
+    file = arguments.sweep.resolve() if arguments.sweep.exists() else REPOSITORY / arguments.sweep
     shown = file.relative_to(REPOSITORY) if file.is_relative_to(REPOSITORY) else file
     named = {
         "experiment": sweep.experiment,

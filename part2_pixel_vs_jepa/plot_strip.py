@@ -17,11 +17,12 @@ from part2_pixel_vs_jepa.heldout import Heldout, basis_of, take
 from part2_pixel_vs_jepa.plot_results import arm_look
 
 NUM_PAIRS = 4  # rows of the strip
-MOST_COLUMNS = 12  # of a strip that is still legible
+MOST_FUTURES, MOST_COLUMNS = 6, 12  # of a strip that is still legible
 ROOMY = 8  # columns up to which there is room for words
 NOTE = (
-    "Smear index: 0 is a real future, 1 the exact blur of them all; there is none where only one "
-    "future is possible. p: probability. Greys run from 0 (black) to 1 (white)."
+    "Below a prediction, its smear index: 0 is a real future, 1 the exact blur of them all; there "
+    "is none where only one future is possible. p: probability. JEPA embeddings are decoded. Greys "
+    "run from 0 (black) to 1 (white)."
 )
 
 
@@ -63,19 +64,20 @@ def strip_columns(
     probabilities = probabilities.gather(1, order)
     futures, shifted = (_pick(kind[pairs], order) for kind in (held.futures, held.shifted))
     said = {name: arm.predict(batch, cfg)[1:] for name, arm in arms.items()}
-    sizes = [cfg.num_past, futures.shape[1], *(log_odds.shape[1] for _, log_odds in said.values())]
-    most = max(n for n in range(1, 7) if n == 1 or sum(min(n, k) for k in sizes) <= MOST_COLUMNS)
-    word = "smear " if sum(min(most, k) for k in sizes) <= ROOMY else ""
+    sizes = [log_odds.shape[1] for _, log_odds in said.values()]
+    count = futures.shape[1]
+    seen = batch.x_past[:, -2:, 0]  # (P, 1 or 2, H, W)
+    room = MOST_COLUMNS - seen.shape[1] - min(count, MOST_FUTURES)
+    most = max([1, *(n for n in range(2, room + 1) if sum(min(n, k) for k in sizes) <= room)])
+    word = "smear " if MOST_COLUMNS - room + sum(min(most, k) for k in sizes) <= ROOMY else ""
 
-    seen = batch.x_past[:, -most:, 0]  # (P, n, H, W)
     columns = [Columns("input", "input", QUIET, "", seen, torch.full(seen.shape[:2], torch.nan))]
 
-    index = _likeliest(probabilities, most)
+    index = _likeliest(probabilities, MOST_FUTURES)
     p = probabilities.gather(1, index)
     p = p.where(p > 0, torch.nan)  # a slot without a future stays blank
     frames = _pick(futures, index) + 0 * p[:, :, None, None]
-    count = futures.shape[1]
-    title = "every real future" if count <= most else f"{most} of {count} real futures"
+    title = "every real future" if count == index.shape[1] else f"likeliest of {count} futures"
     columns.append(Columns("futures", title, "black", "p ", frames, p))
 
     for name, (z_pred, log_odds) in said.items():

@@ -1,9 +1,10 @@
 """Configs: every mistake ends in one line that says what is wrong and what would be right."""
 
+import contextlib
+import io
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -76,10 +77,9 @@ class Config:
 
 
 @pytest.fixture(autouse=True)
-def _subnormals() -> Iterator[None]:
-    """run_script flushes subnormal floats in this whole process: undo it."""
-    yield
-    torch.set_flush_denormal(False)
+def _subnormals_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """run_script would flush subnormal floats for every test after it."""
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda _: True)
 
 
 @pytest.fixture
@@ -323,12 +323,14 @@ files = st.one_of(
 ).map(str.encode) | st.binary(max_size=40)
 
 
-@settings(
-    max_examples=500,
+unhurried = settings(
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+
+
+@settings(unhurried, max_examples=500)
 @given(content=files)
 def test_any_file_is_a_config_or_a_clear_error(baseline: Path, content: bytes) -> None:
     try:
@@ -343,3 +345,19 @@ def test_any_file_is_a_config_or_a_clear_error(baseline: Path, content: bytes) -
         assert math.isfinite(config.rate)
         assert type(config.action) is bool
         assert load(baseline, to_yaml(config)) == config
+
+
+@settings(unhurried, max_examples=40)
+@given(content=files)
+def test_any_file_ends_a_script_well(baseline: Path, content: bytes) -> None:
+    path, said = baseline.with_name("ablation.yaml"), io.StringIO()
+    try:
+        expected = load(baseline, content)
+    except ConfigError:
+        with contextlib.redirect_stderr(said), pytest.raises(SystemExit) as caught:
+            run(baseline, "--config", str(path))
+        assert caught.value.code == 2
+        assert said.getvalue().startswith("error: ")
+        assert len(said.getvalue().splitlines()) == 1
+    else:
+        assert run(baseline, "--config", str(path))[0] == expected

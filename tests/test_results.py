@@ -99,7 +99,7 @@ def test_tables(tmp_path: Path) -> None:
     assert readme.read_text() == f"# A\n<!-- table:main -->\n{table}\n<!-- /table -->\nend\n"
     assert not update_tables(readme, {"main": table}, check=True)
     for tables in ({}, {"main": table, "other": ""}):
-        with pytest.raises(UserError, match="table (main|other) is in the README or in the res"):
+        with pytest.raises(UserError, match=r"table (main|other) is in the README or in the res"):
             update_tables(readme, tables)
 
 

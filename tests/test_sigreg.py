@@ -294,10 +294,7 @@ def test_statistic_stays_float32_under_autocast(loss: Loss) -> None:
 
 
 def test_gradient_descent_repairs_the_x_distribution() -> None:
-    """Gaussian marginals and identity covariance, joint law an X: only the slices in between see it
-
-    (LeJEPA, Fig. 6). VICReg's terms are all but zero from the start.
-    """
+    """Gaussian marginals, identity covariance, yet an X: oblique slices see it (LeJEPA, Fig. 6)."""
     generator = seeded(0)
     x = torch.randn(256, generator=generator)
     sign = torch.randint(0, 2, (256,), generator=generator) * 2 - 1

@@ -14,22 +14,49 @@ from common.results import read_results
 from common.runs import RUNS
 from common.sweep import main, read_sweep
 
-SCRIPT = '''
+# A stand-in for a training script, without torch, so that it starts at once.
+QUICK = """
+import json
 import os
+import sys
+from pathlib import Path
+
+from common.strict_yaml import dump, flatten, load_file, load_text
+
+here = Path(__file__).parent
+config, words = flatten(load_file(here / "baseline.yaml")), iter(sys.argv[1:])
+for word in words:
+    key, _, value = word[2:].partition("=")
+    if key == "config":
+        config |= flatten(load_file(Path(next(words))))
+    elif key == "run_dir":
+        run = Path(value)
+    else:
+        config[key] = load_text(value)
+assert os.environ["OMP_NUM_THREADS"] == "1"
+if config["broken"] and not (here / "mended").exists():
+    print("error: broken; expected a mend")
+    sys.exit(2)
+run.mkdir()
+lines = [{"step": step, "loss": config["width"] + config["seed"] / step} for step in (1, 2)]
+(run / "config.yaml").write_text(dump(config))
+(run / "run.json").write_text('{"seconds": 1, "versions": {}}')
+(run / "metrics.jsonl").write_text("\\n".join(map(json.dumps, lines)))
+summary = {"arms": {"toy": {"width": config["width"] + config["seed"]}},
+           "bounds": {"seed": {"width": config["seed"]}}, "protocol": {"n": 1}}
+(run / "summary.json").write_text(json.dumps(summary))
+"""
+REAL = """
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from common.config import UserError, parse_config, run_script, to_yaml
+from common.config import parse_config, run_script, to_yaml
 from common.runs import Run
 
 
 @dataclass(frozen=True)
 class Config:
-    """A toy."""
-
     width: float
     arms: tuple[str, ...]
     broken: bool
@@ -41,23 +68,18 @@ class Config:
 def main():
     baseline = Path(__file__).with_name("baseline.yaml")
     config, options = parse_config(Config, baseline=baseline, description="toy")
-    assert os.environ["OMP_NUM_THREADS"] == "1"
     with Run.open("toy", options, to_yaml(config), seed=config.seed) as run:
         start = (run.restore() or {"step": 0})["step"]
         for step in range(start + 1, config.steps + 1):
             run.log(step, {"loss": config.width + config.seed / step})
             run.save(step, {})
-            if config.steps > 100:
-                time.sleep(0.05)
-        if config.broken and not Path(__file__).with_name("mended").exists():
-            raise UserError("broken; expected a mend")
-        run.finish({"arms": {"toy": {"width": config.width + config.seed}},
-                    "bounds": {"seed": {"width": float(config.seed)}}, "protocol": {"n": 1}})
+            time.sleep(0.05)
+        run.finish({"arms": {"toy": {"width": config.width + config.seed}}})
 
 
 if __name__ == "__main__":
     run_script(main)
-'''
+"""
 BASELINE = "width: 1\narms: [a]\nbroken: false\nsteps: 2\nthreads: 2\nseed: 0\n"
 SWEEP = """\
 experiment: widths
@@ -67,7 +89,7 @@ seeds: [0, 1]
 curves: [loss]
 arms:
   narrow: {{config: [{folder}/narrow.yaml]}}
-  wide: {{overrides: {{width: 2, broken: true, arms: [a, b]}}}}
+  wide: {{overrides: {{width: 2, broken: true, arms: [a, b c]}}}}
 """
 
 
@@ -75,7 +97,7 @@ arms:
 def toy(tmp_path: Path) -> Path:
     folder = tmp_path / "toy"
     folder.mkdir()
-    (folder / "train.py").write_text(SCRIPT)
+    (folder / "train.py").write_text(QUICK)
     (folder / "baseline.yaml").write_text(BASELINE)
     (folder / "narrow.yaml").write_text("width: 0.5\n")
     (folder / "sweep.yaml").write_text(SWEEP.format(folder=folder))
@@ -94,7 +116,7 @@ def test_list_prints_the_commands(toy: Path, capsys: pytest.CaptureFixture[str])
         f"python {toy}/train.py --config {toy}/narrow.yaml --threads=1 --seed=0 "
         f"--run_dir={toy.parent}/runs/toy/sweep/"
     )
-    assert '--threads=1 --width=2 --broken=true \'--arms=["a", "b"]\' --seed=1 --run_' in lines[3]
+    assert """--width=2 --broken=true '--arms=[a,"b c"]' --seed=1 --run_dir=""" in lines[3]
     assert lines[0].removesuffix("0").rpartition("/")[2] == lines[1][:-1].rpartition("/")[2]
     assert not (toy.parent / "runs").exists()
 
@@ -177,7 +199,7 @@ def test_every_committed_sweep_reads() -> None:
 
 @pytest.mark.slow
 def test_dask_cluster(toy: Path) -> None:
-    (toy / "mended").touch()
+    (toy / "train.py").write_text(REAL)
     command = [sys.executable, "-m", "common.sweep", str(toy / "sweep.yaml"), "--dask", "--jobs=2"]
     subprocess.run([*command, f"--runs={toy.parent}/runs"], check=True, cwd=REPOSITORY)
     assert read_results(toy / "results" / "widths.json")["arms"]["wide"]["width"]["n"] == 2
@@ -185,7 +207,7 @@ def test_dask_cluster(toy: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_sweep_resumes(toy: Path) -> None:
-    (toy / "mended").touch()
+    (toy / "train.py").write_text(REAL)
     path = toy / "sweep.yaml"
     path.write_text(path.read_text() + "overrides: {steps: 120}\n")
     command = [sys.executable, "-m", "common.sweep", str(path), f"--runs={toy.parent}/runs"]
