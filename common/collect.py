@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from common.config import UserError
 from common.files import read_json
 from common.intervals import mean_interval
@@ -45,6 +47,19 @@ def collect(
         if not any(key in metrics for metrics in found.values()):
             raise UserError(f"curves: no run has {key} in every seed's metrics.jsonl")
     return content | ({"curves": found} if curves else {})
+
+
+def collect_outcomes(
+    folders: Mapping[str, Sequence[Path]], seeds: Sequence[int]
+) -> dict[str, np.ndarray]:
+    """Returns the single outcomes of every run, by "<arm>/seed<k>/<name in outcomes.npz>"."""
+    found = {}
+    for arm, runs in folders.items():
+        for seed, run in zip(seeds, runs, strict=True):
+            if (run / "outcomes.npz").exists():
+                with np.load(run / "outcomes.npz") as arrays:
+                    found |= {f"{arm}/seed{seed}/{name}": arrays[name] for name in arrays}
+    return found
 
 
 def _summary(run: Path) -> dict[str, Any]:

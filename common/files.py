@@ -2,12 +2,15 @@
 
 import contextlib
 import errno
+import io
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from common.config import UserError
 
@@ -29,6 +32,14 @@ def write_atomic(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise disk_error(path, error) from None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays, if there are any, as a compressed .npz, atomically; raises UserError."""
+    if arrays:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+        write_atomic(path, buffer.getvalue())
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

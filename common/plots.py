@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from common.files import write_atomic
+from common.files import write_arrays, write_atomic
 
 # Okabe and Ito's colours, which every common form of colour blindness tells apart; their yellow,
 # which is hardly seen on white, is left out.
@@ -130,16 +130,8 @@ def write_png(path: Path, figure: Figure, **arrays: np.ndarray) -> None:
     """Writes the figure and, where arrays are given, what it was drawn from as .npz beside it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    write_arrays(path, arrays)
+    write_arrays(path.with_suffix(".npz"), arrays)
     write_atomic(path, buffer.getvalue())
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays, if there are any, to a compressed .npz named like the picture at path."""
-    if arrays:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-        write_atomic(path.with_suffix(".npz"), buffer.getvalue())
 
 
 def _names(content: Curves | Bars) -> list[str]:

@@ -6,6 +6,7 @@
         metrics.jsonl    one line per log(); no clock times, so that equal runs are equal files
         checkpoint.pt    the state of the last save(), and how much of metrics.jsonl it has seen
         figures/         *.png and *.gif, each with the .npz of the arrays it was drawn from
+        outcomes.npz     the scores of single pairs or episodes, where the part keeps them
         summary.json     the final numbers; written last, so its presence means finished
 
 A run may be killed at any moment: opened again with the same config, it continues from its last
@@ -29,7 +30,7 @@ import torch
 from common import strict_yaml
 from common.checkpoints import load_checkpoint, save_checkpoint
 from common.config import REPOSITORY, RunOptions, UserError
-from common.files import disk_error, not_finite, read_json, write_atomic, write_json
+from common.files import disk_error, not_finite, read_json, write_arrays, write_atomic, write_json
 from common.provenance import provenance
 
 if TYPE_CHECKING:
@@ -37,7 +38,14 @@ if TYPE_CHECKING:
 
 RUNS = REPOSITORY / "runs"
 PARTIAL = "config.yaml.partial"
-FILES = ("summary.json", "checkpoint.pt", "metrics.jsonl", "run.json", "config.yaml")
+FILES = (
+    "summary.json",
+    "outcomes.npz",
+    "checkpoint.pt",
+    "metrics.jsonl",
+    "run.json",
+    "config.yaml",
+)
 
 
 class Run:
@@ -171,13 +179,18 @@ class Run:
         write_atomic(self.figure_path(f"{name}.npz"), data.getvalue())
         write_atomic(self.figure_path(f"{name}.png"), picture.getvalue())
 
-    def finish(self, summary: dict[str, Any]) -> None:
-        """Writes summary.json, last of all: from here on the run counts as finished.
+    def finish(
+        self, summary: dict[str, Any], outcomes: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """Writes outcomes.npz and, last of all, summary.json: from then on the run is finished.
+
+        outcomes are the single pairs' or episodes' scores, so that others can score again.
 
         {"arms": {arm: {metric: number}}, "bounds": {bound: {metric: number}}, "protocol": {...}}
         is what a sweep collects. Raises UserError on a number that is not finite.
         """
         self._write_setting()
+        write_arrays(self.folder / "outcomes.npz", outcomes or {})
         write_json(self.folder / "summary.json", summary)
 
     def _write_setting(self) -> None:

@@ -37,9 +37,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.collect import collect
+from common.collect import collect, collect_outcomes
 from common.config import REPOSITORY, ConfigError, load_config, read_yaml, run_script
-from common.files import write_json
+from common.files import write_arrays, write_json
 from common.jobs import Job, run_jobs
 from common.knobs import nearest
 from common.results import validate_results
@@ -204,8 +204,10 @@ def _write_results(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namesp
     content = named | collect(folders, curves=sweep.curves, bounds_per_arm=sweep.bounds_per_arm)
     validate_results(content)
     results = (REPOSITORY / sweep.script).parent / "results" / f"{sweep.experiment}.json"
-    write_json(arguments.results or results, content)
-    print(f"wrote {arguments.results or results}")
+    results = arguments.results or results
+    write_arrays(results.with_suffix(".npz"), collect_outcomes(folders, sweep.seeds))
+    write_json(results, content)
+    print(f"wrote {results}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def main() -> None:
     cfg, arms = load_run(parser.parse_args().run_dir)
     clips = make_clips(cfg.world, cfg.distractor, cfg.data.train_episodes, generator(cfg, 1))
     held = make_heldout(cfg)
-    scores = {name: evaluate(arm, held, clips, cfg) for name, arm in arms.items()}
+    scores = {name: evaluate(arm, held, clips, cfg)[0] for name, arm in arms.items()}
     print(headline_table({"arms": scores, "bounds": bounds(held, clips, cfg)}, cfg))
 
 

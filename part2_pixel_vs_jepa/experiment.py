@@ -159,11 +159,16 @@ class Config:
                 f"world.start_margin {world.start_margin:g} with wall reflect makes the hidden "
                 "direction depend on the place: use start_margin 0, or num_past 2"
             )
-        if not self.velocity_is_seen and (world.is_substepped or world.wall == "stochastic"):
+        if not self.velocity_is_seen and not self.futures_can_be_listed:
             raise ValueError(
                 "the futures of one frame cannot be listed in this world: use num_past 2, or "
                 "give_action true, or a wall of reflect or turn_back without drag and gravity"
             )
+
+    @property
+    def futures_can_be_listed(self) -> bool:
+        """True where the futures of a single frame are a finite list."""
+        return not self.world.is_substepped and self.world.wall != "stochastic"
 
     @property
     def velocity_is_seen(self) -> bool:

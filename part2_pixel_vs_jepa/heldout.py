@@ -19,9 +19,9 @@ class Heldout:
     """Held-out pairs and all that can follow them.
 
     batch: the pairs, every one of every test episode. states (B, F, 1, 4), probabilities (B, F)
-    and futures (B, F, H, W): the real futures, ball only; shifted: each moved by 1 px. best
-    (B, H, W): the Bayes-optimal frame; floor: its error, per pixel; clean_floor: the same without
-    distractors. layer_next (B, H, W): what truly lies behind the ball in the next frame. ambiguous
+    and futures (B, F, H, W): the real futures given the frames alone, ball only; shifted: each
+    moved by 1 px. best (B, H, W): the Bayes-optimal frame, given the action too where there is
+    one; floor: its error, per pixel; clean_floor: the same without distractors. layer_next (B, H, W): what truly lies behind the ball in the next frame. ambiguous
     (B,): futures at least 1 px apart.
     """
 
@@ -39,6 +39,11 @@ class Heldout:
     basis: Tensor
     ambiguous: Tensor
 
+    @property
+    def is_uncertain(self) -> bool:
+        """True where even the Bayes-optimal frame errs."""
+        return self.floor > 1e-6
+
 
 def make_heldout(cfg: Config) -> Heldout:
     """The held-out pairs of a config; the same for every arm, and apart from the training data."""
@@ -51,7 +56,10 @@ def make_heldout(cfg: Config) -> Heldout:
         clips, episode, times.repeat(episodes), cfg.num_past, max(cfg.world.speeds)
     )
     now, scene = clips.states[batch.episode, batch.time], clips.scene[batch.episode]
-    states, probabilities = possible_next(cfg.world, now, scene, cfg.velocity_is_seen)
+    known = possible_next(cfg.world, now, scene, cfg.velocity_is_seen)
+    states, probabilities = known
+    if cfg.give_action and cfg.num_past == 1 and cfg.futures_can_be_listed:
+        states, probabilities = possible_next(cfg.world, now, scene, velocity_is_seen=False)
     futures = render_futures(cfg.world, states, scene)
     beside = states + torch.tensor([1.0, 0.0, 0.0, 0.0])
 
@@ -62,10 +70,10 @@ def make_heldout(cfg: Config) -> Heldout:
         time = (batch.time + 1).clamp(max=clips.layers.shape[1] - 1)
         layer_next = to_float(clips.layers[batch.episode, time])
         layer = layer_next if clips.layers.shape[1] == 1 else None
-    args = (cfg.world, cfg.distractor, futures, probabilities, scene, layer, seen.amin(1))
-    best, error = bayes(*args)
-    mean = (probabilities[:, :, None, None] * futures).sum(1)
-    clean = (probabilities[:, :, None, None] * futures.square()).sum(1) - mean.square()
+    left = (render_futures(cfg.world, known[0], scene), known[1])
+    best, error = bayes(cfg.world, cfg.distractor, *left, scene, layer, seen.amin(1))
+    weight = left[1][:, :, None, None]
+    clean = (weight * left[0].square()).sum(1) - (weight * left[0]).sum(1).square()
 
     place = states[:, :, 0, :2]
     apart = torch.cdist(place, place)

@@ -46,6 +46,8 @@ def probe_scores(
     still = linear_probe(z, truth, z_test, truth_test)
     names = ["probe_x", "probe_y", "probe_sin_phase", "probe_cos_phase"]
     scores = dict(zip(names, still[:4].tolist(), strict=True))
+    if cfg.world.axes == 2:  # no phase to speak of
+        del scores["probe_sin_phase"], scores["probe_cos_phase"]
     if len(still) > 4:
         scores["probe_distractor"] = still[4:].mean().item()
     scores["probe_velocity"] = linear_probe(two, moves, two_test, moves_test)[0].item()

@@ -1,6 +1,6 @@
 """Writes the README's tables from results/*.json; a test fails when they differ.
 
-    python part2_pixel_vs_jepa/readme.py
+python part2_pixel_vs_jepa/readme.py
 """
 
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,14 @@ def rows(
 def main_table() -> Table:
     """The headline: smear, coverage, precision, error to the Bayes floor."""
     names = ["smear", "smear_excess", "coverage", "precision", "mse_over_bayes"]
-    header = ["5 seeds", "smear", "smear less readout's own", "coverage", "precision", "MSE / Bayes"]
+    header = [
+        "5 seeds",
+        "smear",
+        "smear less readout's own",
+        "coverage",
+        "precision",
+        "MSE / Bayes",
+    ]
     return header, rows(
         read("main"), names, ARM_LABELS, ["oracle", "bayes", "copy", "mean", "blank"]
     )
@@ -92,7 +99,13 @@ def worlds_table() -> Table:
 
 def noise_table() -> Table:
     """The pixel arm without and with dots: its error, the floor of it, and the ball's error."""
-    header = ["pixels, deterministic", "MSE", "Bayes floor", "MSE / Bayes", "error of the ball alone"]
+    header = [
+        "pixels, deterministic",
+        "MSE",
+        "Bayes floor",
+        "MSE / Bayes",
+        "error of the ball alone",
+    ]
     table = []
     for label, experiment in (("no dots (5 seeds)", "main"), ("200 dots (3 seeds)", "dots")):
         results = read(experiment)

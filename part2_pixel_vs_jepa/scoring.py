@@ -1,5 +1,6 @@
 """Scores of an arm on held-out pairs, and the floors and ceilings of the same pairs."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,8 +28,9 @@ from part2_pixel_vs_jepa.rollout import rollout_bounds, rollout_scores
 def heldout_error(arm: Arm, held: Heldout, cfg: Config) -> tuple[float, float]:
     """Held-out prediction error and what it is measured against.
 
-    Pixel arms: pixel MSE of the weighted mean of the hypotheses, and the Bayes floor. Jepa arms:
-    squared error of the nearest hypothesis' embedding, and the variance of the target's.
+    Pixel arms: pixel MSE of the weighted mean of the hypotheses, and the Bayes floor, or where
+    that is zero the variance of the frames. Jepa arms: squared error of the nearest hypothesis'
+    embedding, and the variance of the target's.
     """
     if not arm.in_pixels:
         z_pred, z_next = [], []
@@ -49,25 +51,39 @@ def heldout_error(arm: Arm, held: Heldout, cfg: Config) -> tuple[float, float]:
         frames = arm.decode(z_pred)
         mean = (log_odds.softmax(-1)[:, :, None, None, None] * frames).sum(1)
         total += (mean - batch.x_next).square().mean(dim=(1, 2, 3)).sum().item()
-    return total / len(held.best), held.floor
+    return total / len(held.best), held.floor if held.is_uncertain else frame_variance(held)
+
+
+def frame_variance(held: Heldout) -> float:
+    """Variance of the held-out target frames, per pixel."""
+    x_next = held.batch.x_next
+    return (x_next - x_next.mean(0)).square().mean().item()
 
 
 @torch.no_grad()
-def evaluate(arm: Arm, held: Heldout, train: Clips, cfg: Config) -> dict[str, float]:
-    """Every score of one arm; the README's glossary says what each is."""
+def evaluate(
+    arm: Arm, held: Heldout, train: Clips, cfg: Config
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Every score of one arm, and the single ambiguous pairs' terms that the smear is summed from.
+
+    The part's README says in its glossary what each score is.
+    """
     scores = {"parameters": float(arm.num_parameters()), "ball_error": _ball_error(arm, held, cfg)}
     error, reference = heldout_error(arm, held, cfg)
     if arm.in_pixels:
-        scores |= {"mse": error, "mse_over_bayes": error / reference}
+        scores |= {"mse": error, "pixel_fvu": error / frame_variance(held)}
+        if held.is_uncertain:
+            scores["mse_over_bayes"] = error / reference
     else:
         scores |= {"fvu": error / reference}
-    scores |= _smear_scores(arm, held, cfg)
+    smear, outcomes = _smear_scores(arm, held, cfg)
+    scores |= smear
     scores |= embedding_scores(arm.encoder, held)
     scores |= probe_scores(arm.encoder, held, train, cfg)
     scores |= latent_scores(arm, held, cfg)
     if cfg.num_past > 1:  # from one frame the motion is a guess, and so is all that follows
         scores |= rollout_scores(arm, held.clips, cfg)
-    return scores
+    return scores, outcomes
 
 
 def _ball_error(arm: Arm, held: Heldout, cfg: Config) -> float:
@@ -82,11 +98,12 @@ def _ball_error(arm: Arm, held: Heldout, cfg: Config) -> float:
     return torch.cat(errors).mean().item()
 
 
-def _smear_scores(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
+def _smear_scores(
+    arm: Arm, held: Heldout, cfg: Config
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     bank_z, bank_frames = _bank(arm, held)
     sums = {"own": [], "readout": [], "bank": []}
-    shares: dict[str, list[Tensor]] = {"coverage": [], "precision": []}
-    greys, latent, weights = [], [], []
+    latent, frames_seen, calibration = [], [], []
     for index in chunks(held.ambiguous.nonzero()[:, 0]):
         batch, basis = take(held.batch, index), basis_of(held, index)
         real = (held.futures[index], held.probabilities[index], held.shifted[index], basis)
@@ -94,10 +111,8 @@ def _smear_scores(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
         frames = arm.decode(z_pred)[:, :, 0]  # (B, K, H, W)
         terms = smear_terms(frames, *real)
         sums["own"].append(terms)
-        shares["coverage"].append(terms["coverage"])
-        shares["precision"].append(terms["precision"])
-        greys.append(grey_mass(frames))
-        weights.append(weight_error(log_odds, terms["nearest"], held.probabilities[index]))
+        frames_seen.append(frames)
+        calibration.append((log_odds, terms["nearest"], held.probabilities[index]))
         if arm.in_pixels:
             found = _nearest(frames.flatten(2), bank_frames.flatten(1))
         else:
@@ -106,8 +121,8 @@ def _smear_scores(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
             latent.append((z_pred, z_futures, held.probabilities[index]))
             sums["readout"].append(smear_terms(arm.decode(z_futures)[:, :, 0], *real))
         sums["bank"].append(smear_terms(bank_frames[found], *real))
-    if not greys:  # a world without ambiguity has no smear to speak of
-        return {}
+    if not frames_seen:  # a world without ambiguity has no smear to speak of
+        return {}, {}
     smear = {name: _index(terms) for name, terms in sums.items() if terms}
     scores = {"smear": smear["own"], "smear_bank": smear["bank"]}
     if not arm.in_pixels:
@@ -115,11 +130,17 @@ def _smear_scores(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
         scores["smear_excess"] = smear["own"] - smear["readout"]
         columns = zip(*latent, strict=True)
         scores["latent_smear"] = latent_smear(*(torch.cat(column) for column in columns))
-    return scores | {
-        **{name: torch.cat(values).mean().item() for name, values in shares.items()},
-        "grey_mass": sum(greys) / len(greys),
-        "weight_error": sum(weights) / len(weights),
+    single = {
+        name: torch.cat([part[name] for part in sums["own"]])
+        for name in ("numerator", "denominator", "coverage", "precision")
     }
+    scores |= {
+        "coverage": single["coverage"].mean().item(),
+        "precision": single["precision"].mean().item(),
+        "grey_mass": grey_mass(torch.cat(frames_seen)),
+        "weight_error": weight_error(*(torch.cat(c) for c in zip(*calibration, strict=True))),
+    }
+    return scores, {name: values.numpy() for name, values in single.items()}
 
 
 def _index(terms: list[dict[str, Tensor]]) -> float:
@@ -153,12 +174,12 @@ def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, floa
     batch, mean = held.batch, to_float(train.frames.flatten(0, 1)).mean(0)
     clean_mean = to_float(train.clean.flatten(0, 1)).mean(0)[0]
     rows: dict[str, dict[str, float]] = {
-        "bayes": {"mse": held.floor, "mse_over_bayes": 1.0, "ball_error": held.clean_floor},
+        "bayes": {"mse": held.floor, "ball_error": held.clean_floor},
         "copy": {"mse": (batch.x_past[:, -1] - batch.x_next).square().mean().item()},
         "mean": {"mse": (mean - batch.x_next).square().mean().item()},
         "blank": {"mse": batch.x_next.square().mean().item()},
     }
-    for name in ("copy", "mean", "blank"):
+    for name in ("bayes", "copy", "mean", "blank") if held.is_uncertain else ():
         rows[name]["mse_over_bayes"] = rows[name]["mse"] / held.floor
     index = held.ambiguous.nonzero()[:, 0]
     rows["raw_pixels"] = probe_scores(raw_pixels, held, train, cfg)

@@ -139,14 +139,20 @@ def train(cfg: Config, run: Run) -> None:
             }
             run.save(done, state)
 
+    scored = {name: evaluate(arm, held, clips, cfg) for name, arm in arms.items()}
     summary = {
-        "arms": {name: evaluate(arm, held, clips, cfg) for name, arm in arms.items()},
+        "arms": {name: scores for name, (scores, _) in scored.items()},
         "bounds": bounds(held, clips, cfg),
         "protocol": {"steps": cfg.steps, "num_hypotheses": cfg.num_hypotheses},
     }
     if cfg.figures:
         draw_figures(run, arms, held, cfg)
-    run.finish(summary)
+    single = {
+        f"{name}/{term}" if len(arms) > 1 else term: values
+        for name, (_, outcomes) in scored.items()
+        for term, values in outcomes.items()
+    }
+    run.finish(summary, single)
     print(headline_table(summary, cfg))
 
 

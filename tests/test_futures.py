@@ -82,7 +82,7 @@ def test_the_floors_of_the_posts(make_world: MakeWorld) -> None:
         "bayes": (pairs.floor, 0.0176),
         "copy": (squared(pairs.x_t, pairs.x_next), 0.0439),
         "mean": (squared(mean, pairs.x_next), 0.0347),
-        "single": (((pairs.probabilities > 0).sum(1) == 1).float(), 0.148),
+        "single": ((pairs.futures[:, 0] == pairs.futures[:, 1]).all(-1).all(-1).float(), 0.148),
     }
     for name, (per_pair, published) in measured.items():
         value, error = mean_and_error(per_pair, episodes)
@@ -124,11 +124,12 @@ def random_moments(world: World, episodes: int, seed: int = 0) -> tuple[Tensor, 
     return states[episode, time], states[episode, time + 1], scene
 
 
-def which_future(states: Tensor, truth: Tensor) -> Tensor:
-    """Index (B,) of the truth (B, 1, 4) among states (B, F, 1, 4), which holds it."""
+def what_came(states: Tensor, p: Tensor, truth: Tensor) -> Tensor:
+    """One-hot (B, F): which of the possible states (B, F, 1, 4) is the truth (B, 1, 4)."""
     distance = (states - truth.unsqueeze(1)).abs().amax(dim=(2, 3))
+    distance = distance.masked_fill(p == 0, torch.inf)
     assert distance.amin(1).max() < 1e-2
-    return distance.argmin(1)
+    return torch.nn.functional.one_hot(distance.argmin(1), p.shape[1]).float()
 
 
 def worst_z(came: Tensor, p: Tensor, bins: Tensor) -> float:
@@ -154,10 +155,16 @@ def test_the_posterior_of_turn_back(make_world: MakeWorld, changes: dict[str, An
     now, after, scene = random_moments(world, 20_000)
     states, p = possible_next(world, now, scene, False)
     torch.testing.assert_close(p.sum(1), torch.ones(len(p)))
-    came = torch.nn.functional.one_hot(which_future(states, after), p.shape[1]).float()
-    assert (p[came == 1] > 0).all()
-    assert p.unique().numel() > 2  # it does depend on the place
-    assert worst_z(came, p, (4 * now[:, 0, 0]).long()) < 5
+    # at a wall, two velocities have one future: count by where the ball goes
+    moves = torch.tensor([sign * speed for speed in world.speeds for sign in (-1, 1)])
+    goes = (states - now.unsqueeze(1))[..., 0, :1]  # (B, F, 1)
+    expected = (p.unsqueeze(-1) * ((goes - moves).abs() < 1e-3)).sum(1)
+    torch.testing.assert_close(expected.sum(1), torch.ones(len(p)))
+    came = (((after - now)[:, 0, :1] - moves).abs() < 1e-3).float()
+    assert (came.sum(1) == 1).all()
+    assert (expected[came == 1] > 0).all()
+    assert worst_z(came, expected, (4 * now[:, 0, 0]).long()) < 5
+    assert ((expected > 0.51) & (expected < 0.99)).any()  # it does depend on the place
 
 
 def test_the_posterior_of_a_ball_that_may_rest(make_world: MakeWorld) -> None:
@@ -200,9 +207,7 @@ def test_the_posterior_of_reflect_is_uniform(
     states, p = possible_next(world, now, scene, False)
     assert p.shape[1] == len(world.speeds) * (world.num_headings if world.axes == 2 else 2)
     assert (p == 1 / p.shape[1]).all()
-    velocity = now.unsqueeze(1).repeat(1, p.shape[1], 1, 1)
-    came = torch.nn.functional.one_hot(which_future(states, after), p.shape[1]).float()
-    assert torch.equal(velocity[:, 0], now)
+    came = what_came(states, p, after)
     assert worst_z(came, p, (now[:, 0, 0] / 2).long()) < 5
     assert worst_z(came, p, (now[:, 0, 1] / 2).long()) < 5
 
@@ -210,7 +215,7 @@ def test_the_posterior_of_reflect_is_uniform(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({**LINE, "start_margin": 6.0}, "got start_margin 6, wanted 0"),
+        ({**LINE, "start_margin": 12.0, "episode_length": 4}, "got start_margin 12, wanted 0"),
         ({**PLANE, "num_headings": 3}, "got num_headings 3, wanted an even number"),
     ],
 )
@@ -222,10 +227,10 @@ def test_reflect_that_is_not_uniform_is_refused(
     states, scene = simulate(world, 4000, seeded())
     with pytest.raises(ValueError, match=message):
         possible_next(world, states[:, 0], scene, False)
-    time = torch.randint(23, (4000,), generator=seeded(1))
+    time = torch.randint(world.episode_length - 1, (4000,), generator=seeded(1))
     now = states[torch.arange(4000), time, 0]
     if world.axes == 1:
-        near = (now[:, 0] < 11) | (now[:, 0] > 53)
+        near = (now[:, 0] < 20) | (now[:, 0] > 44)
         outwards = (now[near, 0] - 32) * now[near, 2] > 0
         share, n = outwards.float().mean().item(), len(outwards)
         assert abs(share - 0.5) > 5 * 0.5 / math.sqrt(n)
@@ -281,16 +286,14 @@ def test_the_futures_of_the_stochastic_wall(make_world: MakeWorld, num_outgoing:
     futures, p = possible_next(world, now, scenes, True)
     torch.testing.assert_close(p.sum(1), torch.ones(len(p)))
     assert futures.shape == (2200, num_outgoing, 1, 4)
-    came = torch.nn.functional.one_hot(
-        which_future(futures, states[:, 1:].flatten(0, 1)), num_outgoing
-    )
-    assert (p[came == 1] > 0).all()
+    came = what_came(futures, p, states[:, 1:].flatten(0, 1))
+    assert (came.sum(1) == 1).all()
     ambiguous = (p > 0).sum(1) > 1
     assert 0.05 < ambiguous.float().mean() < 0.9
 
     many = ambiguous.nonzero()[:5, 0].repeat_interleave(2000)
     after = step(world, now[many], scenes[many], generator=seeded(1))
-    came = torch.nn.functional.one_hot(which_future(futures[many], after), num_outgoing).float()
+    came = what_came(futures[many], p[many], after)
     case = torch.arange(5).repeat_interleave(2000)
     assert worst_z(came, p[many], case) < 5
     # an empty slot repeats a future that exists
@@ -330,7 +333,7 @@ def test_the_bayes_frame_is_optimal_and_its_error_is_the_floor(
     assert abs(gap) < 4 * sigma + 1e-5  # frames have 256 levels
     noise = 0.1 * torch.randn(1, 64, 64, generator=seeded())
     others = {
-        "darker": 0.9 * pairs.best,
+        "darker": 0.7 * pairs.best,
         "noisy": pairs.best + noise,
         "moved": pairs.best.roll(1, -1),
         "one future": pairs.futures[:, 0],
@@ -351,8 +354,8 @@ def test_a_seen_background_is_known_but_behind_the_ball(make_world: MakeWorld) -
     clips = make_clips(world, behind, 20, seeded())
     pairs = all_pairs(world, behind, clips, True)
     error = squared(pairs.best, pairs.x_next).mean().item()
-    assert 0.001 < error < 0.02  # the cells that the ball uncovers
-    assert pairs.floor.mean().item() == pytest.approx(error, rel=0.15)
+    assert 1e-4 < error < 0.02  # the cells that the ball uncovers
+    assert pairs.floor.mean().item() == pytest.approx(error, rel=0.2)
     layer = to_float(clips.layers)[torch.arange(20).repeat_interleave(23), 0]  # type: ignore[arg-type]
     beside = (pairs.x_t == layer) & (pairs.futures[:, 0] == 0)
     assert (pairs.best - layer)[beside].abs().max() == 0

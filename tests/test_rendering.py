@@ -96,11 +96,12 @@ def test_area_and_centre_of_an_antialiased_disc(make_world: MakeWorld, radius: f
     places = 20 + 20 * torch.rand(300, 2, generator=seeded())
     frames = disc(torch.cat([places, places], -1), torch.full((300,), radius), world).double()
     area = frames.sum((-2, -1))
-    # a rim with a ramp of 1 px adds pi / 12 to the area; the rest is sampling
-    assert (area - math.pi * radius**2 - math.pi / 12).abs().max() < 0.3
+    assert (area / (math.pi * radius**2) - 1).abs().max() < 0.2 / radius**1.5
+    # a rim whose ramp is 1 px wide holds pi / 12 more than the disc, whatever its radius
+    assert area.mean().item() == pytest.approx(math.pi * (radius**2 + 1 / 12), abs=0.1)
     pixel = torch.arange(64) + 0.5
     middle = torch.stack([(frames.sum(axis) * pixel).sum(-1) / area for axis in (-2, -1)], -1)
-    assert (middle - places).abs().max() < 0.02
+    assert (middle - places).abs().max() < 0.03
 
 
 def test_antialiased_coverage_is_close_to_the_true_share_of_a_pixel() -> None:
