@@ -101,6 +101,8 @@ def _ball_error(arm: Arm, held: Heldout, cfg: Config) -> float:
 def _smear_scores(
     arm: Arm, held: Heldout, cfg: Config
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    if not held.ambiguous.any():  # no smear to speak of
+        return {}, {}
     bank_z, bank_frames = _bank(arm, held)
     sums = {"own": [], "readout": [], "bank": []}
     latent, frames_seen, calibration = [], [], []
@@ -121,8 +123,6 @@ def _smear_scores(
             latent.append((z_pred, z_futures, held.probabilities[index]))
             sums["readout"].append(smear_terms(arm.decode(z_futures)[:, :, 0], *real))
         sums["bank"].append(smear_terms(bank_frames[found], *real))
-    if not frames_seen:  # a world without ambiguity has no smear to speak of
-        return {}, {}
     smear = {name: _index(terms) for name, terms in sums.items() if terms}
     scores = {"smear": smear["own"], "smear_bank": smear["bank"]}
     if not arm.in_pixels:
