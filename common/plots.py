@@ -36,7 +36,7 @@ PALETTE = {
 MARKERS = "osD^vPX"  # colour is never the only difference
 QUIET = "0.4"  # grey of bounds and notes: there, but not the subject
 WIDTH, DPI, FONT = 7.0, 150, 10  # inches, pixels per inch, points
-LINE, LETTER = 0.19, 0.07  # inches: a line of text, the width of a letter
+LINE, LETTER = 0.19, 0.075  # inches: a line of text, the width of a letter
 Looks = Mapping[str, tuple[str, str]]  # colour and marker of each name
 
 
@@ -121,9 +121,10 @@ def panels(
     return fig
 
 
-def wrap(text: str, width: float = WIDTH) -> str:
-    """The text in lines of at most so many inches."""
-    return textwrap.fill(text, max(6, int(width / LETTER)))
+def wrap(text: str, width: float = WIDTH - 0.2) -> str:
+    """The text with its lines broken to at most so many inches."""
+    letters = max(6, int(width / LETTER))
+    return "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
 
 
 def write_png(path: Path, figure: Figure, **arrays: np.ndarray) -> None:
@@ -181,7 +182,7 @@ def _draw_curves(ax: Axes, content: Curves, looks: Looks) -> None:
             label, (0.99 - 0.35 * level, y), xycoords=("axes fraction", "data"),
             xytext=(0, 2 * side), textcoords="offset points", ha="right",
             va="bottom" if side > 0 else "top", fontsize=FONT, color=QUIET,
-            path_effects=[withStroke(linewidth=3, foreground="white")],
+            path_effects=[withStroke(linewidth=3, foreground="white")], zorder=1,
         )  # fmt: skip
 
 

@@ -52,12 +52,11 @@ def render(world: World, states: Tensor, scene: Scene, background: Tensor | None
         _paint_inner_wall(world, frames, scene)
     flat = frames.view(batch * length, channels, size, size)
     empty = background is None and not world.door_width
+    radii = scene.radius.repeat_interleave(length, 0)  # (B T, N)
+    colors = scene.color.repeat_interleave(length, 0)  # (B T, N, C)
     for n in range(num_balls):
-        looks = [
-            t.unsqueeze(1).expand(-1, length, *t.shape[1:]).flatten(0, 1)
-            for t in (scene.radius[:, n], scene.color[:, n])
-        ]
-        _paint_balls(world, flat, states[:, :, n].flatten(0, 1), *looks, empty and n == 0)
+        radius, color = radii[:, n], colors[:, n]
+        _paint_balls(world, flat, states[:, :, n].flatten(0, 1), radius, color, empty and n == 0)
     return frames
 
 

@@ -18,7 +18,7 @@ from part2_pixel_vs_jepa.table import headline_table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Scores a run again from its checkpoint.")
     parser.add_argument("run_dir", type=Path, help="a run directory, or a folder of weights")
     cfg, arms = load_run(parser.parse_args().run_dir)
     clips = make_clips(cfg.world, cfg.distractor, cfg.data.train_episodes, generator(cfg, 1))

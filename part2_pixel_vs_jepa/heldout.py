@@ -21,8 +21,9 @@ class Heldout:
     batch: the pairs, every one of every test episode. states (B, F, 1, 4), probabilities (B, F)
     and futures (B, F, H, W): the real futures given the frames alone, ball only; shifted: each
     moved by 1 px. best (B, H, W): the Bayes-optimal frame, given the action too where there is
-    one; floor: its error, per pixel; clean_floor: the same without distractors. layer_next (B, H, W): what truly lies behind the ball in the next frame. ambiguous
-    (B,): futures at least 1 px apart.
+    one; floor: its error, per pixel; clean_floor: the same without distractors. layer_next
+    (B, H, W): what truly lies behind the ball in the next frame. basis: the nuisance images that
+    scores of the ball project out. ambiguous (B,): futures at least 1 px apart.
     """
 
     clips: Clips

@@ -38,7 +38,7 @@ LABELS = {
     "sharpness": "sharpness",
 }
 BOUNDS = {
-    "smear": {"real future": 0.0, "exact blur": 1.0},
+    "smear": {"real": 0.0, "exact blur": 1.0},
     "mse_over_bayes": {"Bayes floor": 1.0},
 }
 SMEAR = "Smear index: 0 is a real future, 1 the exact blur of them all."

@@ -17,12 +17,12 @@ from part2_pixel_vs_jepa.heldout import Heldout, basis_of, take
 from part2_pixel_vs_jepa.plot_results import arm_look
 
 NUM_PAIRS = 4  # rows of the strip
-MOST_FUTURES, MOST_COLUMNS = 6, 12  # of a strip that is still legible
+MOST_FUTURES, MOST_COLUMNS = 6, 14  # of a strip that is still legible
 ROOMY = 8  # columns up to which there is room for words
 NOTE = (
-    "Below a prediction, its smear index: 0 is a real future, 1 the exact blur of them all; there "
-    "is none where only one future is possible. p: probability. JEPA embeddings are decoded. Greys "
-    "run from 0 (black) to 1 (white)."
+    "Below a real future, its probability p. Below a prediction, its smear index: 0 is a real "
+    "future, 1 the exact blur of them all; there is none where only one future is possible. JEPA "
+    "embeddings are decoded. Greys run from 0 (black) to 1 (white)."
 )
 
 
@@ -69,7 +69,7 @@ def strip_columns(
     seen = batch.x_past[:, -2:, 0]  # (P, 1 or 2, H, W)
     room = MOST_COLUMNS - seen.shape[1] - min(count, MOST_FUTURES)
     most = max([1, *(n for n in range(2, room + 1) if sum(min(n, k) for k in sizes) <= room)])
-    word = "smear " if MOST_COLUMNS - room + sum(min(most, k) for k in sizes) <= ROOMY else ""
+    roomy = MOST_COLUMNS - room + sum(min(most, k) for k in sizes) <= ROOMY
 
     columns = [Columns("input", "input", QUIET, "", seen, torch.full(seen.shape[:2], torch.nan))]
 
@@ -78,7 +78,7 @@ def strip_columns(
     p = p.where(p > 0, torch.nan)  # a slot without a future stays blank
     frames = _pick(futures, index) + 0 * p[:, :, None, None]
     title = "every real future" if count == index.shape[1] else f"likeliest of {count} futures"
-    columns.append(Columns("futures", title, "black", "p ", frames, p))
+    columns.append(Columns("futures", title, "black", "p " if roomy else "", frames, p))
 
     for name, (z_pred, log_odds) in said.items():
         index = _likeliest(log_odds, most)
@@ -90,10 +90,9 @@ def strip_columns(
         order = torch.cat([term["nearest"] for term in terms], dim=1).argsort(dim=1, stable=True)
         title, color = arm_look(name)
         if log_odds.shape[1] > most:
-            title = f"{title}, {most} of {log_odds.shape[1]}"
-        columns.append(
-            Columns(name, title, color, word, _pick(frames, order), smear.gather(1, order))
-        )
+            title = f"{title}\n{most} of {log_odds.shape[1]}"
+        frames, smear = _pick(frames, order), smear.gather(1, order)
+        columns.append(Columns(name, title, color, "smear " if roomy else "", frames, smear))
     return columns
 
 

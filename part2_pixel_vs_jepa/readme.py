@@ -11,6 +11,7 @@ from common.results import format_interval, markdown_table, read_results, update
 from part2_pixel_vs_jepa.experiment import PART
 
 README = PART / "README.md"
+FRONT_PAGE = PART.parent / "README.md"
 WORLDS = ("dots", "squares", "background", "speeds", "stochastic_wall")
 ARM_LABELS = {
     "pixels": "pixels, deterministic",
@@ -60,7 +61,7 @@ def main_table() -> Table:
     header = [
         "5 seeds",
         "smear",
-        "smear less readout's own",
+        "smear less readout's",
         "coverage",
         "precision",
         "MSE / Bayes",
@@ -87,7 +88,7 @@ def probes_table() -> Table:
 
 def worlds_table() -> Table:
     """Every arm on every other world."""
-    header = ["3 seeds", "arm", "smear", "smear less readout's own", "coverage", "precision"]
+    header = ["3 seeds", "arm", "smear", "smear less readout's", "coverage", "precision"]
     table = []
     for world in WORLDS:
         results = read(world)
@@ -104,7 +105,7 @@ def noise_table() -> Table:
         "MSE",
         "Bayes floor",
         "MSE / Bayes",
-        "error of the ball alone",
+        "error of the ball",
     ]
     table = []
     for label, experiment in (("no dots (5 seeds)", "main"), ("200 dots (3 seeds)", "dots")):
@@ -138,7 +139,7 @@ def hypotheses_table() -> Table:
     """K, where two futures are real."""
     names = ["smear", "smear_excess", "coverage", "precision", "weight_error"]
     return plain_table("hypotheses", names, [
-        "3 seeds", "smear", "smear less readout's own", "coverage", "precision", "weight error",
+        "3 seeds", "smear", "smear less readout's", "coverage", "precision", "weight error",
     ])  # fmt: skip
 
 
@@ -155,7 +156,7 @@ def width_table() -> Table:
 
 def action_table() -> Table:
     """Without and with the heading as an input."""
-    header = ["3 seeds", "error of the ball alone", "smear"]
+    header = ["3 seeds", "error of the ball", "smear"]
     return header, [
         [arm, *cells(metrics, ["ball_error"], 4), *cells(metrics, ["smear"])]
         for arm, metrics in read("action")["arms"].items()
@@ -197,8 +198,22 @@ def tables() -> Iterator[tuple[str, str]]:
         yield maker.__name__.removesuffix("_table"), markdown_table(*maker())
 
 
+def headline() -> str:
+    """The table of the front page: the 2 x 2."""
+    names = ["smear", "coverage", "precision", "mse_over_bayes"]
+    header = ["5 seeds", "smear", "coverage", "precision", "MSE / Bayes floor"]
+    table = rows(read("main"), names, ARM_LABELS, ["oracle", "bayes", "copy"])
+    return markdown_table(header, table)
+
+
+def update(check: bool = False) -> bool:
+    """Rewrites the tables of this part's README and of the front page; whether any differed."""
+    differed = update_tables(README, dict(tables()), check=check)
+    return update_tables(FRONT_PAGE, {"headline": headline()}, check=check) or differed
+
+
 def main() -> None:
-    update_tables(README, dict(tables()))
+    update()
 
 
 if __name__ == "__main__":

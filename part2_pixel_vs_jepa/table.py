@@ -50,13 +50,13 @@ def headline_table(summary: dict[str, Any], cfg: Config) -> str:
     lines.insert(-len(BOUNDS), "-" * len(lines[0]))
     pairs = summary["bounds"]["pairs"]
     lines.append(
-        f"\nsmear: 0 a real future, 1 the exact blur of them all; on the {pairs['ambiguous']:.0f} of "
-        f"{pairs['count']:.0f} held-out pairs\nwhose futures are at least 1 px apart. "
-        "MSE / Bayes: 1 is the irreducible error. FVU: 0 is a perfect prediction."
+        "\nsmear: 0 a real future, 1 the exact blur of them all; on held-out pairs whose futures"
+        f"\nare at least 1 px apart ({pairs['ambiguous']:.0f} of {pairs['count']:.0f}). "
+        "MSE / Bayes: 1 is the irreducible error. FVU: 0 is perfect."
     )
     if starred:
         lines.append(
-            "* not trained in this run: 5-seed mean on the posts' world, results/main.json"
+            "* not trained in this run: mean over seeds on the posts' world, results/main.json"
         )
     return "\n".join(lines)
 

@@ -67,11 +67,11 @@ def compute_loss(
     prediction, z = best_of(distance, weight.relaxation)
     choice = cross_entropy(log_odds, z)
     terms = {"prediction": prediction, "choice": choice}
-    branches = (z_past[:, -1], z_next)
+    z_t = z_past[:, -1]
 
     if cfg.regularizer == "vicreg":
-        terms["variance"] = sum(variance_hinge(branch) for branch in branches) / 2
-        terms["covariance"] = sum(covariance_penalty(branch) for branch in branches)
+        terms["variance"] = (variance_hinge(z_t) + variance_hinge(z_next)) / 2
+        terms["covariance"] = covariance_penalty(z_t) + covariance_penalty(z_next)
         loss = (
             weight.invariance_weight * prediction
             + weight.variance_weight * terms["variance"]
@@ -79,7 +79,7 @@ def compute_loss(
         )
     else:
         slices = random_slices(z_next.shape[1], weight.num_slices, slice_generator)
-        terms["sigreg"] = sigreg(torch.stack(branches), slices)
+        terms["sigreg"] = sigreg(torch.stack([z_t, z_next]), slices)
         loss = prediction + weight.sigreg_weight * terms["sigreg"]
 
     x_read = arm.decoder(z_next.detach())  # the readout sees real frames' embeddings alone
@@ -157,7 +157,7 @@ def train(cfg: Config, run: Run) -> None:
 
 
 def main() -> None:
-    cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__)
+    cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
     torch.set_num_threads(cfg.threads)
     if cfg.precision == "bf16" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
         raise UserError(

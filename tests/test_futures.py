@@ -164,7 +164,7 @@ def test_the_posterior_of_turn_back(make_world: MakeWorld, changes: dict[str, An
     assert (came.sum(1) == 1).all()
     assert (expected[came == 1] > 0).all()
     assert worst_z(came, expected, (4 * now[:, 0, 0]).long()) < 5
-    assert ((expected > 0.51) & (expected < 0.99)).any()  # it does depend on the place
+    assert expected.std(0).max() > 0.02  # it does depend on the place
 
 
 def test_the_posterior_of_a_ball_that_may_rest(make_world: MakeWorld) -> None:
@@ -357,7 +357,7 @@ def test_a_seen_background_is_known_but_behind_the_ball(make_world: MakeWorld) -
     assert 1e-4 < error < 0.02  # the cells that the ball uncovers
     assert pairs.floor.mean().item() == pytest.approx(error, rel=0.2)
     layer = to_float(clips.layers)[torch.arange(20).repeat_interleave(23), 0]  # type: ignore[arg-type]
-    beside = (pairs.x_t == layer) & (pairs.futures[:, 0] == 0)
+    beside = (pairs.x_t == layer) & (layer < 1) & (pairs.futures[:, 0] == 0)
     assert (pairs.best - layer)[beside].abs().max() == 0
 
 

@@ -1,4 +1,4 @@
-"""Frames of 64x64 per second, uint8, simulated and rendered: batched, against one frame at a time."""
+"""Frames of 64x64 (uint8) per second, simulated and rendered: batched, against a numpy loop."""
 
 import statistics
 import time
@@ -34,7 +34,8 @@ def run() -> dict[str, float]:
     ours, theirs = [], []
     for repeat in range(REPEATS):
         begin = time.perf_counter()
-        clips = make_clips(cfg.world, cfg.distractor, EPISODES, torch.Generator().manual_seed(repeat))
+        draws = torch.Generator().manual_seed(repeat)
+        clips = make_clips(cfg.world, cfg.distractor, EPISODES, draws)
         ours.append(clips.frames[:, :, 0].shape[:2].numel() / (time.perf_counter() - begin))
         begin = time.perf_counter()
         frames = naive(NAIVE_EPISODES, np.random.default_rng(repeat))
@@ -42,6 +43,7 @@ def run() -> dict[str, float]:
     return {
         "frames_per_second": statistics.median(ours),
         "frames_per_second_numpy_loop": statistics.median(theirs),
+        "frames_per_second_wanted": 150_000,
         "ratio": statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
     }
 

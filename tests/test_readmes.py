@@ -1,0 +1,61 @@
+"""What the READMEs say exists, and their numbers are those of the results files."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from common.config import REPOSITORY
+from common.results import read_results, validate_results
+from part2_pixel_vs_jepa import readme
+
+READMES = [*sorted(REPOSITORY.glob("*/README.md")), REPOSITORY / "README.md"]
+RESULTS = sorted(REPOSITORY.glob("part*/results/*.json"))
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize("path", READMES, ids=name)
+def test_every_linked_file_exists(path):
+    for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        if "://" not in link:
+            assert (path.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("path", READMES, ids=name)
+def test_every_quoted_path_of_a_command_exists(path):
+    text = path.read_text(encoding="utf-8")
+    quoted = re.findall(r"`((?:common|configs|tests|part\d_\w+)/[\w./-]+\.(?:py|yaml|json))", text)
+    commands = re.findall(r"(?:python|--config) ((?:[\w.-]+/)+[\w.-]+\.(?:py|yaml))", text)
+    assert quoted or commands
+    for file in [*quoted, *commands]:
+        assert (REPOSITORY / file).exists(), file
+
+
+@pytest.mark.parametrize("path", READMES, ids=name)
+def test_every_quoted_function_is_where_it_is_said_to_be(path):
+    text = path.read_text(encoding="utf-8")
+    for file, functions in re.findall(r"`([\w/]+\.py)`: ((?:`\w+`(?: \([^)]*\))?(?:, )?)+)", text):
+        code = (REPOSITORY / file).read_text(encoding="utf-8")
+        for function in re.findall(r"`(\w+)`", functions):
+            assert re.search(rf"^(?:def|class) {function}\b", code, re.MULTILINE), function
+
+
+def test_the_tables_are_those_of_the_results():
+    assert not readme.update(check=True), "run: python part2_pixel_vs_jepa/readme.py"
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=name)
+def test_results_have_the_common_form_and_name_their_command(path):
+    content = read_results(path)
+    validate_results(content)
+    assert content["experiment"] == path.stem
+    command = content["command"].split()
+    assert (REPOSITORY / command[-1]).exists(), content["command"]
+
+
+@pytest.mark.parametrize("path", sorted(REPOSITORY.glob("part*/README.md")), ids=name)
+def test_a_part_is_told_in_120_lines(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 120
