@@ -15,8 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from common.files import write_atomic
-from common.plots import DPI, FONT, LINE, QUIET, WIDTH, wrap, write_arrays
+from common.files import write_arrays, write_atomic
+from common.plots import DPI, FONT, LINE, QUIET, WIDTH, wrap
 
 LARGEST = 1.1  # side of a frame (inches)
 BESIDE, BETWEEN = 0.05, 0.22  # gaps (inches): from frame to frame, from group to group
@@ -84,14 +84,15 @@ def write_gif(path: Path, figures: Sequence[Figure], fps: float = 8, **arrays: n
     frames = [_pixels(figure) for figure in figures]
     if len({frame.shape for frame in frames}) != 1:
         raise ValueError(f"expected figures of one size, got {[f.shape[:2] for f in frames]} px")
-    palette = Image.fromarray(np.concatenate(frames)).quantize(128)  # one for all: no flicker
-    plain = Image.Dither.NONE
-    first, *others = [
-        Image.fromarray(frame).quantize(palette=palette, dither=plain) for frame in frames
-    ]
+    pixels, palette = _to_palette(np.stack(frames))
+    images = [Image.fromarray(frame) for frame in pixels]
+    for image in images:
+        image.putpalette(palette)
     buffer = io.BytesIO()
-    first.save(buffer, "GIF", save_all=True, append_images=others, loop=0, duration=1000 / fps)
-    write_arrays(path, arrays)
+    images[0].save(
+        buffer, "GIF", save_all=True, append_images=images[1:], loop=0, duration=1000 / fps
+    )
+    write_arrays(path.with_suffix(".npz"), arrays)
     write_atomic(path, buffer.getvalue())
 
 
@@ -100,6 +101,24 @@ def _pixels(figure: Figure) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def _to_palette(frames: np.ndarray) -> tuple[np.ndarray, bytes]:
+    """Frames (F, H, W, 3) as indices (F, H, W) of their 256 commonest colours, and those.
+
+    Pillow's own choice of colours keeps 6 bits of each: a white page would turn grey.
+    """
+    codes = np.zeros(frames.shape[:-1], dtype=np.uint32)
+    for c in range(3):
+        codes = codes << 8 | frames[..., c]  # 0xRRGGBB
+    counts = np.bincount(codes.ravel())
+    colors = counts.nonzero()[0]
+    colors = colors[counts[colors].argsort()[::-1]]  # commonest first
+    rgb = colors[:, None] >> np.array([16, 8, 0]) & 255  # (n, 3)
+    distance = np.abs(rgb[:, None] - rgb[None, :256]).sum(-1)
+    index = np.zeros(len(counts), dtype=np.uint8)
+    index[colors] = distance.argmin(1)
+    return index[codes], rgb[:256].astype(np.uint8).tobytes()
 
 
 def _draw_frame(

@@ -23,10 +23,12 @@ from part2_pixel_vs_jepa.experiment import PART, Arm, Config, load_run
 from part2_pixel_vs_jepa.heldout import Heldout, make_heldout
 from part2_pixel_vs_jepa.plot_results import COLORS, arm_look, draw_results
 from part2_pixel_vs_jepa.plot_strip import draw_strip, pairs_across, strip_arrays, strip_columns
+from part2_pixel_vs_jepa.scoring import frame_variance
 
+LONGEST = 24  # frames of the GIF
 TRAINING = (
-    "On held-out episodes. MSE: of the next frame; 1 is the irreducible error. Unexplained "
-    "variance: of the next frame's embedding; 0 is a perfect prediction."
+    "On held-out episodes. MSE: of the next frame. Unexplained variance: of the next frame's "
+    "embedding; 0 is a perfect prediction."
 )
 
 
@@ -43,12 +45,12 @@ def _draw(run_dir: Path, arms: Mapping[str, Arm], held: Heldout, cfg: Config) ->
     columns = strip_columns(arms, held, cfg, pairs)
     write_png(paths[0], draw_strip(columns, range(len(pairs))), **strip_arrays(columns, pairs))
 
-    pairs = (held.batch.episode == 0).nonzero()[:, 0]
+    pairs = (held.batch.episode == 0).nonzero()[:LONGEST, 0]
     columns = strip_columns(arms, held, cfg, pairs)
     frames = [draw_strip(columns, [i]) for i in range(len(pairs))]
     write_gif(paths[1], frames, fps=4, **strip_arrays(columns, pairs))
 
-    curves = heldout_curves(run_dir / "metrics.jsonl", arms)
+    curves = heldout_curves(run_dir / "metrics.jsonl")
     if not curves:  # stopped before its first look at held-out data
         return paths[:2]
     arrays = {f"{arm}_{key}": np.array(curves[arm][key]) for arm in curves for key in curves[arm]}
@@ -56,45 +58,37 @@ def _draw(run_dir: Path, arms: Mapping[str, Arm], held: Heldout, cfg: Config) ->
     return paths
 
 
-def heldout_curves(path: Path, arms: Mapping[str, Arm]) -> dict[str, dict[str, list[float]]]:
-    """{arm: {"x": steps, "mean": held-out error}} from a run's metrics.jsonl.
-
-    The error is the MSE of pixel arms, the fraction of variance unexplained of jepa arms.
-    """
+def heldout_curves(path: Path) -> dict[str, dict[str, list[float]]]:
+    """{arm: {"x": steps, "mean": held-out ratio}} from a run's metrics.jsonl."""
+    whole, _, _ = path.read_text().rpartition("\n")  # a killed run may end within a line
     curves: dict[str, dict[str, list[float]]] = {}
-    for line in map(json.loads, path.read_text().splitlines()):
-        for name, arm in arms.items():
-            error = line.get(f"{name}/heldout" if arm.in_pixels else f"{name}/heldout_ratio")
-            if error is not None:
-                curve = curves.setdefault(name, {"x": [], "mean": []})
-                curve["x"].append(line["step"])
-                curve["mean"].append(error)
+    for line in map(json.loads, whole.splitlines()):
+        if "heldout_ratio" in line:
+            curve = curves.setdefault(line["arm"], {"x": [], "mean": []})
+            curve["x"].append(line["step"])
+            curve["mean"].append(line["heldout_ratio"])
     return curves
 
 
 def training_figure(curves: Mapping[str, Mapping[str, list[float]]], held: Heldout) -> Figure:
-    """Held-out error against steps, pixel arms on the left, in units of the Bayes floor.
+    """Held-out error against steps: of pixel arms over the Bayes floor, of jepa arms unexplained.
 
-    In a world where nothing is uncertain that floor is 0, and the unit is 1.
+    In a world where nothing is uncertain that floor is 0, and the frames' variance stands for it.
     """
-    unit = held.floor or 1.0
+    reference = held.floor if held.is_uncertain else frame_variance(held)
+    bounds = {"Bayes floor": 1.0} if held.is_uncertain else {}
     mean = held.bank.frames.float().mean(dim=(0, 1)) / 255
-    floors = {"Bayes floor": held.floor} if held.floor else {}
     for label, frame in (("mean frame", mean), ("copy-last", held.batch.x_past[:, -1])):
-        floors[label] = (frame - held.batch.x_next).square().mean().item()
-    pixels, jepa = {}, {}
-    for name, curve in curves.items():
-        in_pixels = name.startswith("pixels")
-        values = [value / unit if in_pixels else value for value in curve["mean"]]
-        (pixels if in_pixels else jepa)[arm_look(name)[0]] = {"x": curve["x"], "mean": values}
+        bounds[label] = (frame - held.batch.x_next).square().mean().item() / reference
+    pixels = {arm_look(n)[0]: curve for n, curve in curves.items() if n.startswith("pixels")}
+    jepa = {arm_look(n)[0]: curve for n, curve in curves.items() if n.startswith("jepa")}
     contents = []
     if pixels:
-        bounds = {label: value / unit for label, value in floors.items()}
-        y_label = "MSE / Bayes floor" if held.floor else "MSE"
-        contents.append(Curves(pixels, "optimizer steps", y_label, bounds, log_y=True))
+        label = "MSE / Bayes floor" if held.is_uncertain else "MSE / variance of frames"
+        contents.append(Curves(pixels, "optimizer steps", label, bounds, log_y=True))
     if jepa:
-        bounds = {"mean embedding": 1.0}
-        contents.append(Curves(jepa, "optimizer steps", "unexplained variance", bounds, log_y=True))
+        label, bounds = "unexplained variance", {"mean embedding": 1.0}
+        contents.append(Curves(jepa, "optimizer steps", label, bounds, log_y=True))
     return panels(contents, COLORS, TRAINING)
 
 

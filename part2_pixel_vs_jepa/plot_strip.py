@@ -60,12 +60,11 @@ def strip_columns(
     """
     batch, probabilities = take(held.batch, pairs), held.probabilities[pairs]
     x = held.states[pairs, :, 0, 0].where(probabilities > 0, torch.inf)
-    order = x.argsort(dim=1, stable=True)  # futures from left to right
+    order = x.argsort(dim=1, stable=True)  # real futures first, from left to right
     probabilities = probabilities.gather(1, order)
     futures, shifted = (_pick(kind[pairs], order) for kind in (held.futures, held.shifted))
     said = {name: arm.predict(batch, cfg)[1:] for name, arm in arms.items()}
-    sizes = [log_odds.shape[1] for _, log_odds in said.values()]
-    count = futures.shape[1]
+    count, sizes = futures.shape[1], [log_odds.shape[1] for _, log_odds in said.values()]
     seen = batch.x_past[:, -2:, 0]  # (P, 1 or 2, H, W)
     room = MOST_COLUMNS - seen.shape[1] - min(count, MOST_FUTURES)
     most = max([1, *(n for n in range(2, room + 1) if sum(min(n, k) for k in sizes) <= room)])

@@ -289,7 +289,7 @@ def test_two_balls_keep_energy_and_momentum(
 
 def test_energy_is_kept_for_a_long_time_with_walls(make_world: MakeWorld) -> None:
     world = make_world(
-        **PLANE, num_balls=3, radius=(3.0, 8.0), speeds=(3.0, 6.0), episode_length=100
+        **PLANE, num_balls=3, radius=(3.0, 8.0), speeds=(3.0, 6.0), episode_length=60
     )
     states, scene = simulate(world, 16, seeded())
     mass = scene.radius.square()[:, None]
@@ -353,7 +353,7 @@ def test_a_ball_is_never_inside_the_inner_wall(make_world: MakeWorld) -> None:
         door_center=(6.0, 58.0),
         max_thrust=1.0,
         drag=0.95,
-        episode_length=60,
+        episode_length=40,
     )
     states, scene = simulate(world, 150, seeded(), random_actions(world, 150))
     gap = gap_to_inner_wall(world, states, scene)
@@ -384,8 +384,8 @@ def test_no_speed_takes_a_ball_through_the_wall(
     state[:, 0, 2] = torch.linspace(10, 45, 300)
     scene = scene_of(torch.full((300, 1), radius), radius + 0.5)
     left = state[:, 0, 0] < 32
-    for t in range(40):
-        action = torch.tensor([[thrust if t < 20 else -thrust, 0.0]]).expand(300, 2)
+    for t in range(24):
+        action = torch.tensor([[thrust if t < 12 else -thrust, 0.0]]).expand(300, 2)
         state = step(world, state, scene, action if thrust else None)
         assert torch.equal(state[:, 0, 0] < 32, left)
         assert gap_to_inner_wall(world, state, scene).min() > -1e-3

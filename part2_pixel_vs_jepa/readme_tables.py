@@ -1,0 +1,203 @@
+"""The README's tables, each from a file of results/."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from common.results import format_interval, read_results
+from part2_pixel_vs_jepa.experiment import PART
+
+WORLDS = ("dots", "squares", "background", "speeds", "stochastic_wall")
+ARM_LABELS = {
+    "pixels": "pixels, deterministic",
+    "pixels_z": "pixels, latent z",
+    "jepa": "JEPA, deterministic (VICReg)",
+    "jepa_z": "JEPA, latent z (VICReg)",
+    "jepa_sigreg": "JEPA, deterministic (SIGReg)",
+    "jepa_z_sigreg": "JEPA, latent z (SIGReg)",
+}
+BOUND_LABELS = {
+    "oracle": "*ceiling: every real future*",
+    "bayes": "*Bayes-optimal frame (the exact blur)*",
+    "copy": "*floor: copy of the last frame*",
+    "mean": "*floor: mean of all frames*",
+    "blank": "*floor: black frame*",
+    "raw_pixels": "*no encoder: raw pixels, averaged 2 x 2*",
+    "random_encoder": "*encoder with random weights*",
+}
+Table = tuple[list[str], list[list[str]]]
+
+
+def read(experiment: str) -> dict[str, Any]:
+    """The results file of an experiment."""
+    return read_results(PART / "results" / f"{experiment}.json")
+
+
+def cells(metrics: Mapping[str, Any], names: list[str], digits: int = 3) -> list[str]:
+    """One cell a metric, with its interval; empty where a row has none."""
+    return [format_interval(metrics[n], digits) if n in metrics else "" for n in names]
+
+
+def rows(
+    results: Mapping[str, Any], names: list[str], arms: Mapping[str, str], bounds: list[str]
+) -> list[list[str]]:
+    """The arms' rows, then those of the floors and ceilings that know any of the metrics."""
+    table = [[label, *cells(results["arms"][arm], names)] for arm, label in arms.items()]
+    for bound in bounds:
+        metrics = results["bounds"].get(bound, {})
+        if any(name in metrics for name in names):
+            table.append([BOUND_LABELS[bound], *cells(metrics, names)])
+    return table
+
+
+def main_table() -> Table:
+    """The headline: smear, coverage, precision, error to the Bayes floor."""
+    names = ["smear", "smear_excess", "coverage", "precision", "mse_over_bayes"]
+    header = [
+        "5 seeds",
+        "smear",
+        "smear less readout's",
+        "coverage",
+        "precision",
+        "MSE / Bayes",
+    ]
+    return header, rows(
+        read("main"), names, ARM_LABELS, ["oracle", "bayes", "copy", "mean", "blank"]
+    )
+
+
+def inside_table() -> Table:
+    """What needs no readout: latent smear, rank, nearest frame, unexplained variance."""
+    names = ["smear_bank", "latent_smear", "fvu", "effective_rank", "grey_mass", "weight_error"]
+    header = ["5 seeds", "smear, nearest real frame", "latent smear", "FVU", "effective rank",
+              "grey mass", "weight error"]  # fmt: skip
+    return header, rows(read("main"), names, ARM_LABELS, ["oracle", "bayes", "random_encoder"])
+
+
+def probes_table() -> Table:
+    """What can be read from the embeddings of the posts' world."""
+    names = ["probe_x", "probe_sin_phase", "probe_cos_phase", "probe_velocity"]
+    header = ["R², 5 seeds", "x", "sin phase", "cos phase", "velocity (two frames)"]
+    return header, rows(read("main"), names, ARM_LABELS, ["raw_pixels", "random_encoder"])
+
+
+def worlds_table(metric: str) -> Table:
+    """One metric of every arm on every other world."""
+    table = [[world, *cells_of(read(world), metric)] for world in WORLDS]
+    return [f"{metric}, 3 seeds", *ARM_LABELS.values()], table
+
+
+def cells_of(results: Mapping[str, Any], metric: str) -> list[str]:
+    """One cell an arm."""
+    return [cells(results["arms"][arm], [metric])[0] for arm in ARM_LABELS]
+
+
+def smear_worlds_table() -> Table:
+    """Smear on every other world."""
+    return worlds_table("smear")
+
+
+def coverage_worlds_table() -> Table:
+    """Coverage on every other world."""
+    return worlds_table("coverage")
+
+
+def precision_worlds_table() -> Table:
+    """Precision on every other world."""
+    return worlds_table("precision")
+
+
+def noise_table() -> Table:
+    """The pixel arm without and with dots: its error, the floor of it, and the ball's error."""
+    header = [
+        "pixels, deterministic",
+        "MSE",
+        "Bayes floor",
+        "MSE / Bayes",
+        "error of the ball",
+    ]
+    table = []
+    for label, experiment in (("no dots (5 seeds)", "main"), ("200 dots (3 seeds)", "dots")):
+        results = read(experiment)
+        arm, bayes = results["arms"]["pixels"], results["bounds"]["bayes"]
+        table.append([label, *cells(arm, ["mse"], 4), *cells(bayes, ["mse"], 4),
+                      *cells(arm, ["mse_over_bayes"]), *cells(arm, ["ball_error"], 4)])  # fmt: skip
+    return header, table
+
+
+def distractor_table() -> Table:
+    """What the encoder throws away."""
+    names = ["probe_distractor", "probe_x"]
+    header = ["world (3 seeds)", "arm", "R² of the distractors' state", "R² of x"]
+    table = []
+    for world in ("dots", "squares", "background"):
+        results = read(world)
+        for arm in ("pixels", "jepa", "jepa_z", "jepa_z_sigreg"):
+            table.append([world, ARM_LABELS[arm], *cells(results["arms"][arm], names)])
+        for bound in ("raw_pixels", "random_encoder"):
+            table.append([world, BOUND_LABELS[bound], *cells(results["bounds"][bound], names)])
+    return header, table
+
+
+def plain_table(experiment: str, names: list[str], header: list[str]) -> Table:
+    """One row an arm, as the results file names it."""
+    return header, [[arm, *cells(m, names)] for arm, m in read(experiment)["arms"].items()]
+
+
+def hypotheses_table() -> Table:
+    """K, where two futures are real."""
+    names = ["smear", "smear_excess", "coverage", "precision", "weight_error"]
+    return plain_table("hypotheses", names, [
+        "3 seeds", "smear", "smear less readout's", "coverage", "precision", "weight error",
+    ])  # fmt: skip
+
+
+def width_table() -> Table:
+    """Model size."""
+    names = ["parameters", "smear", "mse_over_bayes", "grey_mass"]
+    header = ["3 seeds", "parameters", "smear", "MSE / Bayes", "grey mass"]
+    table = []
+    for arm, metrics in read("width")["arms"].items():
+        count = f"{metrics['parameters']['mean']:,.0f}"
+        table.append([arm, count, *cells(metrics, names[1:])])
+    return header, table
+
+
+def action_table() -> Table:
+    """Without and with the heading as an input."""
+    header = ["3 seeds", "error of the ball", "smear"]
+    return header, [
+        [arm, *cells(metrics, ["ball_error"], 4), *cells(metrics, ["smear"])]
+        for arm, metrics in read("action")["arms"].items()
+    ]
+
+
+def squares_table() -> Table:
+    """What z is spent on, and why."""
+    names = ["worth_direction", "worth_square", "z_reads_direction", "z_reads_square",
+             "probe_distractor", "smear", "coverage"]  # fmt: skip
+    return plain_table("squares_why", names, [
+        "3 seeds", "worth of the direction", "worth of the best square", "z reads the direction",
+        "z reads a square", "squares in the embedding (R²)", "smear", "coverage",
+    ])  # fmt: skip
+
+
+def horizon_table() -> Table:
+    """Position error of the ball, fed back."""
+    steps = (1, 5, 10, 20, 40)
+    names = [f"position_error_at_{h}" for h in steps] + ["sharpness_at_1", "sharpness_at_40"]
+    header = ["3 seeds", "world", *(f"px at {h}" for h in steps), "sharpness at 1", "at 40"]
+    table = []
+    for world in ("two_frames", "stochastic_wall"):
+        results = read(world)
+        for arm, metrics in results["arms"].items():
+            table.append([ARM_LABELS[arm], world, *cells(metrics, names, 2)])
+        for bound, label in (("oracle", "*true dynamics, drawn afresh*"), ("copy", "*stays put*")):
+            table.append([label, world, *cells(results["bounds"][bound], names, 2)])
+    return header, table
+
+
+def headline_table() -> Table:
+    """The table of the front page: the 2 x 2."""
+    names = ["smear", "coverage", "precision", "mse_over_bayes"]
+    header = ["5 seeds", "smear", "coverage", "precision", "MSE / Bayes floor"]
+    return header, rows(read("main"), names, ARM_LABELS, ["oracle", "bayes", "copy"])
