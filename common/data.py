@@ -70,14 +70,26 @@ def to_float(frames: Tensor) -> Tensor:
 def gather_pairs(clips: Clips, episode: Tensor, time: Tensor, num_past: int, top_speed: float):
     """The transitions time -> time + 1 of the given episodes, with num_past frames of the past."""
     past = time[:, None] - torch.arange(num_past - 1, -1, -1)  # (B, n), oldest first
+    x_next = pick_frames(clips.frames, episode, time + 1)
+    clean = x_next if clips.layers is None else pick_frames(clips.clean, episode, time + 1)
     return Batch(
-        x_past=to_float(clips.frames[episode[:, None], past]),
-        x_next=to_float(clips.frames[episode, time + 1]),
-        clean_next=to_float(clips.clean[episode, time + 1]),
+        x_past=pick_frames(clips.frames, episode[:, None].expand_as(past), past),
+        x_next=x_next,
+        clean_next=clean,
         a_t=clips.states[episode, time, 0, 2:] / max(top_speed, 1e-6),
         episode=episode,
         time=time,
     )
+
+
+def pick_frames(frames: Tensor, episode: Tensor, time: Tensor) -> Tensor:
+    """Frames (..., C, H, W) in [0, 1] of the given episodes and times, out of (E, T, C, H, W).
+
+    Whole rows of a flat view are copied: indexing two axes at once goes byte by byte.
+    """
+    rows = (episode * frames.shape[1] + time).flatten()
+    picked = frames.flatten(0, 1).flatten(1).index_select(0, rows)
+    return to_float(picked.view(*episode.shape, *frames.shape[2:]))
 
 
 def draw_batch(

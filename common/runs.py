@@ -14,14 +14,13 @@ checkpoint. A finished run is only redone when asked, and two processes never sh
 """
 
 import errno
-import io
 import json
 import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import filelock
 import numpy as np
@@ -32,9 +31,6 @@ from common.checkpoints import load_checkpoint, save_checkpoint
 from common.config import REPOSITORY, RunOptions, UserError
 from common.files import disk_error, not_finite, read_json, write_arrays, write_atomic, write_json
 from common.provenance import provenance
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 RUNS = REPOSITORY / "runs"
 PARTIAL = "config.yaml.partial"
@@ -165,19 +161,6 @@ class Run:
         self._metrics.truncate(checkpoint["metrics_bytes"])
         self._metrics.seek(0, os.SEEK_END)
         return {"step": checkpoint["step"], **checkpoint["state"]} if path.exists() else None
-
-    def figure_path(self, name: str) -> Path:
-        """Returns figures/<name>, for what writes itself (a GIF)."""
-        (self.folder / "figures").mkdir(exist_ok=True)
-        return self.folder / "figures" / name
-
-    def figure(self, name: str, fig: "Figure", **arrays: np.ndarray) -> None:
-        """Writes figures/<name>.png and, beside it, the arrays it was drawn from as .npz."""
-        picture, data = io.BytesIO(), io.BytesIO()
-        fig.savefig(picture, format="png")
-        np.savez_compressed(data, **arrays)  # pyright: ignore[reportArgumentType]
-        write_atomic(self.figure_path(f"{name}.npz"), data.getvalue())
-        write_atomic(self.figure_path(f"{name}.png"), picture.getvalue())
 
     def finish(
         self, summary: dict[str, Any], outcomes: Mapping[str, np.ndarray] | None = None

@@ -261,6 +261,6 @@ def load_run(run_dir: Path) -> tuple[Config, dict[str, Arm]]:
     saved = load_checkpoint(path, f"python part2_pixel_vs_jepa/train.py --run_dir {run_dir}")
     arms = make_arms(cfg)
     for name, arm in arms.items():
-        load_weights(arm, saved.get("arms", {}).get(name, {}), path)
+        load_weights(arm, saved.get("state", {}).get("arms", {}).get(name, {}), path)
         arm.eval()
     return cfg, arms

@@ -162,7 +162,10 @@ def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path):
     run(*command, "--run_dir", folder)
     one, two = tmp_path / "undisturbed", folder
     assert (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
-    weights = [torch.load(path / "checkpoint.pt", weights_only=True)["arms"] for path in (one, two)]
+    weights = [
+        torch.load(path / "checkpoint.pt", weights_only=True)["state"]["arms"]
+        for path in (one, two)
+    ]
     for arm in weights[0]:
         for name, value in weights[0][arm].items():
             assert torch.equal(value, weights[1][arm][name]), (arm, name)

@@ -23,6 +23,7 @@ from torch import nn
 from common.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from common.config import RunOptions, UserError
 from common.files import read_json, write_atomic, write_json
+from common.plots import write_png
 from common.runs import Run
 
 CONFIG = "steps: 10\nworld:\n  radius: 8.0\n"
@@ -36,7 +37,7 @@ def finish(folder: Path) -> None:
     with open_run(folder) as run:
         run.log(1, {"loss": 0.5})
         run.save(1, {"weights": torch.ones(2)})
-        run.figure("strip", Figure(), frames=np.zeros(3))
+        write_png(run.folder / "figures" / "strip.png", Figure(), frames=np.zeros(3))
         run.finish({"arms": {"pixels": {"smear": 0.8}}})
 
 
