@@ -11,7 +11,8 @@ from pathlib import Path
 
 from common.config import run_script
 from common.data import make_clips
-from part2_pixel_vs_jepa.experiment import generator, load_run
+from part2_pixel_vs_jepa.arms import load_run
+from part2_pixel_vs_jepa.experiment import generator
 from part2_pixel_vs_jepa.heldout import make_heldout
 from part2_pixel_vs_jepa.scoring import bounds, evaluate
 from part2_pixel_vs_jepa.table import headline_table

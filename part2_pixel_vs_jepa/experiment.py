@@ -1,4 +1,4 @@
-"""What the scripts of this part share: the config, the four arms, and what they are scored on."""
+"""What the scripts of this part share: the config, its streams of chance, its learning rate."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,20 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
 
-from common.checkpoints import load_checkpoint, load_weights
-from common.config import UserError, load_config
-from common.data import Batch
-from common.decoders import ConvDecoder
 from common.distractors import Distractor
-from common.encoders import ConvEncoder
-from common.predictors import Predictor
 from common.world import World
 
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part2" / "baseline.yaml"
-BASE_CHANNELS = (64, 128)  # of encoder and decoder at width 1
 
 ArmName = Literal["pixels", "pixels_z", "jepa", "jepa_z"]
 ARMS: tuple[ArmName, ...] = ("pixels", "pixels_z", "jepa", "jepa_z")
@@ -176,60 +168,6 @@ class Config:
         return self.num_past > 1 or self.give_action
 
 
-class Arm(nn.Module):
-    """One arm: encoder, predictor and decoder.
-
-    In the pixel arms the decoder is part of the prediction; in the jepa arms it is a readout,
-    trained on embeddings of real frames alone, and nothing else learns from it.
-    """
-
-    def __init__(self, name: ArmName, cfg: Config) -> None:
-        super().__init__()
-        self.name = name
-        self.in_pixels = name.startswith("pixels")
-        width = cfg.model.width
-        channels = (round(BASE_CHANNELS[0] * width), round(BASE_CHANNELS[1] * width))
-        hidden = cfg.model.pixels_hidden if self.in_pixels else cfg.model.jepa_hidden
-        dim, size = cfg.model.embedding_dim, cfg.world.size
-        self.encoder = ConvEncoder(in_channels=1, channels=channels, size=size, embedding_dim=dim)
-        self.predictor = Predictor(
-            embedding_dim=dim,
-            num_past=cfg.num_past,
-            action_dim=2 if cfg.give_action else 0,
-            num_hypotheses=cfg.num_hypotheses if name.endswith("_z") else 1,
-            hidden_dim=round(hidden * width),
-        )
-        self.decoder = ConvDecoder(out_channels=1, channels=channels, size=size, embedding_dim=dim)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Frames (B, n, C, H, W) -> embeddings (B, n, D)."""
-        return self.encoder(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Embeddings (B, K, D) -> frames (B, K, C, H, W)."""
-        return self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
-
-    def predict(self, batch: Batch, cfg: Config) -> tuple[Tensor, Tensor, Tensor]:
-        """z_past (B, n, D), z_pred (B, K, D) and the hypotheses' log-odds (B, K)."""
-        z_past = self.encode(batch.x_past)
-        z_pred, log_odds = self.predictor(z_past, batch.a_t if cfg.give_action else None)
-        return z_past, z_pred, log_odds
-
-    def num_parameters(self) -> int:
-        """How many parameters the arm's own loss updates: a readout is not among them."""
-        own = [self.encoder, self.predictor, *([self.decoder] if self.in_pixels else [])]
-        return sum(p.numel() for module in own for p in module.parameters())
-
-
-def make_arms(cfg: Config) -> dict[str, Arm]:
-    """The arms of a config; an arm's first weights do not depend on which others are trained."""
-    arms = {}
-    for name in cfg.arms:
-        torch.manual_seed(cfg.seed)
-        arms[name] = Arm(name, cfg)
-    return arms
-
-
 def generator(cfg: Config, purpose: int) -> torch.Generator:
     """An independent stream of the run's seed; data of different purposes never overlap."""
     return torch.Generator().manual_seed(1_000_003 * (cfg.seed + 1) + purpose)
@@ -242,25 +180,3 @@ def learning_rate(step: int, cfg: Config) -> float:
         return cfg.learning_rate * (step + 1) / warm
     done = (step - warm) / max(1.0, cfg.steps - warm)
     return cfg.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def load_run(run_dir: Path) -> tuple[Config, dict[str, Arm]]:
-    """The config and the arms of a run directory, with the weights of its last checkpoint.
-
-    Sets the run's number of threads. Raises UserError when there is no run or the weights do not
-    fit its config.
-    """
-    if not (run_dir / "config.yaml").exists():
-        raise UserError(
-            f"{run_dir} holds no run (no config.yaml); make one with: "
-            "python part2_pixel_vs_jepa/train.py"
-        )
-    cfg = load_config(Config, [BASELINE, run_dir / "config.yaml"])
-    torch.set_num_threads(cfg.threads)
-    path = run_dir / "checkpoint.pt"
-    saved = load_checkpoint(path, f"python part2_pixel_vs_jepa/train.py --run_dir {run_dir}")
-    arms = make_arms(cfg)
-    for name, arm in arms.items():
-        load_weights(arm, saved.get("state", {}).get("arms", {}).get(name, {}), path)
-        arm.eval()
-    return cfg, arms

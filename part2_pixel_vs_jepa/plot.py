@@ -19,7 +19,8 @@ from common.config import run_script
 from common.plots import Curves, panels, write_png
 from common.runs import Run
 from common.strips import write_gif
-from part2_pixel_vs_jepa.experiment import PART, Arm, Config, load_run
+from part2_pixel_vs_jepa.arms import Arm, load_run
+from part2_pixel_vs_jepa.experiment import PART, Config
 from part2_pixel_vs_jepa.heldout import Heldout, make_heldout
 from part2_pixel_vs_jepa.plot_results import COLORS, arm_look, draw_results
 from part2_pixel_vs_jepa.plot_strip import draw_strip, pairs_across, strip_arrays, strip_columns

@@ -12,7 +12,8 @@ from torch import Tensor
 from common.metrics import smear_terms
 from common.plots import QUIET
 from common.strips import Group, strip
-from part2_pixel_vs_jepa.experiment import Arm, Config
+from part2_pixel_vs_jepa.arms import Arm
+from part2_pixel_vs_jepa.experiment import Config
 from part2_pixel_vs_jepa.heldout import Heldout, basis_of, take
 from part2_pixel_vs_jepa.plot_results import arm_look
 

@@ -11,7 +11,8 @@ from common.data import Clips, to_float
 from common.distractors import square_masks
 from common.metrics import collapse_ratio, effective_rank
 from common.probes import linear_probe
-from part2_pixel_vs_jepa.experiment import Arm, Config
+from part2_pixel_vs_jepa.arms import Arm
+from part2_pixel_vs_jepa.experiment import Config
 from part2_pixel_vs_jepa.heldout import Heldout, chunks, take
 
 PROBE_EPISODES = 128  # at most, on either side

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from common.data import Clips, to_float
 from common.simulator import step
-from part2_pixel_vs_jepa.experiment import Arm, Config, generator
+from part2_pixel_vs_jepa.arms import Arm
+from part2_pixel_vs_jepa.experiment import Config, generator
 
 HORIZONS = (1, 2, 5, 10, 20, 40)
 LIT = 0.25  # a pixel below this does not count towards the centre of mass

@@ -13,7 +13,8 @@ from common.metrics import (
     smear_terms,
     weight_error,
 )
-from part2_pixel_vs_jepa.experiment import Arm, Config, make_arms
+from part2_pixel_vs_jepa.arms import Arm, make_arms
+from part2_pixel_vs_jepa.experiment import Config
 from part2_pixel_vs_jepa.heldout import Heldout, basis_of, chunks, take
 from part2_pixel_vs_jepa.reading import (
     embedding_scores,

@@ -22,14 +22,8 @@ from common.data import Batch, draw_batch, make_clips
 from common.losses import covariance_penalty, variance_hinge
 from common.runs import Run
 from common.sigreg import random_slices, sigreg
-from part2_pixel_vs_jepa.experiment import (
-    BASELINE,
-    Arm,
-    Config,
-    generator,
-    learning_rate,
-    make_arms,
-)
+from part2_pixel_vs_jepa.arms import Arm, make_arms
+from part2_pixel_vs_jepa.experiment import BASELINE, Config, generator, learning_rate
 from part2_pixel_vs_jepa.heldout import make_heldout
 from part2_pixel_vs_jepa.plot import draw_figures
 from part2_pixel_vs_jepa.scoring import bounds, evaluate, heldout_error

@@ -100,9 +100,10 @@ def test_the_floors_of_the_posts(make_world: MakeWorld) -> None:
     assert abs(value - 0.05915) < 1e-4 + 4 * error  # stated as 0.0591, measured as 0.0592
 
 
-def test_the_floor_with_dots_has_a_closed_form(make_world: MakeWorld) -> None:
+@pytest.mark.parametrize("antialias", [False, True])
+def test_the_floor_with_dots_has_a_closed_form(make_world: MakeWorld, antialias: bool) -> None:
     """Known position and direction: what is left is the variance of the dots beside the ball."""
-    world = make_world()
+    world = make_world(antialias=antialias)
     states = torch.tensor([[[30.0, 32.0, 6.0, 0.0]]])
     scene = Scene(torch.full((1, 1), 8.0), torch.ones(1, 1, 1), torch.zeros(1))
     after, p = possible_next(world, states, scene, True)
@@ -110,7 +111,7 @@ def test_the_floor_with_dots_has_a_closed_form(make_world: MakeWorld) -> None:
     best, floor = bayes(world, distractor("dots"), futures, p, scene, None, torch.zeros(1, 64, 64))
     lit = 1 - (1 - 1 / 4096) ** 200
     beside = 1 - futures[0, 0]
-    assert floor.item() == pytest.approx(lit * (1 - lit) * beside.mean().item(), rel=1e-5)
+    assert floor.item() == pytest.approx(lit * (1 - lit) * beside.square().mean().item(), rel=1e-5)
     torch.testing.assert_close(best[0], futures[0, 0] + lit * beside)
 
 
@@ -177,6 +178,13 @@ def test_the_posterior_of_a_ball_that_may_rest(make_world: MakeWorld) -> None:
     came = ((after - now)[:, :1, 0].abs() < 1e-3).float()
     assert worst_z(came, expected, (4 * now[:, 0, 0]).long()) < 5
     assert came.mean().item() == pytest.approx(0.5, abs=0.02)
+
+
+def test_two_frames_hold_one_moment_whose_posterior_is_the_prior(make_world: MakeWorld) -> None:
+    world = make_world(episode_length=2, speeds=(2.0, 5.0, 6.0))
+    states, scene = simulate(world, 50, seeded())
+    _, p = possible_next(world, states[:, 0], scene, False)
+    torch.testing.assert_close(p, torch.full((50, 6), 1 / 6))
 
 
 def test_turn_back_can_be_told_at_the_walls(make_world: MakeWorld) -> None:

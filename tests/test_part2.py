@@ -13,7 +13,8 @@ import torch
 
 from common.config import REPOSITORY, load_config, run_script
 from common.data import draw_batch, make_clips
-from part2_pixel_vs_jepa.experiment import ARMS, BASELINE, Config, generator, make_arms
+from part2_pixel_vs_jepa.arms import make_arms
+from part2_pixel_vs_jepa.experiment import ARMS, BASELINE, Config, generator
 from part2_pixel_vs_jepa.train import best_of, compute_loss, main
 
 SMOKE = REPOSITORY / "configs" / "part2" / "smoke.yaml"

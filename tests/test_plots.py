@@ -19,7 +19,8 @@ from PIL import Image
 from common.config import UserError, load_config
 from common.plots import PALETTE, WIDTH, Bars, Curves, panels, write_png
 from common.strips import Group, strip, write_gif
-from part2_pixel_vs_jepa.experiment import BASELINE, Config, make_arms
+from part2_pixel_vs_jepa.arms import make_arms
+from part2_pixel_vs_jepa.experiment import BASELINE, Config
 from part2_pixel_vs_jepa.heldout import make_heldout
 from part2_pixel_vs_jepa.plot_results import draw_results
 from part2_pixel_vs_jepa.plot_strip import draw_strip, pairs_across, strip_columns

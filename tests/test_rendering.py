@@ -165,6 +165,19 @@ def test_later_balls_lie_in_front_of_walls_and_background(
                 assert np.abs(frames[b, t].numpy() - canvas).max() <= 0.501
 
 
+def test_balls_on_black_do_not_wipe_each_other_out(make_world: MakeWorld) -> None:
+    world = make_world(axes=2, wall="reflect", num_balls=3, radius=(8.0, 8.0))
+    places = torch.tensor([[30.0, 30.0], [36.0, 32.0], [50.0, 12.0]])
+    color = torch.tensor([0.4, 0.7, 1.0]).view(1, 3, 1)
+    states = torch.cat([places, places], -1).view(1, 1, 3, 4)
+    frame = render(world, states, scene_of(torch.full((1, 3), 8.0), color))[0, 0, 0].numpy()
+    canvas = np.zeros((64, 64))
+    for (x, y), level in zip(places.tolist(), (102, 179, 255), strict=True):
+        canvas[naive(x, y, 8.0, False) == 1] = level
+    assert np.array_equal(frame, canvas)
+    assert set(np.unique(frame)) == {0, 102, 179, 255}
+
+
 def test_a_background_of_one_frame_serves_all(make_world: MakeWorld) -> None:
     world = make_world(episode_length=4)
     states, scene = simulate(world, 2, seeded())

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from common.config import ConfigError, load_config
-from common.contacts import fold
+from common.contacts import bounce_off_box, collide, fold
 from common.simulator import (
     INNER_WALL_THICKNESS,
     Scene,
@@ -318,6 +318,23 @@ def test_head_on_collision_has_the_known_answer(
     assert (state[..., 3] == 0).all()
 
 
+def test_what_moves_apart_is_left_alone() -> None:
+    """Two overlapping balls, and a ball that overlaps a wall, on their way out."""
+    position = torch.tensor([[[10.0, 10.0], [17.0, 10.0]]])
+    velocity = torch.tensor([[[-1.0, 2.0], [0.5, 0.0]]])
+    moved, kept = position.clone(), velocity.clone()
+    collide(moved, kept, torch.full((1, 2), 4.0))
+    assert torch.equal(moved, position)
+    assert torch.equal(kept, velocity)
+    low, high = torch.tensor([[[21.0, 0.0]]]), torch.tensor([[[25.0, 20.0]]])
+    bounce_off_box(moved[:, 1:], kept[:, 1:], torch.full((1, 1), 4.5), low, high, position[:, 1:])
+    assert kept[0, 1].tolist() == [-0.5, 0.0]  # this one was on its way in
+    assert moved[0, 1].tolist() == [16.5, 10.0]
+    moved[:, 1] = position[:, 1]
+    bounce_off_box(moved[:, 1:], kept[:, 1:], torch.full((1, 1), 4.5), low, high, position[:, 1:])
+    assert kept[0, 1].tolist() == [-0.5, 0.0]
+
+
 # The inner wall
 
 
@@ -383,13 +400,18 @@ def test_no_speed_takes_a_ball_through_the_wall(
     state[:, 0, 1] = 50
     state[:, 0, 2] = torch.linspace(10, 45, 300)
     scene = scene_of(torch.full((300, 1), radius), radius + 0.5)
-    left = state[:, 0, 0] < 32
+    left, start, seen = state[:, 0, 0] < 32, state, []
     for t in range(24):
         action = torch.tensor([[thrust if t < 12 else -thrust, 0.0]]).expand(300, 2)
         state = step(world, state, scene, action if thrust else None)
         assert torch.equal(state[:, 0, 0] < 32, left)
         assert gap_to_inner_wall(world, state, scene).min() > -1e-3
         assert (state[:, 0, 1] == 50).all()
+        seen.append(state[:, 0])
+    if not thrust:  # each wanders over its whole room, as fast as before
+        x, speed = torch.stack(seen)[..., 0], torch.stack(seen)[..., 2].abs()
+        assert (x.amax(0) - x.amin(0)).min() > 15
+        torch.testing.assert_close(speed, start[:, 0, 2].expand_as(speed))
 
 
 # The stochastic wall

@@ -17,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from common.config import load_config
 from common.data import Batch, draw_batch, make_clips
-from part2_pixel_vs_jepa.experiment import BASELINE, Config, generator, learning_rate, make_arms
+from part2_pixel_vs_jepa.arms import make_arms
+from part2_pixel_vs_jepa.experiment import BASELINE, Config, generator, learning_rate
 from part2_pixel_vs_jepa.heldout import Heldout, make_heldout
 
 TARGET = 1.05
