@@ -71,22 +71,24 @@ def make_arms(cfg: Config) -> dict[str, Arm]:
 
 
 def load_run(run_dir: Path) -> tuple[Config, dict[str, Arm]]:
-    """The config and the arms of a run directory, with the weights of its last checkpoint.
+    """The config and the trained arms of a run directory, or of a folder of published weights.
 
     Sets the run's number of threads. Raises UserError when there is no run or the weights do not
     fit its config.
     """
+    train = "python part2_pixel_vs_jepa/train.py"
     if not (run_dir / "config.yaml").exists():
-        raise UserError(
-            f"{run_dir} holds no run (no config.yaml); make one with: "
-            "python part2_pixel_vs_jepa/train.py"
-        )
+        raise UserError(f"{run_dir} holds no run (no config.yaml); make one with: {train}")
     cfg = load_config(Config, [BASELINE, run_dir / "config.yaml"])
     torch.set_num_threads(cfg.threads)
-    path = run_dir / "checkpoint.pt"
-    saved = load_checkpoint(path, f"python part2_pixel_vs_jepa/train.py --run_dir {run_dir}")
-    arms = make_arms(cfg)
+    arms, checkpoint = make_arms(cfg), run_dir / "checkpoint.pt"
+    published = not checkpoint.exists() and any(run_dir.glob("*.pt"))
+    saved = {} if published else load_checkpoint(checkpoint, f"{train} --run_dir {run_dir}")
     for name, arm in arms.items():
-        load_weights(arm, saved.get("state", {}).get("arms", {}).get(name, {}), path)
+        if published:
+            weights = load_checkpoint(run_dir / f"{name}.pt", f"{train} and publish.py")
+        else:
+            weights = saved.get("state", {}).get("arms", {}).get(name, {})
+        load_weights(arm, weights, checkpoint)
         arm.eval()
     return cfg, arms
