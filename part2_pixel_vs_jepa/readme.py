@@ -10,6 +10,7 @@ from common.results import markdown_table, update_tables
 from part2_pixel_vs_jepa.experiment import PART
 from part2_pixel_vs_jepa.readme_tables import (
     Table,
+    account_table,
     action_table,
     coverage_worlds_table,
     distractor_table,
@@ -41,7 +42,7 @@ def update(check: bool = False) -> bool:
     """Rewrites the tables of this part's pages and of the front page; whether any differed."""
     pages = {
         FRONT_PAGE: made(headline_table),
-        README: made(main_table, verdicts_table, squares_table),
+        README: made(main_table, verdicts_table, squares_table, account_table),
         ALL_TABLES: made(
             inside_table,
             probes_table,

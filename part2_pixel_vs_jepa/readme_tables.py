@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from common.intervals import wilson
 from common.results import format_interval, read_results
 from part2_pixel_vs_jepa.experiment import PART
 
@@ -179,6 +180,23 @@ def squares_table() -> Table:
         "3 seeds", "worth of the direction", "worth of the best square", "z reads the direction",
         "z reads a square", "squares in the embedding (R²)", "smear", "coverage",
     ])  # fmt: skip
+
+
+def account_table() -> Table:
+    """Run by run: does z read the bit that is worth more? Of the runs with K = 2."""
+    agree = total = 0
+    for arm, metrics in read("squares_why")["arms"].items():
+        if arm.endswith("K32"):
+            continue
+        columns = ("worth_direction", "worth_square", "z_reads_direction", "z_reads_square")
+        runs = zip(*(metrics[column]["values"] for column in columns), strict=True)
+        for worth_direction, worth_square, reads_direction, reads_square in runs:
+            agree += (worth_direction > worth_square) == (reads_direction > reads_square)
+            total += 1
+    low, high = wilson(agree, total)
+    header = ["runs with K = 2", "z reads the bit that is worth more", "share, 95% Wilson interval"]
+    share = f"{agree / total:.2f} [{low:.2f}, {high:.2f}]"
+    return header, [[str(total), str(agree), share]]
 
 
 def horizon_table() -> Table:
