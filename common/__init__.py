@@ -1,9 +1,14 @@
 """What two or more parts of the series need: the world, the models, the losses, the bookkeeping.
 
 Dependencies run one way: a part imports ``common`` and never another part; ``common`` imports no
-part. Inside ``common``: ``simulator``, ``config`` and ``distributed`` import nothing of ours,
-``losses`` and ``sigreg`` only ``distributed``, ``data`` the simulator and its rendering; ``plots``
-and ``runs`` know no models. ``tests/test_imports.py`` holds this.
+part. Inside ``common``:
+
+    the world     world <- simulator <- rendering <- futures, data (and distractors, contacts)
+    the models    encoders, decoders, predictors: tensors in, tensors out, nothing of ours
+    the maths     losses, sigreg <- distributed alone; metrics, probes, intervals: nothing of ours
+    bookkeeping   strict_yaml, knobs <- config <- files, checkpoints, runs, sweep; plots, strips
+
+``plots`` and ``runs`` know no models. ``tests/test_imports.py`` holds all this.
 
 Letters in shape comments, in every file:
 

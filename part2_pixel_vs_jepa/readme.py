@@ -42,7 +42,7 @@ def update(check: bool = False) -> bool:
     """Rewrites the tables of this part's pages and of the front page; whether any differed."""
     pages = {
         FRONT_PAGE: made(headline_table),
-        README: made(main_table, verdicts_table, squares_table, account_table),
+        README: made(main_table, verdicts_table, account_table),
         ALL_TABLES: made(
             inside_table,
             probes_table,
@@ -51,6 +51,7 @@ def update(check: bool = False) -> bool:
             precision_worlds_table,
             noise_table,
             distractor_table,
+            squares_table,
             hypotheses_table,
             width_table,
             action_table,
