@@ -58,8 +58,8 @@ def smear_terms(
     d_blur = distance_to_ball(blur, futures, basis)[:, 0]
     d_blur = torch.where(real, d_blur, torch.inf)
     each = basis if basis.dim() == 3 else basis.repeat_interleave(futures.shape[1], dim=0)
-    pairs = (t.flatten(0, 1).unsqueeze(1) for t in (shifted, futures))  # (B F, 1, H, W)
-    threshold = distance_to_ball(*pairs, each).view(real.shape)
+    moved, still = (t.flatten(0, 1).unsqueeze(1) for t in (shifted, futures))  # (B F, 1, H, W)
+    threshold = distance_to_ball(moved, still, each).view(real.shape)
     hit = d < threshold.unsqueeze(1)  # (B, K, F)
     return {
         "numerator": d.amin(-1).mean(-1),

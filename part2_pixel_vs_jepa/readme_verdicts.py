@@ -76,13 +76,16 @@ def action() -> tuple[str, str, str]:
 def drops() -> tuple[str, str, str]:
     squares = read("squares")
     arms, raw = squares["arms"], squares["bounds"]["raw_pixels"]
+    kept = read("squares_why")["arms"]
     return (
         "the encoder drops what it cannot predict",
         f"R² of the squares' bits: raw pixels {value(raw, 'probe_distractor')}, pixel arm "
         f"{value(arms['pixels'], 'probe_distractor')}, JEPA "
         f"{value(arms['jepa'], 'probe_distractor')}, with SIGReg "
-        f"{value(arms['jepa_sigreg'], 'probe_distractor')}",
-        "VERDICT",
+        f"{value(arms['jepa_sigreg'], 'probe_distractor')}; JEPA with z "
+        f"{value(arms['jepa_z'], 'probe_distractor')}, at invariance weight 1 "
+        f"{value(kept['jepa_z-d32-inv1'], 'probe_distractor')}",
+        "**may, not must**: it does where the loss's weights make it pay",
     )
 
 

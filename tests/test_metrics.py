@@ -370,6 +370,10 @@ def test_a_target_that_does_not_vary_has_no_r2() -> None:
     scores = linear_probe(z[:200], y[:200], z[200:], y[200:])
     assert scores[0] > 0.999
     assert scores[1:].isnan().all()
+    # it varied in training only, or by rounding alone
+    y[:200, 1] += torch.randn(200, generator=seeded(1))
+    y[:, 2] += 1e-9 * torch.randn(300, generator=seeded(2))
+    assert linear_probe(z[:200], y[:200], z[200:], y[200:])[1:].isnan().all()
 
 
 def test_a_collapsed_embedding_reads_nothing() -> None:
