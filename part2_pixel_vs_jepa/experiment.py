@@ -136,31 +136,46 @@ class Config:
             raise ValueError(
                 f"world.size must be divisible by 16 for the encoder, got {world.size}"
             )
-        if world.num_balls > 1 or world.channels > 1 or world.max_thrust:
+        if world.num_balls > 1 or world.channels > 1 or world.max_thrust or world.door_width:
             raise ValueError(
-                "this part draws one grey ball that nothing pushes: use world.num_balls 1, "
-                "world.channels 1 and world.max_thrust 0"
+                "this part draws one grey ball in an empty box, and nothing pushes it: use "
+                "world.num_balls 1, world.channels 1, world.max_thrust 0 and world.door_width 0"
+            )
+        if world.brightness != (1.0, 1.0):
+            raise ValueError(
+                "this part's scores take the ball to be white: use world.brightness [1.0, 1.0], "
+                f"got {list(world.brightness)}"
             )
         if world.episode_length <= self.num_past:
             raise ValueError(
                 f"world.episode_length {world.episode_length} holds no pair with {self.num_past} "
                 f"input frames: it must be above {self.num_past}"
             )
-        if not self.velocity_is_seen and world.wall == "reflect" and world.start_margin:
-            raise ValueError(
-                f"world.start_margin {world.start_margin:g} with wall reflect makes the hidden "
-                "direction depend on the place: use start_margin 0, or num_past 2"
-            )
-        if not self.velocity_is_seen and not self.futures_can_be_listed:
-            raise ValueError(
-                "the futures of one frame cannot be listed in this world: use num_past 2, or "
-                "give_action true, or a wall of reflect or turn_back without drag and gravity"
-            )
+        if not self.velocity_is_seen and self.unlisted:
+            raise ValueError(f"{self.unlisted}, or num_past 2, or give_action true")
 
     @property
-    def futures_can_be_listed(self) -> bool:
-        """True where the futures of a single frame are a finite list."""
-        return not self.world.is_substepped and self.world.wall != "stochastic"
+    def unlisted(self) -> str:
+        """Why the futures of one frame are no list of known probabilities; empty where they are."""
+        world = self.world
+        if world.is_substepped or world.wall == "stochastic":
+            return (
+                f"one frame has too many futures with wall {world.wall}, drag {world.drag:g} and "
+                f"gravity {world.gravity:g}: use wall reflect or turn_back, drag 1 and gravity 0"
+            )
+        if world.wall == "turn_back" and world.axes == 2:
+            return "wall turn_back hides its velocity on one axis only: use world.axes 1"
+        if world.wall == "reflect" and world.start_margin:
+            return (
+                f"world.start_margin {world.start_margin:g} with wall reflect makes the hidden "
+                "direction depend on the place: use world.start_margin 0"
+            )
+        if world.wall == "reflect" and world.axes == 2 and world.num_headings % 2:
+            return (
+                f"{world.num_headings} headings are not their own mirror images: use an even "
+                "world.num_headings"
+            )
+        return ""
 
     @property
     def velocity_is_seen(self) -> bool:

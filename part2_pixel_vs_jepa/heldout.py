@@ -59,7 +59,7 @@ def make_heldout(cfg: Config) -> Heldout:
     now, scene = clips.states[batch.episode, batch.time], clips.scene[batch.episode]
     known = possible_next(cfg.world, now, scene, cfg.velocity_is_seen)
     states, probabilities = known
-    if cfg.give_action and cfg.num_past == 1 and cfg.futures_can_be_listed:
+    if cfg.give_action and cfg.num_past == 1 and not cfg.unlisted:
         states, probabilities = possible_next(cfg.world, now, scene, velocity_is_seen=False)
     futures = render_futures(cfg.world, states, scene)
     beside = states + torch.tensor([1.0, 0.0, 0.0, 0.0])

@@ -82,7 +82,7 @@ def latent_scores(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
     truth = torch.cat([direction, layer], dim=-1)
     r2 = linear_probe(code[::2], truth[::2], code[1::2], truth[1::2])
     scores = {"z_reads_direction": r2[0].item()}
-    if cfg.distractor.kind == "squares":
+    if cfg.distractor.kind == "squares" and held.ambiguous.any():
         scores["z_reads_square"] = r2[1:].max().item()
         scores |= _worth_of_bits(arm, held, cfg)
     return scores

@@ -95,6 +95,17 @@ def test_every_config_of_the_part_loads():
             ["--world.axes=2", "--world.wall=reflect", "--world.door_width=90"],
             "wider than its wall",
         ),
+        (["--world.axes=2"], "use world.axes 1"),
+        (["--world.wall=reflect"], "use world.start_margin 0"),
+        (
+            [
+                *("--world.wall=reflect", "--world.start_margin=0"),
+                *("--world.axes=2", "--world.num_headings=7"),
+            ],
+            "an even world.num_headings",
+        ),
+        (["--world.brightness=[0.5,1.0]"], "[1.0, 1.0]"),
+        (["--world.num_balls=2", "--world.wall=reflect"], "world.num_balls 1"),
         (["--world.wall=stochastic"], "axes 2"),
         (["--stepz=3"], "--steps"),
         (["--arms=[pixels,pixels]"], "different arms"),
