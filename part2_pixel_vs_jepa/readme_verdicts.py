@@ -30,12 +30,12 @@ def smears() -> tuple[str, str, str]:
 
 
 def size() -> tuple[str, str, str]:
-    widths = read("width")["arms"]
-    by_size = (f"{value(m, 'smear')} at {arm.split('-')[1]}" for arm, m in widths.items())
+    widths = read("width")["arms"].values()
+    by_size = (f"{value(m, 'smear')} at {m['parameters']['mean'] / 1e6:.2g}M" for m in widths)
     return (
         "model size is not the cause",
-        "smear " + ", ".join(by_size),
-        "**holds** over 16x in parameters",
+        "smear " + ", ".join(by_size) + " parameters",
+        "**holds**",
     )
 
 
