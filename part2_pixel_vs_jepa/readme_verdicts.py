@@ -83,9 +83,9 @@ def drops() -> tuple[str, str, str]:
         f"{value(arms['pixels'], 'probe_distractor')}, JEPA "
         f"{value(arms['jepa'], 'probe_distractor')}, with SIGReg "
         f"{value(arms['jepa_sigreg'], 'probe_distractor')}; JEPA with z "
-        f"{value(arms['jepa_z'], 'probe_distractor')}, at invariance weight 1 "
-        f"{value(kept['jepa_z-d32-inv1'], 'probe_distractor')}",
-        "**may, not must**: it does where the loss's weights make it pay",
+        f"{value(arms['jepa_z'], 'probe_distractor')}, but "
+        f"{value(kept['jepa_z-d32-inv1'], 'probe_distractor')} at invariance weight 1",
+        "**may, not must**: it does where the weights of its loss make that pay",
     )
 
 
