@@ -9,7 +9,7 @@ from common.config import REPOSITORY
 from common.results import read_results, validate_results
 from part2_pixel_vs_jepa import readme
 
-READMES = [*sorted(REPOSITORY.glob("*/README.md")), REPOSITORY / "README.md"]
+READMES = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("part*/**/README.md"))]
 RESULTS = sorted(REPOSITORY.glob("part*/results/*.json"))
 
 
