@@ -1,6 +1,6 @@
 """Every speed and memory figure the project promises, against a reference timed in the same run.
 
-    python tests/benchmarks/run.py              all of them, some 25 minutes on 2 cores
+    python tests/benchmarks/run.py              all of them
     python tests/benchmarks/run.py sigreg       one: sigreg, rendering, training, default_job
 
 Prints what it measured and keeps it in tests/benchmarks/results.json, one entry a benchmark.
