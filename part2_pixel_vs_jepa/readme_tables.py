@@ -117,9 +117,12 @@ def noise_table() -> Table:
         "error of the ball",
     ]
     table = []
-    for label, experiment in (("no dots (5 seeds)", "main"), ("200 dots (3 seeds)", "dots")):
+    for label, experiment, name in (
+        ("no dots (3 seeds)", "hypotheses", "pixels-K1"),
+        ("200 dots (3 seeds)", "dots", "pixels"),
+    ):
         results = read(experiment)
-        arm, bayes = results["arms"]["pixels"], results["bounds"]["bayes"]
+        arm, bayes = results["arms"][name], results["bounds"]["bayes"]
         table.append([label, *cells(arm, ["mse"], 4), *cells(bayes, ["mse"], 4),
                       *cells(arm, ["mse_over_bayes"]), *cells(arm, ["ball_error"], 4)])  # fmt: skip
     return header, table

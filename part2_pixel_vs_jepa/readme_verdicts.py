@@ -50,8 +50,8 @@ def embeddings() -> tuple[str, str, str]:
 
 
 def noise() -> tuple[str, str, str]:
-    clean, dots = read("main"), read("dots")
-    before, after = clean["arms"]["pixels"], dots["arms"]["pixels"]
+    clean, dots = read("hypotheses"), read("dots")  # equal steps, seeds and test episodes
+    before, after = clean["arms"]["pixels-K1"], dots["arms"]["pixels"]
     floors = clean["bounds"]["bayes"], dots["bounds"]["bayes"]
     return (
         "pixel prediction degrades 3-4x with noise",
