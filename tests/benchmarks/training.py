@@ -1,9 +1,10 @@
 """Seconds until held-out MSE <= 1.05x the Bayes floor: our pixel arm, and the series' own model.
 
 Both see the same clips of the posts' world and are tested on the same held-out pairs; the time
-spent testing is not counted. The series' model: three stride-2 3x3 convolutions (16, 32, 64),
-linear to 128, mirrored decoder with a sigmoid, AdamW 3e-4, batch 64, PyTorch's defaults. Ours: the
-pixel arm of the baseline config.
+spent testing is not counted. The series' model is given up after GIVE_UP times our seconds: its
+time, and so the ratio, is then a lower bound, marked "reached": false. That model: three stride-2
+3x3 convolutions (16, 32, 64), linear to 128, mirrored decoder with a sigmoid, AdamW 3e-4, batch 64,
+PyTorch's defaults. Ours: the pixel arm of the baseline config.
 """
 
 import statistics
@@ -23,7 +24,8 @@ from part2_pixel_vs_jepa.heldout import Heldout, make_heldout
 
 TARGET = 1.05
 TEST_EVERY = 25  # steps
-PATIENCE = 600  # seconds
+PATIENCE = 600.0  # seconds for our own arm
+GIVE_UP = 6  # times our seconds for the series' model
 
 
 def series_model() -> nn.Module:
@@ -56,13 +58,14 @@ def seconds_to_target(
     held: Heldout,
     draw: Callable[[], Batch],
     max_steps: int,
-) -> tuple[float, int, float]:
-    """Training seconds and steps until the target is met, and the best ratio to the floor."""
-    spent, best = 0.0, float("inf")
-    for step in range(max_steps):
+    max_seconds: float,
+) -> dict[str, float]:
+    """Training seconds and steps until the target is met or a limit is, and the best ratio."""
+    spent, best, steps = 0.0, float("inf"), 0
+    while steps < max_steps and spent < max_seconds and best > TARGET:
         begin = time.perf_counter()
         batch = draw()
-        rate = schedule(step)
+        rate = schedule(steps)
         if rate is not None:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -71,15 +74,17 @@ def seconds_to_target(
         loss.backward()
         optimizer.step()
         spent += time.perf_counter() - begin
-        if (step + 1) % TEST_EVERY == 0:
+        steps += 1
+        if steps % TEST_EVERY == 0:
             with torch.no_grad():
                 error = (predict(held.batch) - held.batch.x_next).square().mean().item()
             best = min(best, error / held.floor)
-            if best <= TARGET:
-                return spent, step + 1, best
-            if spent > PATIENCE:
-                raise RuntimeError(f"not within {TARGET} of the floor after {spent:.0f} s: {best}")
-    raise RuntimeError(f"not within {TARGET} of the floor after {max_steps} steps: {best}")
+    return {
+        "seconds": spent,
+        "steps": steps,
+        "best_ratio_to_floor": best,
+        "reached": best <= TARGET,
+    }
 
 
 def matmul_peak() -> float:
@@ -124,18 +129,16 @@ def contest(seed: int, peak: float) -> dict[str, dict[str, float]]:
             100_000,
         ),
     }
-    rows = {}
+    rows: dict[str, dict[str, float]] = {}
     for name, (predict, optimizer, schedule, max_steps) in contestants.items():
         batches = generator(cfg, 4)
         draw = partial(draw_batch, clips, cfg.batch_size, 1, max(cfg.world.speeds), batches)
-        seconds, steps, best = seconds_to_target(
-            predict, optimizer, schedule, held, draw, max_steps
-        )
-        rate = cfg.batch_size * steps / seconds
-        rows[name] = {
-            "seconds": seconds,
-            "steps": steps,
-            "best_ratio_to_floor": best,
+        max_seconds = GIVE_UP * rows["ours"]["seconds"] if rows else PATIENCE
+        row = seconds_to_target(predict, optimizer, schedule, held, draw, max_steps, max_seconds)
+        if name == "ours" and not row["reached"]:
+            raise RuntimeError(f"our arm did not reach {TARGET} times the floor: {row}")
+        rate = cfg.batch_size * row["steps"] / row["seconds"]
+        rows[name] = row | {
             "frames_per_second": rate,
             "share_of_matmul_peak": rate * flops_per_frame(predict, draw()) / peak,
         }
@@ -143,13 +146,17 @@ def contest(seed: int, peak: float) -> dict[str, dict[str, float]]:
 
 
 def run(seeds: int = 5) -> dict[str, object]:
-    """Both models on every seed, in turn; the ratio is the median over seeds."""
+    """Both models on every seed, in turn; the ratio is the median over seeds.
+
+    It is a lower bound where the series' model was given up on any seed.
+    """
     torch.set_num_threads(2)
     peak = matmul_peak()
     runs = [contest(seed, peak) for seed in range(seeds)]
     return {
         "matmul_peak_gflops": peak / 1e9,
         "seeds": runs,
+        "ratio_is_lower_bound": not all(r["series"]["reached"] for r in runs),
         "ratio": statistics.median(r["series"]["seconds"] / r["ours"]["seconds"] for r in runs),
         "ratio_wanted": 4,
     }
