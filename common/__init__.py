@@ -4,9 +4,10 @@ Dependencies run one way: a part imports ``common`` and never another part; ``co
 part. Inside ``common``:
 
     the world     world <- simulator <- rendering <- futures, data (and distractors, contacts)
-    the models    encoders, decoders, predictors: tensors in, tensors out, nothing of ours
-    the maths     losses, sigreg <- distributed alone; metrics, probes, intervals: nothing of ours
-    bookkeeping   strict_yaml, knobs <- config <- files, checkpoints, runs, sweep; plots, strips
+    the models    encoders, decoders, predictors, heads, teacher: tensors in, tensors out
+    the maths     losses, sigreg, dino <- distributed alone; metrics, probes, intervals, schedules
+    bookkeeping   strict_yaml, knobs <- config <- files, checkpoints, runs, sweep; plots <- strips,
+                  grids
 
 ``plots`` and ``runs`` know no models. ``tests/test_imports.py`` holds all this.
 

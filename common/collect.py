@@ -31,6 +31,9 @@ def collect(
         for name in inner:
             row = arm if len(inner) == 1 else f"{arm}/{name}"
             arms[row] = _intervals(row, [run["arms"].get(name, {}) for run in runs])
+            if len(inner) == 1:
+                took = [read_json(run / "run.json")["seconds"] for run in folders[arm]]
+                arms[row]["seconds"] = mean_interval(took)
             series = {key: [_series(run, key, name) for run in folders[arm]] for key in curves}
             found[row] = {key: _curve(runs) for key, runs in series.items() if all(runs)}
     protocols = {arm: runs[0].get("protocol", {}) for arm, runs in summaries.items()}

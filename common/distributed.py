@@ -44,6 +44,17 @@ def check_equal_batches(batch_size: int, device: torch.device) -> None:
         )
 
 
+def check_finite(z: Tensor) -> None:
+    """Raise ValueError where ``z`` holds NaN or an infinity, with their number."""
+    finite = torch.isfinite(z)
+    if not finite.all():
+        count = z.numel() - int(finite.sum())
+        raise ValueError(
+            f"got {count} of {z.numel()} values that are not finite in an embedding of shape "
+            f"{tuple(z.shape)}; wanted finite numbers"
+        )
+
+
 def shared_seed(seed: int) -> int:
     """Rank 0's ``seed`` on every rank: generators seeded with it draw the same slices."""
     if world_size() == 1:

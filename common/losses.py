@@ -1,15 +1,16 @@
 """Losses on embeddings that keep an encoder from collapsing; SIGReg has its own module.
 
-Each returns unweighted terms, the same on every rank: batch statistics run over the joined batch
-of all processes (see ``common.distributed``). Inputs of any float type; statistics are float32,
-inside autocast too (float64 stays float64).
+Each takes two embeddings (B, D), of two views or of what was predicted and what came, and returns
+unweighted terms, the same on every rank: batch statistics run over the joined batch of all
+processes (see ``common.distributed``). Inputs of any float type; statistics are float32, inside
+autocast too (float64 stays float64). DINO's loss is in ``common.dino``.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.distributed import all_reduce_sum, check_equal_batches, world_size
+from common.distributed import all_reduce_sum, check_equal_batches, check_finite, world_size
 
 
 def vicreg(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
@@ -24,19 +25,67 @@ def vicreg(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
     the branches, its invariance a sum over dimensions; the code, and this function, take means.
     A constant batch gives 0, 0.99, 0.
 
-    Raises ValueError for other shapes than two equal (B, D), for fewer than two samples over all
-    ranks, and for ranks with unequal batches.
+    Raises ValueError for other shapes than two equal (B, D), for numbers that are not finite, for
+    fewer than two samples over all ranks, and for ranks with unequal batches.
     """
-    if z_a.shape != z_b.shape:
-        raise ValueError(
-            f"got embeddings of shapes {tuple(z_a.shape)} and {tuple(z_b.shape)}; "
-            "wanted two of the same shape (B, D)"
-        )
-    a, b = _full_precision(z_a), _full_precision(z_b)
-    variance = (variance_hinge(a) + variance_hinge(b)) / 2
-    covariance = covariance_penalty(a) + covariance_penalty(b)
-    invariance = all_reduce_sum(F.mse_loss(a, b)) / world_size()
+    variance = (variance_hinge(z_a) + variance_hinge(z_b)) / 2
+    covariance = covariance_penalty(z_a) + covariance_penalty(z_b)
+    invariance = squared_error(z_a, z_b)
     return {"invariance": invariance, "variance": variance, "covariance": covariance}
+
+
+def squared_error(z_pred: Tensor, z_target: Tensor) -> Tensor:
+    """Mean of (z_pred - z_target)^2 over batch and dimensions of two embeddings (B, D), a scalar.
+
+    The prediction loss of most JEPAs, and VICReg's invariance. Raises ValueError as ``vicreg``.
+    """
+    a, b = _pair(z_pred, z_target)
+    return all_reduce_sum(F.mse_loss(a, b)) / world_size()
+
+
+def negative_cosine(z_pred: Tensor, z_target: Tensor) -> Tensor:
+    """Mean over the batch of -cos(z_pred, z_target) of two embeddings (B, D), in [-1, 1].
+
+    SimSiam, arXiv 2011.10566, eq. 1; BYOL's loss (2006.07733, eq. 2) is 2 + 2 times it. The caller
+    stops the gradient of the target and symmetrises (eq. 2 to 4). Raises ValueError as ``vicreg``.
+    """
+    a, b = _pair(z_pred, z_target)
+    return -all_reduce_sum(F.cosine_similarity(a, b).mean()) / world_size()
+
+
+def barlow_twins(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
+    """The two Barlow Twins terms of two embeddings (B, D) of the same samples, unweighted scalars.
+
+    - ``invariance``: sum over i of (1 - C_ii)^2;
+    - ``redundancy``: sum over i != j of C_ij^2;
+
+    with C the ``cross_correlation``. Barlow Twins, arXiv 2103.03230, eq. 1, where the loss is
+    invariance + 0.0051 redundancy: sums, not means, over D. z_b = -z_a gives 4 D, a constant batch
+    D and 0. Raises ValueError as ``vicreg``.
+    """
+    correlation = cross_correlation(z_a, z_b)
+    diagonal = correlation.diagonal()
+    invariance = (1 - diagonal).square().sum()
+    redundancy = correlation.square().sum() - diagonal.square().sum()
+    return {"invariance": invariance, "redundancy": redundancy}
+
+
+def cross_correlation(z_a: Tensor, z_b: Tensor) -> Tensor:
+    """C (D, D): correlation over the batch of each coordinate of z_a with each of z_b, both (B, D).
+
+    Barlow Twins, eq. 2. Standardised with the biased variance plus 1e-5, as the authors' batch
+    normalisation does: a coordinate that does not vary correlates with nothing, not with itself.
+    Raises ValueError as ``vicreg``.
+    """
+    _pair(z_a, z_b)
+    standardised = []
+    for z in (z_a, z_b):
+        centred, num_samples = _centre(z)
+        variance = all_reduce_sum(centred.square().sum(0)) / num_samples  # (D,)
+        standardised.append(centred / torch.sqrt(variance + 1e-5))
+    a, b = standardised
+    with torch.autocast(z_a.device.type, enabled=False):
+        return all_reduce_sum(a.T @ b) / (len(a) * world_size())
 
 
 def variance_hinge(z: Tensor) -> Tensor:
@@ -64,17 +113,31 @@ def covariance_penalty(z: Tensor) -> Tensor:
     return off_diagonal.square().sum() / z.shape[1]
 
 
+def _pair(z_a: Tensor, z_b: Tensor) -> tuple[Tensor, Tensor]:
+    """Two embeddings of one shape (B, D), checked, in full precision."""
+    if z_a.shape != z_b.shape:
+        raise ValueError(
+            f"got embeddings of shapes {tuple(z_a.shape)} and {tuple(z_b.shape)}; "
+            "wanted two of the same shape (B, D)"
+        )
+    a, b = _embedding(z_a), _embedding(z_b)
+    check_equal_batches(len(a), a.device)
+    return a, b
+
+
+def _embedding(z: Tensor) -> Tensor:
+    """One embedding (B, D), checked, in full precision."""
+    if z.ndim != 2 or z.numel() == 0:
+        raise ValueError(f"got an embedding of shape {tuple(z.shape)}; wanted (B, D), neither 0")
+    check_finite(z)
+    return z.to(torch.promote_types(z.dtype, torch.float32))
+
+
 def _centre(z: Tensor) -> tuple[Tensor, int]:
     """``z`` (B, D) minus the mean over all ranks, and the number of samples over all ranks."""
-    if z.ndim != 2:
-        raise ValueError(f"got an embedding of shape {tuple(z.shape)}; wanted (B, D)")
+    z = _embedding(z)
     check_equal_batches(z.shape[0], z.device)
     num_samples = z.shape[0] * world_size()
     if num_samples < 2:
         raise ValueError(f"got a batch of {num_samples}; wanted at least 2 samples for a variance")
-    z = _full_precision(z)
     return z - all_reduce_sum(z.sum(0)) / num_samples, num_samples
-
-
-def _full_precision(z: Tensor) -> Tensor:
-    return z.to(torch.promote_types(z.dtype, torch.float32))

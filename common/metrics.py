@@ -125,6 +125,22 @@ def collapse_ratio(z: Tensor) -> float:
     return ((z - z.mean(0)).square().sum() / z.square().sum().clamp(min=1e-300)).sqrt().item()
 
 
+def spectrum(z: Tensor) -> Tensor:
+    """Eigenvalues of the covariance of z (B, D), largest first, over the mean of |z|^2, (D,)."""
+    z = z.double()
+    centred = z - z.mean(0)
+    values = torch.linalg.eigvalsh(centred.T @ centred / len(z)).clamp(min=0).flip(0)
+    return values / z.square().sum(-1).mean().clamp(min=1e-300)
+
+
+def mean_correlation(z: Tensor) -> float:
+    """Mean |correlation| of two different coordinates of z (B, D), 0 to 1; scale-blind."""
+    centred = z.double() - z.double().mean(0)
+    unit = centred / centred.norm(dim=0).clamp(min=1e-300)
+    off_diagonal = (unit.T @ unit).fill_diagonal_(0)
+    return (off_diagonal.abs().sum() / max(1, z.shape[1] * (z.shape[1] - 1))).item()
+
+
 def fvu(prediction: Tensor, target: Tensor) -> float:
     """Fraction of variance unexplained, MSE / variance of the target over the batch; 1 - R^2."""
     error = (prediction - target).square().sum()

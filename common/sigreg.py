@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from common.distributed import all_reduce_sum, check_equal_batches, world_size
+from common.distributed import all_reduce_sum, check_equal_batches, check_finite, world_size
 
 CHUNK_ELEMENTS = 262_144  # complex64 temporaries of 2 MB, which stay in the cores' caches
 
@@ -43,6 +43,30 @@ def random_slices(
     return (slices / slices.norm(dim=0)).to(device)
 
 
+def lejepa(
+    z_views: Tensor, slices: Tensor, *, num_global: int | None = None, num_knots: int = 17
+) -> dict[str, Tensor]:
+    """The two LeJEPA terms of V views z_views (V, B, D) of the same samples, unweighted scalars.
+
+    - ``prediction``: mean over views, batch and dimensions of (z_v - centre)^2, the centre being
+      the mean of the first num_global views (all by default), through which gradients flow;
+    - ``sigreg``: mean over views of ``sigreg``, each view its own batch.
+
+    LeJEPA, arXiv 2511.08544, sec. 5: the loss is (1 - share) prediction + share sigreg, one
+    hyper-parameter. With two views the prediction is a quarter of their mean squared difference.
+    Raises ValueError as ``sigreg``, for fewer than two views, and num_global outside 1 .. V.
+    """
+    if z_views.ndim != 3 or len(z_views) < 2:
+        raise ValueError(f"got views {tuple(z_views.shape)}; wanted (V, B, D) with V at least 2")
+    num_global = len(z_views) if num_global is None else num_global
+    if not 1 <= num_global <= len(z_views):
+        raise ValueError(f"got num_global={num_global}; wanted 1 to {len(z_views)}, the views")
+    statistic = sigreg(z_views, slices, num_knots=num_knots)
+    z_views = z_views.to(torch.promote_types(z_views.dtype, torch.float32))
+    gap = z_views - z_views[:num_global].mean(0)
+    return {"prediction": all_reduce_sum(gap.square().mean()) / world_size(), "sigreg": statistic}
+
+
 def sigreg_direct(z: Tensor, slices: Tensor, *, num_knots: int = 17, t_max: float = 3.0) -> Tensor:
     """As ``sigreg``, by ``epps_pulley_direct``: the reference, in memory N x M x num_knots."""
     return epps_pulley_direct(_project(z, slices), num_knots=num_knots, t_max=t_max).mean()
@@ -60,7 +84,8 @@ def sigreg(z: Tensor, slices: Tensor, *, num_knots: int = 17, t_max: float = 3.0
     must be equal and whose slices must be the same. float32 inside autocast.
 
     Raises ValueError for shapes that do not fit, an empty batch, no slices, an even number of
-    knots or fewer than 3, t_max not above 0, and ranks with unequal batches.
+    knots or fewer than 3, t_max not above 0, embeddings that are not finite, and ranks with unequal
+    batches.
     """
     return epps_pulley(_project(z, slices), num_knots=num_knots, t_max=t_max).mean()
 
@@ -174,6 +199,7 @@ def _project(z: Tensor, slices: Tensor) -> Tensor:
             f"got embeddings {tuple(z.shape)} and slices {tuple(slices.shape)}; "
             "wanted (..., N, D) and (D, M) with the same D"
         )
+    check_finite(z)
     z = z.to(torch.promote_types(z.dtype, torch.float32))
     with torch.autocast(z.device.type, enabled=False):
         return z @ slices.detach().to(z.dtype)

@@ -1,6 +1,5 @@
 """What the scripts of this part share: the config, its streams of chance, its learning rate."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -8,6 +7,7 @@ from typing import Literal
 import torch
 
 from common.distractors import Distractor
+from common.schedules import stream, warmup_cosine
 from common.world import World
 
 PART = Path(__file__).resolve().parent
@@ -185,13 +185,9 @@ class Config:
 
 def generator(cfg: Config, purpose: int) -> torch.Generator:
     """An independent stream of the run's seed; data of different purposes never overlap."""
-    return torch.Generator().manual_seed(1_000_003 * (cfg.seed + 1) + purpose)
+    return stream(cfg.seed, purpose)
 
 
 def learning_rate(step: int, cfg: Config) -> float:
     """Linear warm-up to the peak, then half a cosine to zero."""
-    warm = cfg.warmup * cfg.steps
-    if step < warm:
-        return cfg.learning_rate * (step + 1) / warm
-    done = (step - warm) / max(1.0, cfg.steps - warm)
-    return cfg.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)

@@ -1,0 +1,103 @@
+"""DINO's loss: a student names the prototype that a centred, sharpened teacher names.
+
+Caron et al., arXiv 2104.14294. Nothing else keeps it from collapsing: the centre takes from every
+prototype what it gets on average, without which one prototype wins always; the low temperature of
+the teacher sharpens, without which all prototypes win alike.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from common.distributed import all_reduce_sum, check_equal_batches, check_finite, world_size
+
+
+class Centre(nn.Module):
+    """The running mean of the teacher's logits, (K,), over the joined batch of all ranks.
+
+    DINO, eq. 4: c <- momentum c + (1 - momentum) mean. Raises ValueError for a momentum outside
+    [0, 1).
+    """
+
+    mean: Tensor
+
+    def __init__(self, num_prototypes: int, *, momentum: float = 0.9) -> None:
+        super().__init__()
+        if not 0 <= momentum < 1:
+            raise ValueError(f"got momentum={momentum}; wanted a number in [0, 1)")
+        self.momentum = momentum
+        self.register_buffer("mean", torch.zeros(num_prototypes))
+
+    @torch.no_grad()
+    def update(self, teacher: Tensor) -> None:
+        """Moves towards the mean of logits (..., K). Call it after the loss, as the authors do."""
+        teacher = teacher.detach().flatten(0, -2).to(self.mean.dtype)
+        mean = all_reduce_sum(teacher.mean(0)) / world_size()
+        self.mean.lerp_(mean, 1 - self.momentum)
+
+
+def cross_entropy(
+    student: Tensor,
+    teacher: Tensor,
+    centre: Tensor,
+    *,
+    student_temperature: float = 0.1,
+    teacher_temperature: float = 0.04,
+) -> Tensor:
+    """Cross-entropy (nats) of logits (B, K) of a student with those of a teacher, a scalar.
+
+    -sum_k P_t log P_s with P_t = softmax((teacher - centre) / t_t), P_s = softmax(student / t_s),
+    mean over the batch of all ranks; no gradient flows to the teacher. DINO, eq. 2. Between 0 and,
+    for a student that says nothing, log K.
+
+    Raises ValueError for shapes that differ, numbers that are not finite, temperatures not above
+    0, and ranks with unequal batches.
+    """
+    if student.shape != teacher.shape or student.ndim != 2 or student.numel() == 0:
+        raise ValueError(
+            f"got logits of shapes {tuple(student.shape)} and {tuple(teacher.shape)}; "
+            "wanted two of the same shape (B, K)"
+        )
+    if not (student_temperature > 0 and teacher_temperature > 0):
+        raise ValueError(
+            f"got temperatures {student_temperature} and {teacher_temperature}; wanted both above 0"
+        )
+    check_finite(student)
+    check_finite(teacher)
+    check_equal_batches(len(student), student.device)
+    target = F.softmax((teacher.detach().float() - centre) / teacher_temperature, dim=-1)
+    log_share = F.log_softmax(student.float() / student_temperature, dim=-1)
+    return -all_reduce_sum((target * log_share).sum(-1).mean()) / world_size()
+
+
+def dino(
+    student: Tensor,
+    teacher: Tensor,
+    centre: Tensor,
+    *,
+    student_temperature: float = 0.1,
+    teacher_temperature: float = 0.04,
+) -> dict[str, Tensor]:
+    """Mean ``cross_entropy`` of all pairs of views but a view with itself, a scalar term.
+
+    student (V, B, K): the global views first, then the local ones; teacher (G, B, K): the global
+    views in the same order. DINO, eq. 3. Raises ValueError as ``cross_entropy``, and where no pair
+    is left (one view of each).
+    """
+    pairs = [(v, g) for g in range(len(teacher)) for v in range(len(student)) if v != g]
+    if not pairs:
+        raise ValueError(
+            f"got {len(student)} student and {len(teacher)} teacher views, which leaves no pair of "
+            "different views; wanted at least two views for the student"
+        )
+    losses = [
+        cross_entropy(
+            student[v],
+            teacher[g],
+            centre,
+            student_temperature=student_temperature,
+            teacher_temperature=teacher_temperature,
+        )
+        for v, g in pairs
+    ]
+    return {"cross_entropy": torch.stack(losses).mean()}

@@ -1,0 +1,130 @@
+"""Small multiples in the style of ``common.plots``: clouds of points, matrices, phase diagrams."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from common.plots import DPI, FONT, LINE, QUIET, WIDTH, wrap
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Points (n, 2), coloured by value (n,), within +-limit on both axes."""
+
+    points: np.ndarray
+    value: np.ndarray
+    limit: float
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Phases:
+    """A phase diagram: mean (rows, columns) over ticks of two axes, row 0 at the bottom.
+
+    lines: {label: row position per column} in units of rows (0 is the middle of the first row).
+    """
+
+    mean: np.ndarray
+    rows: Sequence[str]
+    columns: Sequence[str]
+    row_label: str
+    column_label: str
+    title: str = ""
+    lines: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+def clouds(rows: Sequence[Sequence[Cloud]], color_label: str, note: str = "") -> Figure:
+    """Scatter plots in a grid, all coloured on one scale; axes without ticks have no meaning."""
+    note = wrap(note)
+    columns = len(rows[0])
+    side = (WIDTH - 1.0) / max(2, columns)
+    height = len(rows) * (side + 0.25) + 0.2 + LINE * (1 + note.count("\n"))
+    fig = Figure(figsize=(WIDTH, height), dpi=100, layout="constrained")
+    values = np.concatenate([cloud.value for row in rows for cloud in row])
+    scale = Normalize(values.min(), values.max())
+    axes = []
+    for r, row in enumerate(rows):
+        for c, cloud in enumerate(row):
+            ax = fig.add_subplot(len(rows), columns, r * columns + c + 1)
+            ax.scatter(*cloud.points.T, c=cloud.value, s=9, cmap="viridis", norm=scale)
+            ax.set(xlim=(-cloud.limit, cloud.limit), ylim=(-cloud.limit, cloud.limit))
+            ax.set_aspect("equal")
+            ax.ticklabel_format(scilimits=(-2, 3))
+            ax.locator_params(nbins=3)
+            ax.tick_params(labelsize=FONT - 2)
+            ax.set_title(cloud.title, fontsize=FONT, loc="left")
+            axes.append(ax)
+    bar = fig.colorbar(ScalarMappable(scale, "viridis"), ax=axes, fraction=0.04, pad=0.02)
+    bar.set_label(color_label, fontsize=FONT)
+    if note:
+        fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
+    return fig
+
+
+def matrices(
+    contents: Sequence[np.ndarray], titles: Sequence[str], value_label: str, note: str = ""
+) -> Figure:
+    """Square matrices side by side on one colour scale, -1 to 1, 0 white."""
+    note = wrap(note)
+    side = (WIDTH - 0.8) / len(contents)
+    height = side + 0.5 + LINE * (1 + note.count("\n"))
+    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    axes = []
+    for i, (matrix, title) in enumerate(zip(contents, titles, strict=True)):
+        ax = fig.add_subplot(1, len(contents), i + 1)
+        image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        ax.set_title(title, fontsize=FONT)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        axes.append(ax)
+    bar = fig.colorbar(image, ax=axes, fraction=0.03, pad=0.02)
+    bar.set_label(value_label, fontsize=FONT)
+    if note:
+        fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
+    return fig
+
+
+def phases(contents: Sequence[Phases], value_label: str, note: str = "") -> Figure:
+    """Phase diagrams side by side on one colour scale, 0 to 1, each cell with its number."""
+    note = wrap(note)
+    height = max(0.32 * len(content.rows) for content in contents) + 1.2
+    height += LINE * (1 + note.count("\n"))
+    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    axes = []
+    for i, content in enumerate(contents):
+        ax = fig.add_subplot(1, len(contents), i + 1)
+        image = ax.imshow(
+            content.mean, cmap="viridis", vmin=0, vmax=1, origin="lower", aspect="auto"
+        )
+        ax.set_xticks(range(len(content.columns)), list(content.columns), fontsize=FONT)
+        ax.set_yticks(range(len(content.rows)), list(content.rows), fontsize=FONT)
+        ax.set_xlabel(content.column_label, fontsize=FONT)
+        ax.set_ylabel(content.row_label, fontsize=FONT)
+        ax.set_title(content.title, fontsize=FONT, fontweight="bold", loc="left")
+        for (r, c), value in np.ndenumerate(content.mean):
+            color = "black" if value > 0.55 else "white"
+            ax.text(c, r, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
+        _draw_lines(ax, content)
+        axes.append(ax)
+    bar = fig.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
+    bar.set_label(value_label, fontsize=FONT)
+    if note:
+        fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
+    return fig
+
+
+def _draw_lines(ax: Axes, content: Phases) -> None:
+    edges = np.arange(len(content.columns) + 1) - 0.5
+    styles = ("-", "--", ":")
+    for style, (label, height) in zip(styles, content.lines.items(), strict=False):
+        ax.stairs(np.clip(height, -0.5, len(content.rows) - 0.5), edges, baseline=None,
+                  color="white", linewidth=4, zorder=3)  # fmt: skip
+        ax.stairs(np.clip(height, -0.5, len(content.rows) - 0.5), edges, baseline=None,
+                  color="#D55E00", linewidth=2, linestyle=style, label=label, zorder=4)  # fmt: skip
+    if content.lines:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, fontsize=8)

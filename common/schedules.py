@@ -1,0 +1,23 @@
+"""What changes from step to step, and the streams of chance that a run draws from."""
+
+import math
+
+import torch
+
+
+def warmup_cosine(step: int, num_steps: int, peak: float, warmup: float) -> float:
+    """Learning rate: linear up to ``peak``, then half a cosine.
+
+    ``warmup`` is the share of the steps that go up. Reaches the peak with the last of them, and 0
+    at the end.
+    """
+    warm = warmup * num_steps
+    if step < warm:
+        return peak * (step + 1) / warm
+    done = (step - warm) / max(1.0, num_steps - warm)
+    return peak * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def stream(seed: int, purpose: int) -> torch.Generator:
+    """A generator for one purpose of a run; streams of other purposes and seeds never overlap."""
+    return torch.Generator().manual_seed(1_000_003 * (seed + 1) + purpose)

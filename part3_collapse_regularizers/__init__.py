@@ -1,0 +1,1 @@
+"""Part 3: every way to collapse, every way not to."""

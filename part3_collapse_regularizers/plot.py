@@ -1,0 +1,193 @@
+"""The figures of a run, and of several runs side by side, drawn without training anything.
+
+    python part3_collapse_regularizers/plot.py runs/part3/none-seed0
+    python part3_collapse_regularizers/plot.py runs/part3/none-seed0 runs/part3/vicreg-seed0
+    python part3_collapse_regularizers/plot.py --results                those of results/*.json
+
+A run has pca.gif (its embedding in the plane of largest spread while it trains), correlation.png
+(cross-correlation of the two frames of a sample), spectrum.png and dashboard.png. With several runs
+pca.gif and dashboard.png are drawn side by side, into --out (default: the first run's figures/).
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from common.config import UserError, run_script
+from common.grids import Cloud, clouds, matrices
+from common.plots import Curves, panels, write_png
+from common.strips import write_gif
+from part3_collapse_regularizers.dashboard import arrays_of
+from part3_collapse_regularizers.experiment import PART
+from part3_collapse_regularizers.plot_results import draw_results
+from part3_collapse_regularizers.samples import Sample
+
+MEASURES = {
+    "collapse_ratio": "collapse ratio",
+    "effective_rank": "effective rank",
+    "mean_std": "mean std",
+    "content_100": "content R²",
+    "correlation": "mean |correlation|",
+    "sigreg_per_sample": "SIGReg / sample",
+}
+PCA_NOTE = (
+    "Held-out frames in the plane of largest spread. Above: axes that fit the cloud of the moment. "
+    "Below: the same axes from first to last, in every column."
+)
+DASHBOARD_NOTE = (
+    "On held-out frames. Collapse ratio: 0 collapsed, 1 all spread. Content R²: noisy linear "
+    "probes with 100 labels. SIGReg / sample: 0 for a Gaussian, 0.402 for all zeros."
+)
+Arrays = Mapping[str, np.ndarray]
+
+
+def draw_figures(folder: Path, snapshots: list[dict[str, Any]], shown: Sample) -> list[Path]:
+    """Draws every figure of a run that has just ended; returns the files."""
+    arrays = {name: value.numpy() for name, value in arrays_of(snapshots, shown).items()}
+    return _draw(folder, arrays)
+
+
+def _draw(run_dir: Path, arrays: Arrays) -> list[Path]:
+    folder = run_dir / "figures"
+    paths = [folder / name for name in ("correlation.png", "spectrum.png", "dashboard.png")]
+    write_png(paths[0], correlation_figure(arrays))
+    write_png(paths[1], spectrum_figure(arrays))
+    write_png(paths[2], dashboard_figure({run_dir.name: run_dir / "metrics.jsonl"}))
+    frames = pca_frames({run_dir.name: arrays})
+    write_gif(folder / "pca.gif", frames, fps=4, **arrays)  # written last: the others are in it
+    return [*paths, folder / "pca.gif"]
+
+
+def plane(z: np.ndarray) -> np.ndarray:
+    """Embeddings through training (S, n, D) -> points (S, n, 2) in the plane of largest spread.
+
+    Each step has a plane of its own, turned (or mirrored) within itself to follow the step before.
+    """
+    shown: list[np.ndarray] = []
+    for frame in z.astype(np.float64):
+        centred = frame - frame.mean(0)
+        _, _, axes = np.linalg.svd(centred, full_matrices=False)
+        points = centred @ axes[:2].T  # (n, 2)
+        if points.shape[1] < 2:  # an embedding of one dimension
+            points = np.pad(points, ((0, 0), (0, 1)))
+        if shown:
+            left, _, right = np.linalg.svd(points.T @ shown[-1])
+            points = points @ (left @ right)
+        shown.append(points)
+    return np.stack(shown)
+
+
+def pca_frames(runs: Mapping[str, Arrays]) -> list[Figure]:
+    """One figure per step that all runs were looked at: a column a run, two kinds of axes."""
+    steps = sorted(set.intersection(*(set(arrays["step"].tolist()) for arrays in runs.values())))
+    points = {name: plane(arrays["z"][:, 0]) for name, arrays in runs.items()}
+    largest = max(np.abs(p).max() for p in points.values())
+    figures = []
+    for step in steps:
+        own, shared = [], []
+        for name, arrays in runs.items():
+            now = points[name][arrays["step"].tolist().index(step)]
+            limit = max(np.abs(now).max() * 1.05, 1e-30)
+            own.append(Cloud(now, arrays["x"], limit, f"{name}, step {step}"))
+            shared.append(Cloud(now, arrays["x"], largest * 1.05, "axes of the whole run"))
+        figures.append(clouds([own, shared], "ball's x (px)", PCA_NOTE))
+    return figures
+
+
+def correlation_figure(arrays: Arrays, num_shown: int = 4) -> Figure:
+    """Cross-correlation matrices of the two frames of a sample, at a few steps."""
+    chosen = np.unique(np.linspace(0, len(arrays["step"]) - 1, num_shown).round().astype(int))
+    return matrices(
+        [arrays["correlation"][i] for i in chosen],
+        [f"step {arrays['step'][i]}" for i in chosen],
+        "correlation",
+        "Cross-correlation of the two frames' embeddings over held-out samples. Barlow Twins asks "
+        "for the identity.",
+    )
+
+
+def spectrum_figure(arrays: Arrays, num_shown: int = 5) -> Figure:
+    """Eigenvalues of the covariance at a few steps."""
+    chosen = np.unique(np.linspace(0, len(arrays["step"]) - 1, num_shown).round().astype(int))
+    rank = list(range(1, arrays["spectrum"].shape[1] + 1))
+    series = {
+        f"step {arrays['step'][i]}": {
+            "x": rank,
+            "mean": np.maximum(arrays["spectrum"][i], 1e-12).tolist(),
+        }
+        for i in chosen
+    }
+    curves = Curves(series, "eigenvalue, from the largest", "share of mean |z|²", log_y=True)
+    return panels([curves])
+
+
+def dashboard_figure(logs: Mapping[str, Path]) -> Figure:
+    """Every measure against steps, one line a run."""
+    found = {name: _measured(path) for name, path in logs.items()}
+    contents = []
+    for metric, label in MEASURES.items():
+        series = {name: lines[metric] for name, lines in found.items() if metric in lines}
+        contents.append(Curves(series, "optimizer steps", label, log_y=metric == "collapse_ratio"))
+    return panels(contents, note=DASHBOARD_NOTE)
+
+
+def _measured(path: Path) -> dict[str, dict[str, list[float]]]:
+    """{metric: {"x": steps, "mean": values}} from a run's metrics.jsonl."""
+    whole, _, _ = path.read_text().rpartition("\n")  # a killed run may end within a line
+    curves: dict[str, dict[str, list[float]]] = {}
+    for line in map(json.loads, whole.splitlines()):
+        for metric in MEASURES.keys() & line.keys():
+            curve = curves.setdefault(metric, {"x": [], "mean": []})
+            curve["x"].append(line["step"])
+            curve["mean"].append(max(line[metric], 1e-12))
+    return curves
+
+
+def read_arrays(run_dir: Path) -> dict[str, np.ndarray]:
+    """What a run's figures were drawn from; raises UserError when it has none."""
+    path = run_dir / "figures" / "pca.npz"
+    if not path.exists():
+        raise UserError(
+            f"{run_dir} has no {path.name}: expected a finished run with figures, made with: "
+            "python part3_collapse_regularizers/train.py"
+        )
+    with np.load(path) as file:
+        return dict(file)
+
+
+def draw_side_by_side(run_dirs: Sequence[Path], out: Path) -> list[Path]:
+    """pca.gif and dashboard.png of several runs."""
+    runs = {run.name: read_arrays(run) for run in run_dirs}
+    paths = [out / "pca.gif", out / "dashboard.png"]
+    write_gif(paths[0], pca_frames(runs), fps=4)
+    write_png(paths[1], dashboard_figure({run.name: run / "metrics.jsonl" for run in run_dirs}))
+    return paths
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run_dirs", nargs="*", type=Path, help="one or more finished runs")
+    parser.add_argument("--out", type=Path, help="where several runs' figures go")
+    parser.add_argument("--results", action="store_true", help="the figures of results/*.json")
+    args = parser.parse_args()
+    if args.results == bool(args.run_dirs):
+        parser.error("expected one or more run directories, or --results")
+    if args.results:
+        paths = draw_results(PART / "results")
+    elif len(args.run_dirs) == 1:
+        paths = _draw(args.run_dirs[0], read_arrays(args.run_dirs[0]))
+    else:
+        paths = draw_side_by_side(args.run_dirs, args.out or args.run_dirs[0] / "side_by_side")
+    for path in paths:
+        print(path)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,116 @@
+"""When is collapse unstable? The local theory, tested as it is stated.
+
+    python part3_collapse_regularizers/stability.py       -> results/stability.json, under a minute
+
+Near collapse every coordinate has a small spread e. Predicting it costs (1 - R^2) e^2, R^2 being
+how well the frozen feature underneath can be predicted (for two views of correlation rho,
+2 (1 - rho) e^2); SIGReg per sample falls by k e^2, with k = 1.546 for 17 knots on [0, 3]. With r
+the weight of SIGReg per sample over that of the squared error, the spread must grow if
+
+    r k > 1 - R^2        (next frame),        r k > 2 (1 - rho)        (two views),
+
+and shrink otherwise, at a rate of 2 eta / D times the difference for gradient descent with step
+eta. Here a last layer, scaled to 1e-3, sits on features whose R^2 is known by construction, and is
+trained by plain gradient descent at several r. What the theory says of training a whole encoder
+from scratch is another experiment: results/phase_*.json.
+"""
+
+import time
+
+import torch
+from torch import Tensor
+
+from common.config import run_script
+from common.files import write_json
+from common.intervals import mean_interval
+from common.provenance import versions
+from common.results import validate_results
+from common.sigreg import random_slices, sigreg
+from part3_collapse_regularizers.experiment import PART
+
+CURVATURE = 1.5459  # k
+R2 = (0.0, 0.5, 0.9, 0.99)  # of the features, one step ahead; of two views, rho
+RATIOS = (0.25, 0.5, 0.8, 0.9, 1.1, 1.25, 1.5, 2.0)  # r over the predicted threshold
+SEEDS = (0, 1, 2, 3, 4)
+DIM, FEATURES, SAMPLES, SLICES = 8, 16, 4096, 64
+START, STEPS = 1e-3, 40  # scale of the last layer; steps of gradient descent
+
+
+def threshold(setting: str, r2: float) -> float:
+    """The r at which the theory says that collapse stops being stable."""
+    return (1 - r2 if setting == "next_frame" else 2 * (1 - r2)) / CURVATURE
+
+
+def growth(setting: str, r2: float, r: float, seed: int) -> float:
+    """Growth of log e^2 per step, over step size times 2 / D: the theory says r k - (1 - R^2)."""
+    generator = torch.Generator().manual_seed(seed)
+    rho = r2 if setting == "views" else r2**0.5  # correlation of the two features
+    weight = START * torch.randn(FEATURES, DIM, generator=generator) / FEATURES**0.5
+    weight.requires_grad_()
+    eta = DIM / (2 * max(threshold(setting, r2), 0.02)) / 200
+    first = weight.detach().square().sum()
+    for _ in range(STEPS):
+        shared = torch.randn(SAMPLES, FEATURES, generator=generator)
+        other = torch.randn(SAMPLES, FEATURES, generator=generator)
+        phi_next = rho * shared + (1 - rho**2) ** 0.5 * other
+        z_t, z_next = shared @ weight, phi_next @ weight  # (N, D)
+        z_pred = rho * z_t if setting == "next_frame" else z_t  # the best linear prediction
+        error = (z_pred - z_next).square().mean()
+        slices = random_slices(DIM, SLICES, generator)
+        statistic: Tensor = sigreg(torch.stack([z_t, z_next]), slices) / SAMPLES
+        (gradient,) = torch.autograd.grad(error + r * statistic, weight)
+        with torch.no_grad():
+            weight -= eta * gradient
+    grown = (weight.detach().square().sum() / first).log().item() / STEPS
+    return grown * DIM / (2 * eta)
+
+
+def crossing(ratios: tuple[float, ...], growths: list[float]) -> float:
+    """The ratio at which growth is zero, by the line between its neighbours."""
+    for low, high, g_low, g_high in zip(ratios, ratios[1:], growths, growths[1:], strict=False):
+        if g_low <= 0 < g_high:
+            return low + (high - low) * -g_low / (g_high - g_low)
+    raise ValueError(f"growth does not change sign over ratios {ratios}: {growths}")
+
+
+def main() -> None:
+    begin = time.monotonic()
+    arms, curves = {}, {}
+    for setting in ("next_frame", "views"):
+        for r2 in R2:
+            predicted = threshold(setting, r2)
+            table = [[growth(setting, r2, q * predicted, seed) for q in RATIOS] for seed in SEEDS]
+            measured = [crossing(RATIOS, row) * predicted for row in table]
+            right = [
+                sum((g > 0) == (q > 1) for g, q in zip(row, RATIOS, strict=True)) / len(RATIOS)
+                for row in table
+            ]
+            name = f"{setting}-{r2:g}"
+            arms[name] = {
+                "predicted": mean_interval([predicted] * len(SEEDS)),
+                "threshold": mean_interval(measured),
+                "sign_right": mean_interval(right),
+            }
+            points = [mean_interval(column) for column in zip(*table, strict=True)]
+            curve = {key: [p[key] for p in points] for key in ("mean", "low", "high")}
+            curves[name] = {"growth": {"x": list(RATIOS)} | curve}
+            print(
+                f"{name}: threshold {arms[name]['threshold']['mean']:.4f}, theory {predicted:.4f}"
+            )
+    content = {
+        "experiment": "stability",
+        "command": "python part3_collapse_regularizers/stability.py",
+        "protocol": {"samples": SAMPLES, "embedding_dim": DIM, "scale": START, "steps": STEPS},
+        "versions": versions(),
+        "seconds": round(time.monotonic() - begin, 1),
+        "seeds": list(SEEDS),
+        "arms": arms,
+        "bounds": {},
+        "curves": curves,
+    }
+    validate_results(content)
+    write_json(PART / "results" / "stability.json", content)
+
+
+if __name__ == "__main__":
+    run_script(main)

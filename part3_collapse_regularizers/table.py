@@ -1,0 +1,49 @@
+"""The table a run ends with."""
+
+import json
+from typing import Any
+
+from part3_collapse_regularizers.experiment import PART
+
+REFERENCE = PART / "results" / "main.json"
+REFERENCE_ARMS = ("none", "barlow", "vicreg", "sigreg", "supervised")
+COLUMNS = {
+    "collapse_ratio": ("collapse ratio", ".4f"),
+    "effective_rank": ("rank", ".1f"),
+    "mean_std": ("mean std", ".3g"),
+    "position_1000": ("position R²", ".3f"),
+    "content_1000": ("content R²", ".3f"),
+    "content_100": ("from 100", ".3f"),
+    "nuisance_1000": ("nuisance R²", ".3f"),
+}
+BOUNDS = {"random_encoder": "untrained encoder", "raw_pixels": "raw pixels"}
+
+
+def run_table(summary: dict[str, Any], name: str) -> str:
+    """This run, its bounds, and the reference arms from results/ (marked *)."""
+    (scores,) = summary["arms"].values()
+    rows = [["", *(label for label, _ in COLUMNS.values())], [name, *_cells(scores)]]
+    rows += [[f"({label})", *_cells(summary["bounds"][bound])] for bound, label in BOUNDS.items()]
+    reference = json.loads(REFERENCE.read_text())["arms"] if REFERENCE.exists() else {}
+    for arm in REFERENCE_ARMS:
+        if found := reference.get(f"{arm}-views"):
+            rows.append([f"{arm} *", *_cells({key: cell["mean"] for key, cell in found.items()})])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    ]
+    lines.insert(1, "-" * len(lines[0]))
+    lines.append(
+        "\ncollapse ratio: 0 collapsed, 1 all spread. rank: effective, of the embedding. R²: noisy"
+        "\nlinear probes on held-out frames, 1,000 labels (from 100: with 100); nuisance is what "
+        "differs\nbetween the two views."
+    )
+    if reference:
+        lines.append("* not trained in this run: two views, mean over seeds, results/main.json")
+    return "\n".join(lines)
+
+
+def _cells(scores: dict[str, float]) -> list[str]:
+    return [
+        format(scores[key], form) if key in scores else "" for key, (_, form) in COLUMNS.items()
+    ]

@@ -1,0 +1,126 @@
+"""The same training on several processes, CPU or GPU: the same loss, gradient and weights.
+
+    torchrun --nproc_per_node 2 part3_collapse_regularizers/train_ddp.py \\
+        --config configs/part3/sigreg.yaml
+
+Each rank takes its share of the batch that one process would have drawn, and every statistic
+(covariance, cross-correlation, characteristic function, centre, batch normalisation) runs over the
+joined batch: see common/distributed.py. Ends with the table of train.py; there is no resuming.
+Files: runs/part3/<name>-ddp<processes>-seed<k>/, by rank 0.
+"""
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from common.config import RunOptions, UserError, parse_config, run_script, to_yaml
+from common.runs import RUNS, Run
+from part3_collapse_regularizers.experiment import (
+    BASELINE,
+    Config,
+    generator,
+    learning_rate,
+    protocol,
+)
+from part3_collapse_regularizers.model import Model, make_model
+from part3_collapse_regularizers.samples import Sample, draw_sample, make_pool
+from part3_collapse_regularizers.scoring import bounds, evaluate, make_heldout
+from part3_collapse_regularizers.table import run_table
+from part3_collapse_regularizers.train import after_step, compute_loss, heldout_terms
+
+
+class Objective(nn.Module):
+    """The loss as a module: one forward pass per step, which DistributedDataParallel can watch."""
+
+    def __init__(self, model: Model, cfg: Config) -> None:
+        super().__init__()
+        self.model = model
+        self.cfg = cfg
+        self.slices = generator(cfg, 5)  # the same on every rank
+
+    def forward(self, sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
+        return compute_loss(self.model, sample, self.cfg, self.slices)
+
+
+def train(cfg: Config, rank: int, world: int, device: torch.device) -> tuple[Model, list[dict]]:
+    """Trains on this rank's share of every batch; returns the model and lines to log."""
+    pool = make_pool(cfg, cfg.data.train_episodes, cfg.world.episode_length, generator(cfg, 1))
+    model = make_model(cfg).to(device)
+    objective = DistributedDataParallel(Objective(model, cfg), broadcast_buffers=False)
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        learnt, lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
+    )
+    samples, lines = generator(cfg, 4), []
+    for step in tqdm(range(cfg.steps), desc="training", disable=rank > 0):
+        sample = draw_sample(cfg, pool, cfg.batch_size, samples, rank, world).to(device)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, cfg)
+        loss, terms = objective(sample)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        after_step(model, sample, step, cfg)
+        if (step + 1) % cfg.log_every == 0 or step + 1 == cfg.steps:
+            line = {"step": step + 1, "loss": loss.item()}
+            lines.append(line | {name: term.item() for name, term in terms.items()})
+    return model, lines
+
+
+def check_shares(cfg: Config, world: int) -> None:
+    """Raises UserError unless every rank gets the same number of samples, one at least."""
+    if cfg.batch_size % world:
+        raise UserError(
+            f"batch_size {cfg.batch_size} over {world} processes gives unequal batches"
+            f"{' (there are more processes than samples)' if cfg.batch_size < world else ''}: use "
+            f"a multiple of {world}, such as {max(1, cfg.batch_size // world) * world}"
+        )
+
+
+def main() -> None:
+    cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
+    if "LOCAL_RANK" not in os.environ:
+        raise UserError(
+            "not started by torchrun; use: torchrun --nproc_per_node 2 "
+            "part3_collapse_regularizers/train_ddp.py (train.py is for one process)"
+        )
+    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    check_shares(cfg, world)
+    torch.set_num_threads(max(1, cfg.threads // world))
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    name = f"{options.name}-ddp{world}"
+    folder = options.run_dir or RUNS / "part3" / f"{name}-seed{cfg.seed}"
+    options = RunOptions(name, folder, options.overwrite)
+    if rank > 0:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        train(cfg, rank, world, device)
+        dist.destroy_process_group()
+        return
+    with Run.open("part3", options, to_yaml(cfg), seed=cfg.seed, device=device.type) as run:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        model, lines = train(cfg, rank, world, device)
+        dist.destroy_process_group()  # what follows is rank 0's alone
+        run.restore()  # nothing but what an earlier, unfinished run may have logged is cut away
+        for line in lines:
+            run.log(line.pop("step"), line)
+        run.save(cfg.steps, {"model": model.cpu().state_dict()})
+        held = make_heldout(cfg)
+        scores = evaluate(model, held, cfg) | heldout_terms(model, held, cfg)
+        summary = {
+            "arms": {cfg.loss: scores},
+            "bounds": bounds(held, cfg),
+            "protocol": protocol(cfg),
+        }
+        run.finish(summary)
+        print(run_table(summary, run.folder.name))
+
+
+if __name__ == "__main__":
+    run_script(main)
