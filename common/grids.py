@@ -1,4 +1,4 @@
-"""Small multiples in the style of ``common.plots``: clouds of points, matrices, phase diagrams."""
+"""Small multiples in the style of ``common.plots``: points, matrices, phase diagrams."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from common.plots import DPI, FONT, LINE, QUIET, WIDTH, wrap
+from common.plots import DPI, FONT, LINE, MARKERS, PALETTE, QUIET, WIDTH, wrap
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,33 @@ def phases(contents: Sequence[Phases], value_label: str, note: str = "") -> Figu
         axes.append(ax)
     bar = fig.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(value_label, fontsize=FONT)
+    if note:
+        fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
+    return fig
+
+
+def points(
+    contents: Sequence[tuple[Mapping[str, tuple[np.ndarray, np.ndarray]], str]],
+    y_label: str,
+    note: str = "",
+) -> Figure:
+    """Scatter plots side by side, x on a log scale: ({name: (x, y)}, x label) a panel."""
+    note = wrap(note)
+    height = 3.0 + LINE * (1 + note.count("\n"))
+    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    colors = list(PALETTE.values())
+    for i, (series, x_label) in enumerate(contents):
+        ax = fig.add_subplot(1, len(contents), i + 1)
+        for k, (name, (x, y)) in enumerate(series.items()):
+            ax.scatter(x, y, s=18, color=colors[k], marker=MARKERS[k], label=name, alpha=0.8)
+        ax.set_xscale("log")
+        ax.set_xlabel(x_label, fontsize=FONT)
+        ax.set_ylabel(y_label, fontsize=FONT)
+        ax.spines[["top", "right"]].set_visible(False)
+    fig.legend(
+        *fig.axes[0].get_legend_handles_labels(), loc="outside upper center", frameon=False,
+        fontsize=FONT, ncols=4,
+    )  # fmt: skip
     if note:
         fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
     return fig

@@ -145,3 +145,22 @@ def fvu(prediction: Tensor, target: Tensor) -> float:
     """Fraction of variance unexplained, MSE / variance of the target over the batch; 1 - R^2."""
     error = (prediction - target).square().sum()
     return (error / (target - target.mean(0)).square().sum().clamp(min=1e-30)).item()
+
+
+def spearman(x: Tensor, y: Tensor) -> float:
+    """Spearman's rank correlation of two samples (n,), -1 to 1; ties get their mean rank.
+
+    nan where one of them does not vary. Raises ValueError for samples of unequal or no length.
+    """
+    if x.shape != y.shape or x.ndim != 1 or len(x) < 2:
+        raise ValueError(
+            f"got samples of shapes {tuple(x.shape)} and {tuple(y.shape)}; wanted two of one "
+            "length (n,), n at least 2"
+        )
+    ranks = []
+    for sample in (x, y):
+        _, group, count = sample.unique(return_inverse=True, return_counts=True)
+        last = count.cumsum(0).double()
+        ranks.append((last - (count - 1) / 2)[group])
+    a, b = (rank - rank.mean() for rank in ranks)
+    return ((a * b).sum() / (a.norm() * b.norm())).item()

@@ -7,7 +7,7 @@ from common.intervals import wilson
 from common.results import format_interval, read_results
 from part2_pixel_vs_jepa.experiment import PART
 
-WORLDS = ("dots", "squares", "background", "stochastic_wall")
+WORLDS = ("dots", "squares", "background", "speeds", "stochastic_wall")
 ARM_LABELS = {
     "pixels": "pixels, deterministic",
     "pixels_z": "pixels, latent z",

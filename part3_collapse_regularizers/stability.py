@@ -12,7 +12,8 @@ the weight of SIGReg per sample over that of the squared error, the spread must 
 and shrink otherwise, at a rate of 2 eta / D times the difference for gradient descent with step
 eta. Here a last layer, scaled to 1e-3, sits on features whose R^2 is known by construction, and is
 trained by plain gradient descent at several r. What the theory says of training a whole encoder
-from scratch is another experiment: results/phase_*.json.
+from scratch is another experiment, results/phase_*.json; the line drawn there comes from the
+untrained encoder's best predicted direction, which is found here too.
 """
 
 import time
@@ -20,20 +21,23 @@ import time
 import torch
 from torch import Tensor
 
-from common.config import run_script
+from common.config import load_config, run_script
 from common.files import write_json
 from common.intervals import mean_interval
 from common.provenance import versions
 from common.results import validate_results
 from common.sigreg import random_slices, sigreg
-from part3_collapse_regularizers.experiment import PART
+from part3_collapse_regularizers.experiment import BASELINE, PART, Config, generator
+from part3_collapse_regularizers.model import make_model
+from part3_collapse_regularizers.samples import draw_sample, frames_ahead, make_pool
 
 CURVATURE = 1.5459  # k
 R2 = (0.0, 0.5, 0.9, 0.99)  # of the features, one step ahead; of two views, rho
-RATIOS = (0.25, 0.5, 0.8, 0.9, 1.1, 1.25, 1.5, 2.0)  # r over the predicted threshold
+RATIOS = (0.5, 0.8, 0.9, 1.1, 1.25, 2.0)  # r over the predicted threshold
 SEEDS = (0, 1, 2, 3, 4)
-DIM, FEATURES, SAMPLES, SLICES = 8, 16, 4096, 64
-START, STEPS = 1e-3, 40  # scale of the last layer; steps of gradient descent
+DIM, FEATURES, SAMPLES, SLICES = 8, 16, 1024, 32
+NEXT_FRAME = BASELINE.with_name("next_frame.yaml")
+START, STEPS = 1e-3, 25  # scale of the last layer; steps of gradient descent
 
 
 def threshold(setting: str, r2: float) -> float:
@@ -63,6 +67,26 @@ def growth(setting: str, r2: float, r: float, seed: int) -> float:
             weight -= eta * gradient
     grown = (weight.detach().square().sum() / first).log().item() / STEPS
     return grown * DIM / (2 * eta)
+
+
+def untrained_threshold(setting: str, seed: int) -> float:
+    """The r at which an untrained encoder's embedding would start to spread.
+
+    Of all directions of the embedding the one that is best predicted grows first: its correlation
+    is the first canonical correlation of the two frames' embeddings.
+    """
+    files = [BASELINE, *([NEXT_FRAME] if setting == "next_frame" else [])]
+    cfg = load_config(Config, files, {"seed": seed, "loss": "sigreg"})
+    pool = make_pool(cfg, 2048, 1 + frames_ahead(cfg), generator(cfg, 2))
+    sample = draw_sample(cfg, pool, SAMPLES * 2, generator(cfg, 4))
+    with torch.no_grad():
+        z_a, z_b = make_model(cfg).embed(sample.x).double()
+    white = []
+    for z in (z_a, z_b):
+        left, _, _ = torch.linalg.svd(z - z.mean(0), full_matrices=False)
+        white.append(left)  # orthonormal columns that span the centred embedding
+    rho = torch.linalg.svdvals(white[0].T @ white[1])[0].item()
+    return threshold(setting, rho if setting == "views" else rho**2)
 
 
 def crossing(ratios: tuple[float, ...], growths: list[float]) -> float:
@@ -97,6 +121,8 @@ def main() -> None:
             print(
                 f"{name}: threshold {arms[name]['threshold']['mean']:.4f}, theory {predicted:.4f}"
             )
+        found = [untrained_threshold(setting, seed) for seed in SEEDS]
+        arms[f"{setting}-untrained"] = {"predicted": mean_interval(found)}
     content = {
         "experiment": "stability",
         "command": "python part3_collapse_regularizers/stability.py",
