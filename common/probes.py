@@ -41,19 +41,18 @@ def ridge_probe(
     offset = y_train.mean(0)
     values, vectors = torch.linalg.eigh(features @ features.T)  # (n,), (n, n)
     rotated = vectors.T @ (y_train - offset)
-    error, predicted = [], []
+    error, duals = [], []
     for strength in torch.logspace(-4, 4, num_strengths, dtype=torch.double):
         ridge = strength * len(features)
         shrink = 1 / (values.clamp(min=0) + ridge)  # (n,)
-        dual = vectors @ (shrink[:, None] * rotated)  # (n, S)
+        duals.append(vectors @ (shrink[:, None] * rotated))  # (n, S)
         # 1 - leverage, over ridge; the offset is fitted too, and not shrunk: it takes 1 / n
         slack = vectors.square() @ shrink - 1 / (len(features) * ridge)
-        left_out = dual / slack[:, None]  # the exact leave-one-out residuals
+        left_out = duals[-1] / slack[:, None]  # the exact leave-one-out residuals
         error.append(left_out.square().mean(0))
-        predicted.append(test_features @ (features.T @ dual) + offset)
     best = torch.stack(error).argmin(0)  # (S,)
-    chosen = torch.stack(predicted).gather(0, best.expand(1, len(z_test), -1))[0]
-    return _r2(chosen, y_test)
+    dual = torch.stack(duals).gather(0, best.expand(1, len(features), -1))[0]
+    return _r2(test_features @ (features.T @ dual) + offset, y_test)
 
 
 def knn_probe(
