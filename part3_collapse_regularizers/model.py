@@ -28,7 +28,7 @@ class Model(nn.Module):
             in_channels=1, channels=channels, size=cfg.world.size, embedding_dim=dim
         )
         self.predictor: nn.Module = nn.Identity()
-        if cfg.predictor or cfg.setting == "next_frame":
+        if cfg.predictor or (cfg.setting == "next_frame" and cfg.loss != "supervised"):
             self.predictor = MLP(in_dim=dim, hidden_dim=hidden, out_dim=dim)
         self.head: nn.Module = nn.Identity()
         if cfg.loss == "dino":

@@ -1,12 +1,10 @@
 """Part 2 as its reader uses it: commands, resuming, refusals, and what its loss lets flow where."""
 
 import json
-import random
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,14 +17,6 @@ from part2_pixel_vs_jepa.train import best_of, compute_loss, main
 
 SMOKE = REPOSITORY / "configs" / "part2" / "smoke.yaml"
 TRAIN = [sys.executable, "part2_pixel_vs_jepa/train.py", "--config", str(SMOKE), "--threads=1"]
-
-
-def run(*command: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [str(word) for word in command], cwd=REPOSITORY, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
 
 
 def smoke_config(**overrides: object) -> Config:
@@ -125,7 +115,7 @@ def test_contradictions_end_in_one_clear_line_and_write_nothing(
     assert not (tmp_path / "run").exists()
 
 
-def test_the_same_seed_gives_the_same_files_and_a_finished_run_is_kept(tmp_path):
+def test_the_same_seed_gives_the_same_files_and_a_finished_run_is_kept(tmp_path, run):
     for name in ("one", "two"):
         run(*TRAIN, "--figures=false", "--run_dir", tmp_path / name)
     same = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("one", "two")]
@@ -138,7 +128,7 @@ def test_the_same_seed_gives_the_same_files_and_a_finished_run_is_kept(tmp_path)
 
 
 @pytest.mark.slow
-def test_train_evaluate_and_plot_as_documented(tmp_path):
+def test_train_evaluate_and_plot_as_documented(tmp_path, run):
     folder = tmp_path / "run"
     trained = run(*TRAIN, "--run_dir", folder)
     for arm in ("pixels", "pixels_z", "jepa", "jepa_z"):
@@ -157,20 +147,11 @@ def test_train_evaluate_and_plot_as_documented(tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path):
+def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path, run, kill_at_random_steps):
     command = [*TRAIN, "--steps=400", "--save_every=20", "--figures=false", "--eval_every=100"]
     run(*command, "--run_dir", tmp_path / "undisturbed")
-    folder, draw = tmp_path / "killed", random.Random(0)
-    for kill in range(3):
-        process = subprocess.Popen(
-            [*command, "--run_dir", str(folder)], cwd=REPOSITORY, stderr=subprocess.DEVNULL
-        )
-        wanted = 100 * kill + draw.randrange(20, 100)
-        while process.poll() is None and _last_step(folder) < wanted:
-            time.sleep(0.01)
-        assert process.poll() is None, "finished before it could be killed"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    folder = tmp_path / "killed"
+    kill_at_random_steps(command, folder)
     run(*command, "--run_dir", folder)
     one, two = tmp_path / "undisturbed", folder
     assert (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
@@ -183,18 +164,12 @@ def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path):
             assert torch.equal(value, weights[1][arm][name]), (arm, name)
 
 
-def _last_step(folder: Path) -> int:
-    path = folder / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    whole = [line for line in lines if line.endswith("}")]
-    return json.loads(whole[-1])["step"] if whole else 0
-
-
 @pytest.mark.slow
 def test_ctrl_c_ends_cleanly_and_says_how_to_resume(tmp_path):
     command = [*TRAIN, "--steps=4000", "--figures=false", "--run_dir", str(tmp_path / "run")]
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and _last_step(tmp_path / "run") < 5:
+    log = tmp_path / "run" / "metrics.jsonl"
+    while process.poll() is None and not (log.exists() and log.stat().st_size):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
