@@ -7,7 +7,8 @@ import pytest
 
 from common.config import REPOSITORY
 from common.results import read_results, validate_results
-from part2_pixel_vs_jepa import readme
+from part2_pixel_vs_jepa import readme as part2
+from part3_collapse_regularizers import readme as part3
 
 READMES = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("part*/**/README.md"))]
 RESULTS = sorted(REPOSITORY.glob("part*/results/*.json"))
@@ -28,7 +29,9 @@ def test_every_linked_file_exists(path):
 def test_every_quoted_path_of_a_command_exists(path):
     text = path.read_text(encoding="utf-8")
     quoted = re.findall(r"`((?:common|configs|tests|part\d_\w+)/[\w./-]+\.(?:py|yaml|json))", text)
-    commands = re.findall(r"(?:python|--config) ((?:[\w.-]+/)+[\w.-]+\.(?:py|yaml))", text)
+    commands = re.findall(
+        r"(?:python|torchrun --nproc_per_node 2|--config) ((?:[\w.-]+/)+[\w.-]+\.(?:py|yaml))", text
+    )
     assert quoted or commands
     for file in [*quoted, *commands]:
         assert (REPOSITORY / file).exists(), file
@@ -43,8 +46,9 @@ def test_every_quoted_function_is_where_it_is_said_to_be(path):
             assert re.search(rf"^(?:def|class) {function}\b", code, re.MULTILINE), function
 
 
-def test_the_tables_are_those_of_the_results():
-    assert not readme.update(check=True), "run: python part2_pixel_vs_jepa/readme.py"
+@pytest.mark.parametrize("part", [part2, part3], ids=["part2", "part3"])
+def test_the_tables_are_those_of_the_results(part):
+    assert not part.update(check=True), f"run: python {name(Path(part.__file__))}"
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=name)

@@ -1,7 +1,8 @@
 """Every speed and memory figure the project promises, against a reference timed in the same run.
 
     python tests/benchmarks/run.py              all of them
-    python tests/benchmarks/run.py sigreg       one: sigreg, rendering, training, default_job
+    python tests/benchmarks/run.py sigreg       one: sigreg, losses, rendering, training,
+                                                processes, default_job
 
 Prints what it measured and keeps it in tests/benchmarks/results.json, one entry a benchmark.
 """
@@ -13,6 +14,8 @@ import sys
 from pathlib import Path
 
 import default_job
+import losses
+import processes
 import rendering
 import sigreg
 import torch
@@ -20,9 +23,11 @@ import training
 
 BENCHMARKS = {
     "sigreg": sigreg.run,
+    "losses": losses.run,
     "rendering": rendering.run,
     "default_job": default_job.run,
     "training": training.run,
+    "processes": processes.run,
 }
 RESULTS = Path(__file__).with_name("results.json")
 

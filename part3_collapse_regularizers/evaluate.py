@@ -1,0 +1,56 @@
+"""Scores a run again from its checkpoint and prints its table; trains and writes nothing.
+
+    python part3_collapse_regularizers/evaluate.py runs/part3/vicreg-seed0
+
+A few seconds. An unfinished run is scored as it stands. A folder of published weights, such as
+part3_collapse_regularizers/results/weights/vicreg, is scored the same way.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from common.checkpoints import load_checkpoint, load_weights
+from common.config import UserError, load_config, run_script
+from part3_collapse_regularizers.experiment import BASELINE, Config
+from part3_collapse_regularizers.model import Model, make_model
+from part3_collapse_regularizers.scoring import bounds, evaluate, make_heldout
+from part3_collapse_regularizers.table import run_table
+
+
+def load_run(run_dir: Path) -> tuple[Config, Model]:
+    """The config and the model of a run, or of published weights (the encoder alone is trained).
+
+    Sets the run's number of threads. Raises UserError when there is no run or the weights do not
+    fit its config.
+    """
+    train = "python part3_collapse_regularizers/train.py"
+    if not (run_dir / "config.yaml").exists():
+        raise UserError(f"{run_dir} holds no run (no config.yaml); make one with: {train}")
+    cfg = load_config(Config, [BASELINE, run_dir / "config.yaml"])
+    torch.set_num_threads(cfg.threads)
+    model, published = make_model(cfg), run_dir / "encoder.pt"
+    if published.exists():
+        load_weights(
+            model.encoder, load_checkpoint(published, f"{train} and publish.py"), published
+        )
+    else:
+        path = run_dir / "checkpoint.pt"
+        saved = load_checkpoint(path, f"{train} --run_dir {run_dir}")
+        load_weights(model, saved.get("state", {}).get("model"), path)
+    return cfg, model
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Scores a run again from its checkpoint.")
+    parser.add_argument("run_dir", type=Path, help="a run directory, or a folder of weights")
+    run_dir = parser.parse_args().run_dir
+    cfg, model = load_run(run_dir)
+    held = make_heldout(cfg)
+    arms = {cfg.loss: evaluate(model, held, cfg)}
+    print(run_table({"arms": arms, "bounds": bounds(held, cfg)}, run_dir.resolve().name))
+
+
+if __name__ == "__main__":
+    run_script(main)

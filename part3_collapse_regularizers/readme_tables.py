@@ -1,0 +1,197 @@
+"""The READMEs' tables, each from a file of results/."""
+
+import math
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+from common.intervals import mean_interval
+from common.results import format_interval, read_results
+from part3_collapse_regularizers.experiment import PART
+from part3_collapse_regularizers.plot_results import ARMS, METHODS
+
+NUMBERS_TO_SET = {
+    "none": "none",
+    "stopgrad": "none",
+    "simsiam": "predictor",
+    "byol": "predictor, EMA rate",
+    "dino": "EMA rate, two temperatures, centre momentum, prototypes",
+    "barlow": "one weight",
+    "vicreg": "three weights",
+    "vicreg_no_variance": "two weights",
+    "vicreg_no_covariance": "two weights",
+    "sigreg": "one share",
+    "supervised": "labels",
+}
+BOUNDS = {"random_encoder": "*floor: untrained encoder*", "raw_pixels": "*no encoder: raw pixels*"}
+COLUMNS = {
+    "collapse_ratio": ("collapse ratio", 4),
+    "effective_rank": ("rank", 1),
+    "position_100": ("position R², 100 labels", 2),
+    "position_1000": ("position R²", 2),
+    "content_1000": ("content R²", 2),
+    "nuisance_1000": ("nuisance R²", 2),
+    "seconds": ("seconds", 0),
+}
+WITHIN = 0.05  # of a method's best: what a weight may cost before it counts as off
+METRIC = "position_1000"
+Table = tuple[list[str], list[list[str]]]
+
+
+def read(experiment: str) -> dict[str, Any]:
+    """The results file of an experiment."""
+    return read_results(PART / "results" / f"{experiment}.json")
+
+
+def cell(metrics: Mapping[str, Any], name: str, digits: int) -> str:
+    """A metric with its interval; empty where a row has none."""
+    return format_interval(metrics[name], digits) if name in metrics else ""
+
+
+def recipes(setting: str) -> Table:
+    """Every arm of one setting between its bounds."""
+    content = read("main")
+    header = [f"{len(content['seeds'])} seeds", *(label for label, _ in COLUMNS.values())]
+    rows = []
+    for arm, label in ARMS.items():
+        metrics = content["arms"][f"{arm}-{setting}"]
+        label = f"*ceiling: {label}*" if arm == "supervised" else label
+        values = [cell(metrics, name, digits) for name, (_, digits) in COLUMNS.items()]
+        rows.append([label, *values, NUMBERS_TO_SET[arm]])
+    for bound, label in BOUNDS.items():
+        metrics = content["bounds"][bound]
+        rows.append([label, *(cell(metrics, n, d) for n, (_, d) in COLUMNS.items()), ""])
+    return [*header, "to set"], rows
+
+
+def main_table() -> Table:
+    """Two views of a frame."""
+    return recipes("views")
+
+
+def next_frame_table() -> Table:
+    """The next frame."""
+    return recipes("next")
+
+
+def inside_table() -> Table:
+    """What the headline leaves out: scale, correlation, SIGReg, scale-blind and k-NN probes."""
+    columns = {
+        "mean_std": ("mean std", 3),
+        "correlation": ("mean |correlation|", 3),
+        "sigreg_per_sample": ("SIGReg / sample", 4),
+        "fvu": ("FVU", 3),
+        "position_clean": ("position R², no noise", 2),
+        "knn_content": ("content R², 10-NN", 2),
+        "radius_1000": ("radius R²", 2),
+        "second_1000": ("second ball R²", 2),
+        "brightness_1000": ("brightness R²", 2),
+        "background_1000": ("background R²", 2),
+    }
+    content = read("main")
+    rows = [
+        [label, *(cell(content["arms"][f"{arm}-views"], n, d) for n, (_, d) in columns.items())]
+        for arm, label in ARMS.items()
+    ]
+    for bound, label in BOUNDS.items():
+        metrics = content["bounds"][bound]
+        rows.append([label, *(cell(metrics, n, d) for n, (_, d) in columns.items())])
+    return ["two views", *(label for label, _ in columns.values())], rows
+
+
+def factors(method: str) -> dict[float, Mapping[str, Any]]:
+    """{factor on the weight: metrics} of one method of weights.json."""
+    arms = read("weights")["arms"]
+    return {
+        float(arm.removeprefix(f"{method}-x")): metrics
+        for arm, metrics in arms.items()
+        if arm.startswith(f"{method}-x")
+    }
+
+
+def decades(method: str) -> dict[str, Any]:
+    """Decades of one weight over which position R² stays within WITHIN of the method's best."""
+    table = factors(method)
+    sizes = []
+    for seed in range(len(next(iter(table.values()))[METRIC]["values"])):
+        score = {factor: metrics[METRIC]["values"][seed] for factor, metrics in table.items()}
+        good = [(f, score[f] >= max(score.values()) - WITHIN) for f in sorted(score)]
+        runs = [[f for f, _ in run] for fine, run in groupby(good, lambda item: item[1]) if fine]
+        sizes.append(max(math.log10(run[-1] / run[0]) for run in runs))
+    return mean_interval(sizes)
+
+
+def weights_table() -> Table:
+    """Position R² against how far one weight is off."""
+    methods = ("barlow-redundancy", "vicreg-variance", "vicreg-covariance", "sigreg-odds")
+    scales = sorted(factors(methods[0]))
+    header = ["position R², 3 seeds", *(f"x{scale:g}" for scale in scales), "decades within 0.05"]
+    rows = []
+    for method in methods:
+        table = factors(method)
+        name, _, weight = method.partition("-")
+        label = f"{METHODS[name]}, {weight}"
+        rows.append(
+            [
+                label,
+                *(f"{table[scale][METRIC]['mean']:.2f}" for scale in scales),
+                format_interval(decades(method), 1),
+            ]
+        )
+    return header, rows
+
+
+def by_number(experiment: str, mark: str, metrics: Mapping[str, tuple[str, int]]) -> Table:
+    """Arms "<method><mark><number>": a row a method and metric, a column a number."""
+    arms = read(experiment)["arms"]
+    numbers = sorted({int(arm.rpartition(mark)[2]) for arm in arms})
+    rows = [
+        [
+            f"{METHODS[method]}, {label}",
+            *(cell(arms[f"{method}{mark}{number}"], metric, digits) for number in numbers),
+        ]
+        for metric, (label, digits) in metrics.items()
+        for method in ("barlow", "vicreg", "sigreg")
+    ]
+    return ["3 seeds", *map(str, numbers)], rows
+
+
+def batch_table() -> Table:
+    """Batch size down to 16."""
+    return by_number("batch", "-n", {METRIC: ("position R²", 2), "effective_rank": ("rank", 1)})
+
+
+def dimension_table() -> Table:
+    """Two factors in more and more dimensions."""
+    return by_number("dimension", "-d", {METRIC: ("position R²", 2), "effective_rank": ("rank", 1)})
+
+
+def lejepa_parts_table() -> Table:
+    """LeJEPA with what it says it does not need, and without what the default has."""
+    labels = {
+        "plain": "as it is",
+        "stopgrad": "with stop-gradient",
+        "teacher": "with an EMA teacher",
+        "predictor": "with a predictor",
+        "constant_rate": "constant learning rate",
+        "no_warmup": "no warm-up",
+    }
+    arms = read("lejepa_parts")["arms"]
+    columns = ("collapse_ratio", "effective_rank", "position_1000", "content_1000", "nuisance_1000")
+    rows = [
+        [label, *(cell(arms[arm], name, COLUMNS[name][1]) for name in columns)]
+        for arm, label in labels.items()
+    ]
+    return ["LeJEPA, 3 seeds", *(COLUMNS[name][0] for name in columns)], rows
+
+
+def stability_table() -> Table:
+    """The local theory's threshold and the one measured."""
+    rows = []
+    for name, metrics in read("stability")["arms"].items():
+        setting, _, r2 = name.rpartition("-")
+        if "threshold" in metrics:
+            what = f"next frame, R² = {r2}" if setting == "next_frame" else f"two views, rho = {r2}"
+            found = format_interval(metrics["threshold"], 4)
+            rows.append([what, f"{metrics['predicted']['mean']:.4f}", found])
+    return ["r at which collapse turns unstable, 5 seeds", "theory", "measured"], rows

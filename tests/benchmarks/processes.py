@@ -1,0 +1,52 @@
+"""Two processes on two cores against one on one: samples per second of part 3's training.
+
+One thread each and the same batch per process; through torchrun in both cases. What starting and
+scoring cost is taken out by the difference of a long run and a short one.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BATCH = 128  # per process
+SHORT, LONG = 20, 220  # steps
+
+
+def seconds(num_processes: int, steps: int) -> float:
+    """Wall clock of one training."""
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node"),
+                *(str(num_processes), "part3_collapse_regularizers/train_ddp.py"),
+                *("--config", "configs/part3/sigreg.yaml", f"--steps={steps}"),
+                *(f"--batch_size={num_processes * BATCH}", f"--threads={num_processes}"),
+                *("--figures=false", "--run_dir", f"{folder}/run"),
+            ],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+        return time.perf_counter() - begin
+
+
+def run() -> dict[str, float]:
+    """Samples per second of one and of two processes."""
+    rate = {}
+    for num_processes in (1, 2):
+        took = seconds(num_processes, LONG) - seconds(num_processes, SHORT)
+        rate[num_processes] = num_processes * BATCH * (LONG - SHORT) / took
+    return {
+        "samples_per_second_1": rate[1],
+        "samples_per_second_2": rate[2],
+        "ratio": rate[2] / rate[1],
+        "ratio_wanted": 1.6,
+    }
+
+
+if __name__ == "__main__":
+    print(run())
