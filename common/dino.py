@@ -30,8 +30,12 @@ class Centre(nn.Module):
 
     @torch.no_grad()
     def update(self, teacher: Tensor) -> None:
-        """Moves towards the mean of logits (..., K). Call it after the loss, as the authors do."""
+        """Moves towards the mean of logits (..., K). Call it after the loss, as the authors do.
+
+        Raises ValueError for ranks with unequal batches.
+        """
         teacher = teacher.detach().flatten(0, -2).to(self.mean.dtype)
+        check_equal_batches(len(teacher), teacher.device)
         mean = all_reduce_sum(teacher.mean(0)) / world_size()
         self.mean.lerp_(mean, 1 - self.momentum)
 

@@ -4,18 +4,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.distributed import all_reduce_sum, world_size
+from common.distributed import all_reduce_sum, check_equal_batches, world_size
 
 
 class BatchNorm(nn.BatchNorm1d):
     """BatchNorm1d over the joined batch of all ranks; in one process, BatchNorm1d itself.
 
-    Input and output (B, D). PyTorch's SyncBatchNorm does the same on GPUs and refuses the CPU.
+    Input and output (B, D); ranks with unequal batches raise ValueError. PyTorch's SyncBatchNorm
+    does the same on GPUs and refuses the CPU.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (PyTorch's name)
         if not self.training or world_size() == 1:
             return super().forward(input)
+        check_equal_batches(len(input), input.device)
         x = input.float()
         num_samples = len(x) * world_size()
         mean = all_reduce_sum(x.sum(0)) / num_samples  # (D,)

@@ -107,9 +107,11 @@ def latent_smear(z_pred: Tensor, z_futures: Tensor, probabilities: Tensor) -> fl
 def effective_rank(z: Tensor) -> float:
     """RankMe: exp of the entropy of the covariance spectrum's shares (arXiv 2210.02885, eq. 2).
 
-    z (B, D). On singular values of the centred embeddings, less those below 0.01 of the root mean
-    square norm: a collapsed code, whose spectrum is rounding error, has no rank to show off. D for
-    an isotropic code, 1 for a line and for a single point.
+    z (B, D). On standard deviations along the principal axes of the centred embeddings, after the
+    variance of a noise of 0.01 of the root mean square norm is taken from each: a code collapsed to
+    a point away from 0, whose spectrum is rounding error, has no rank to show off. (Added instead,
+    that noise would give it full rank.) D for an isotropic code, 1 for a line and for such a point;
+    blind, as every measure without a scale, to a code that has shrunk towards 0.
     """
     centred = z.double() - z.double().mean(0)
     variance = torch.linalg.eigvalsh(centred.T @ centred / len(z)).clamp(min=0)
@@ -120,7 +122,11 @@ def effective_rank(z: Tensor) -> float:
 
 
 def collapse_ratio(z: Tensor) -> float:
-    """sqrt(tr Cov(z) / E|z|^2): how much of an embedding varies, 0 (collapsed) to 1 (centred)."""
+    """sqrt(tr Cov(z) / E|z|^2): how much of an embedding varies, 0 (one point) to 1 (centred).
+
+    It has no scale, so an embedding that has shrunk to 0 about a mean of 0 scores 1: look at a
+    scale beside it.
+    """
     z = z.double()
     return ((z - z.mean(0)).square().sum() / z.square().sum().clamp(min=1e-300)).sqrt().item()
 

@@ -38,7 +38,9 @@ class WeightsConfig:
         variance_weight: VICReg's weight of the hinge on each dimension's standard deviation.
         covariance_weight: VICReg's weight of the squared off-diagonal covariances.
         redundancy_weight: Barlow Twins' weight of the squared off-diagonal correlations.
-        sigreg_share: LeJEPA's one number: loss = (1 - share) prediction + share SIGReg.
+        sigreg_share: loss = (1 - share) prediction + share SIGReg, the one number of LeJEPA. The
+            prediction is the mean squared difference, four times LeJEPA's with two views, so a
+            share here counts as about four times that share in the paper.
         num_slices: random directions of SIGReg, drawn afresh each step.
         num_knots: points of SIGReg's quadrature, odd.
         ema_rate: how much of itself a teacher keeps each step, at the start; it rises to 1.
@@ -75,7 +77,8 @@ class DataConfig:
     Args:
         train_episodes: episodes of balls in motion; what surrounds them is drawn anew each time.
         second_ball: radius of the second ball, as a share of the one drawn for it.
-        shift: each view moves all it shows by up to so many px on either axis (the posts' roll).
+        shift: each view moves the balls by up to so many px on either axis (the posts roll the
+            frame).
         test_frames: held-out frames that every number comes from.
     """
 

@@ -4,8 +4,8 @@
     python part3_collapse_regularizers/judge.py
 
 LeJEPA (arXiv 2511.08544, sec. 6.3) reports 94.5% between its training loss, divided by
-weight^0.4, and linear accuracy. Printed here: the same over 64 runs of this part, on held-out
-frames, with every run and with those that did not collapse (two clusters alone, collapsed and not,
+weight^0.4, and linear accuracy. Printed here: the same over runs of this part, on held-out frames,
+with every run and with those that did not collapse (two clusters alone, collapsed and not,
 give a rho near 1), each with a 95% bootstrap interval over runs.
 """
 
@@ -24,11 +24,12 @@ from part3_collapse_regularizers.experiment import PART
 RESULTS = PART / "results" / "loss_as_judge.json"
 SWEEP = REPOSITORY / "configs" / "part3" / "sweeps" / "loss_as_judge.yaml"
 EXPONENT = 0.4  # the paper's
-COLLAPSED = 0.003  # collapse ratio below which an encoder counts as collapsed
+COLLAPSED = 0.003  # collapse ratio below which an encoder counts as collapsed to a point ...
+AT_ORIGIN = 0.4  # ... SIGReg per sample above which that point is the origin (all zeros: 0.402)
 QUALITY = "content_1000"
 RESAMPLES = 2000
 JUDGES = {
-    "loss": "training loss",
+    "loss": "loss, held out",
     "scaled": "loss / weight^0.4",
     "prediction": "prediction term",
     "sigreg": "SIGReg / batch",
@@ -52,10 +53,16 @@ def columns(content: Mapping[str, Any]) -> dict[str, Tensor]:
                 "scaled": value["heldout_loss"] / share**EXPONENT,
                 "prediction": value["heldout_prediction"],
                 "sigreg": value["heldout_sigreg"] / batch,
+                "sigreg_per_sample": value["sigreg_per_sample"],
                 "rank": -value["effective_rank"],
             }
         )
     return {key: torch.tensor([row[key] for row in rows]).double() for key in rows[0]}
+
+
+def is_alive(found: Mapping[str, Tensor]) -> Tensor:
+    """Which runs did not collapse, neither to a point nor to the origin, (runs,)."""
+    return (found["collapse_ratio"] >= COLLAPSED) & (found["sigreg_per_sample"] < AT_ORIGIN)
 
 
 def correlation(judge: Tensor, quality: Tensor) -> tuple[float, float, float]:
@@ -70,7 +77,7 @@ def correlation(judge: Tensor, quality: Tensor) -> tuple[float, float, float]:
 def judge_table() -> tuple[list[str], list[list[str]]]:
     """A row a judge: Spearman over all runs, and over those that did not collapse."""
     found = columns(read_results(RESULTS))
-    alive = found["collapse_ratio"] >= COLLAPSED
+    alive = is_alive(found)
     header = [
         f"Spearman with content R², of {len(alive)} runs",
         "all",

@@ -1,5 +1,7 @@
 """What every arm trains: one encoder, and behind it what the arm's loss needs, no more."""
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -44,6 +46,14 @@ class Model(nn.Module):
         if cfg.target == "teacher":
             self.teacher_encoder = make_teacher(self.encoder)
             self.teacher_head = make_teacher(self.head)
+
+    def train(self, mode: bool = True) -> Self:
+        """As nn.Module's; a teacher stays in evaluation mode."""
+        super().train(mode)
+        for module in (getattr(self, "teacher_encoder", None), getattr(self, "teacher_head", None)):
+            if module is not None:
+                module.eval()
+        return self
 
     def teacher_embed(self, x: Tensor) -> Tensor:
         """As embed, by the teacher."""

@@ -40,7 +40,7 @@ PCA_NOTE = (
     "Below: the same axes from first to last, in every column."
 )
 DASHBOARD_NOTE = (
-    "On held-out frames. Collapse ratio: 0 collapsed, 1 all spread. Content R²: noisy linear "
+    "On held-out frames. Collapse ratio: 0 a point, 1 spread about 0. Content R²: noisy linear "
     "probes with 100 labels. SIGReg / sample: 0 for a Gaussian, 0.402 for all zeros."
 )
 Arrays = Mapping[str, np.ndarray]

@@ -12,7 +12,8 @@ from common.config import UserError
 from common.grids import Phases, phases, points
 from common.plots import PALETTE, Bars, Curves, panels, write_png
 from common.results import read_results
-from part3_collapse_regularizers.judge import COLLAPSED, columns
+from part3_collapse_regularizers.judge import columns, is_alive
+from part3_collapse_regularizers.stability import CURVATURE
 
 ARMS = {
     "none": "none",
@@ -136,13 +137,15 @@ def dimension_figure(folder: Path) -> Figure:
 def judge_figure(folder: Path) -> Figure:
     """Loss against content, a dot a run."""
     found = columns(read_results(folder / "loss_as_judge.json"))
-    alive = (found["collapse_ratio"] >= COLLAPSED).numpy()
+    alive = is_alive(found).numpy()
     panels_of = []
     for key, label in (("loss", "held-out loss"), ("scaled", "loss / weight^0.4")):
         x, y = found[key].numpy(), found["quality"].numpy()
         series = {"not collapsed": (x[alive], y[alive]), "collapsed": (x[~alive], y[~alive])}
         panels_of.append((series, label))
-    note = "64 runs of LeJEPA that differ in weight, learning rate, batch, width and steps."
+    note = (
+        f"{len(alive)} runs of LeJEPA that differ in weight, learning rate, batch, width and steps."
+    )
     return points(panels_of, "content R²", note)
 
 
@@ -170,7 +173,7 @@ def stability_figure(folder: Path) -> Figure:
 
 
 def _scale(content: Content, name: str) -> float:
-    return 1.5459 * content["arms"][name]["predicted"]["mean"]
+    return CURVATURE * content["arms"][name]["predicted"]["mean"]
 
 
 def phase_figure(folder: Path) -> Figure:
@@ -203,12 +206,12 @@ def phase_figure(folder: Path) -> Figure:
                 "odds of SIGReg's share",
                 label,
                 title,
-                {"predicted threshold": height.tolist()},
+                {"local theory": height.tolist()},
             )
         )
     note = (
-        f"{PROBES} Mean over seeds. Below the line the untrained encoder's best predicted "
-        "direction should not grow."
+        f"{PROBES} Mean over seeds. Below the line no direction of the untrained encoder's "
+        "embedding should grow (for one step of prediction, whatever the rollout)."
     )
     return phases(contents, "position R²", note)
 

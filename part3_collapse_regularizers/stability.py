@@ -9,11 +9,11 @@ the weight of SIGReg per sample over that of the squared error, the spread must 
 
     r k > 1 - R^2        (next frame),        r k > 2 (1 - rho)        (two views),
 
-and shrink otherwise, at a rate of 2 eta / D times the difference for gradient descent with step
-eta. Here a last layer, scaled to 1e-3, sits on features whose R^2 is known by construction, and is
-trained by plain gradient descent at several r. What the theory says of training a whole encoder
-from scratch is another experiment, results/phase_*.json; the line drawn there comes from the
-untrained encoder's best predicted direction, which is found here too.
+and shrink otherwise: log e^2 grows by 4 eta / D times the difference per step of gradient descent
+of size eta. Here a last layer, scaled to 1e-3, sits on features whose R^2 is known by construction,
+and is trained by plain gradient descent at several r. What the theory says of training a whole
+encoder from scratch is another experiment, results/phase_*.json; the line drawn there comes from
+the untrained encoder's best predicted direction, which is found here too.
 """
 
 import time
@@ -46,7 +46,7 @@ def threshold(setting: str, r2: float) -> float:
 
 
 def growth(setting: str, r2: float, r: float, seed: int) -> float:
-    """Growth of log e^2 per step, over step size times 2 / D: the theory says r k - (1 - R^2)."""
+    """Growth of log e^2 per step, over 4 eta / D: the theory says r k - (1 - R^2)."""
     generator = torch.Generator().manual_seed(seed)
     rho = r2 if setting == "views" else r2**0.5  # correlation of the two features
     weight = START * torch.randn(FEATURES, DIM, generator=generator) / FEATURES**0.5
@@ -66,7 +66,7 @@ def growth(setting: str, r2: float, r: float, seed: int) -> float:
         with torch.no_grad():
             weight -= eta * gradient
     grown = (weight.detach().square().sum() / first).log().item() / STEPS
-    return grown * DIM / (2 * eta)
+    return grown * DIM / (4 * eta)
 
 
 def untrained_threshold(setting: str, seed: int) -> float:

@@ -34,9 +34,9 @@ def run_table(summary: dict[str, Any], name: str) -> str:
     ]
     lines.insert(1, "-" * len(lines[0]))
     lines.append(
-        "\ncollapse ratio: 0 collapsed, 1 all spread. rank: effective, of the embedding. R²: noisy"
-        "\nlinear probes on held-out frames, 1,000 labels (from 100: with 100); nuisance is what "
-        "differs\nbetween the two views."
+        "\ncollapse ratio: 0 a point, 1 spread about 0. rank: effective, of the embedding. R²:"
+        "\nnoisy linear probes on held-out frames, from 1,000 labels (or 100); nuisance is what"
+        "\ndiffers between the two frames of a sample."
     )
     if reference:
         lines.append("* not trained in this run: two views, mean over seeds, results/main.json")

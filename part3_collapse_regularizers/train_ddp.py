@@ -5,7 +5,8 @@
 
 Each rank takes its share of the batch that one process would have drawn, and every statistic
 (covariance, cross-correlation, characteristic function, centre, batch normalisation) runs over the
-joined batch: see common/distributed.py. Ends with the table of train.py; there is no resuming.
+joined batch: see common/distributed.py. Ends with the table of train.py, without its figures and
+dashboard; there is no resuming.
 Files: runs/part3/<name>-ddp<processes>-seed<k>/, by rank 0.
 """
 
@@ -30,7 +31,13 @@ from part3_collapse_regularizers.model import Model, make_model
 from part3_collapse_regularizers.samples import Sample, draw_sample, make_pool
 from part3_collapse_regularizers.scoring import bounds, evaluate, make_heldout
 from part3_collapse_regularizers.table import run_table
-from part3_collapse_regularizers.train import after_step, compute_loss, heldout_terms
+from part3_collapse_regularizers.train import (
+    after_step,
+    check_weights,
+    compute_loss,
+    heldout_terms,
+    stopping_at,
+)
 
 
 class Objective(nn.Module):
@@ -60,14 +67,17 @@ def train(cfg: Config, rank: int, world: int, device: torch.device) -> tuple[Mod
         sample = draw_sample(cfg, pool, cfg.batch_size, samples, rank, world).to(device)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
-        loss, terms = objective(sample)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        after_step(model, sample, step, cfg)
+        with stopping_at(step + 1):
+            loss, terms = objective(sample)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            after_step(model, sample, step, cfg)
         if (step + 1) % cfg.log_every == 0 or step + 1 == cfg.steps:
             line = {"step": step + 1, "loss": loss.item()}
             lines.append(line | {name: term.item() for name, term in terms.items()})
+    with stopping_at(cfg.steps):
+        check_weights(learnt)
     return model, lines
 
 
@@ -107,7 +117,8 @@ def main() -> None:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         model, lines = train(cfg, rank, world, device)
         dist.destroy_process_group()  # what follows is rank 0's alone
-        run.restore()  # nothing but what an earlier, unfinished run may have logged is cut away
+        (run.folder / "checkpoint.pt").unlink(missing_ok=True)  # of a run that was cut off:
+        run.restore()  # there is no resuming, so what it logged goes too
         for line in lines:
             run.log(line.pop("step"), line)
         run.save(cfg.steps, {"model": model.cpu().state_dict()})

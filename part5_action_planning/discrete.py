@@ -61,7 +61,15 @@ def plan_discrete(
     num_episodes: int,
     generator: torch.Generator,
 ) -> Plan:
-    """The plan of the config's planner: actions (E, H) are indices of the choices."""
+    """The plan of the config's planner: actions (E, H) are indices of the choices.
+
+    Raises ValueError for fewer than two choices and smoothing that leaves nothing to choose.
+    """
+    if num_choices < 2 or num_choices * cfg.smoothing >= 1:
+        raise ValueError(
+            f"got {num_choices} choices and smoothing {cfg.smoothing}; wanted 2 choices or more, "
+            "and smoothing below 1 / choices"
+        )
     empty = torch.zeros(num_episodes, cfg.horizon, dtype=torch.long)
     found = Plan(empty, torch.full((num_episodes,), torch.inf), 0)
     match cfg.kind:
@@ -144,7 +152,9 @@ def categorical(
 def refit_to_elites(cfg: DiscreteConfig, chosen: Tensor, cost: Tensor) -> Tensor:
     """Share of each choice among the elites: chosen (E, S, H, C), cost (E, S) -> (E, H, C)."""
     best = cost.argsort(dim=1, stable=True)[:, : cfg.elites]
-    return chosen.gather(1, best[:, :, None, None].expand(-1, -1, *chosen.shape[2:])).mean(1)
+    weight = softmin(torch.where(cost.gather(1, best).isfinite(), 0.0, torch.inf), 1.0)
+    elites = chosen.gather(1, best[:, :, None, None].expand(-1, -1, *chosen.shape[2:]))
+    return (weight[:, :, None, None] * elites).sum(1)  # equal weights, but for infinite costs
 
 
 def refit_to_all(cfg: DiscreteConfig, chosen: Tensor, cost: Tensor) -> Tensor:

@@ -29,8 +29,7 @@ class PlannerConfig:
         kind: which planner.
         horizon: steps ahead.
         samples: candidates per iteration and episode; starts of the gradient planner.
-        iterations: rounds of sampling (random shooting draws samples x iterations at once); steps
-            of the gradient planner.
+        iterations: rounds of sampling; steps of the gradient planner.
         elites: candidates that CEM and iCEM refit to, the best so many.
         init_std: spread of the first candidates, as a share of half the bounds.
         min_std: least spread, as the same share: with one elite, or equal ones, it would be 0.
@@ -114,7 +113,9 @@ def cem(
         candidates = bounds.clamp(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
         candidates[:, 0] = mean
         cost = found.improve(score, candidates)
-        mean, std = refit(cfg, bounds, take_best(candidates, cost, cfg.elites), mean, std)
+        mean, std = refit(
+            cfg, bounds, take_best(candidates, cost, cfg.elites, found.actions), mean, std
+        )
     found.improve(score, bounds.clamp(mean).unsqueeze(1))
 
 
@@ -133,7 +134,7 @@ def icem(
         drawn = bounds.clamp(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
         candidates = torch.cat([kept, drawn], dim=1)
         cost = found.improve(score, candidates)
-        elites = take_best(candidates, cost, cfg.elites)
+        elites = take_best(candidates, cost, cfg.elites, found.actions)
         kept = elites[:, : round(cfg.keep * cfg.elites)]
         mean, std = refit(cfg, bounds, elites, mean, std)
     found.improve(score, bounds.clamp(mean).unsqueeze(1))
@@ -153,11 +154,12 @@ def mppi(
         candidates = bounds.clamp(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
         candidates[:, 0] = mean
         cost = found.improve(score, candidates)
+        lost = ~cost.isfinite().any(dim=1)[:, None, None]  # no candidate tells where to go
         weight = softmin(cost, cfg.temperature)[:, :, None, None]  # (E, S, 1, 1)
         target = (weight * candidates).sum(1)
         spread = (weight * (candidates - target.unsqueeze(1)).square()).sum(1).sqrt()
-        mean = cfg.momentum * mean + (1 - cfg.momentum) * target
-        std = cfg.momentum * std + (1 - cfg.momentum) * spread
+        mean = torch.where(lost, mean, cfg.momentum * mean + (1 - cfg.momentum) * target)
+        std = torch.where(lost, std, cfg.momentum * std + (1 - cfg.momentum) * spread)
         std = torch.maximum(std, cfg.min_std * bounds.half)
     found.improve(score, bounds.clamp(mean).unsqueeze(1))
 
@@ -168,8 +170,8 @@ def gradient(
     """Adam on the actions themselves, from several starts, clamped after every step.
 
     The first start is the one given, the others are spread around it. Actions are measured in half
-    the bounds, so a step has the same size in every component. A start whose cost or gradient is
-    not finite stays where it is.
+    the bounds, so a step has the same size in every component. A gradient that is not finite counts
+    as 0.
     """
     first = (found.actions - bounds.middle) / bounds.half
     noise = white_noise((len(first), cfg.samples, *first.shape[1:]), generator, first.dtype)
@@ -179,11 +181,9 @@ def gradient(
     for _ in range(cfg.iterations):
         with torch.enable_grad():
             actions = bounds.middle + bounds.half * unit
-            cost = score(actions)
-            optimizer.zero_grad()
-            torch.where(cost.isfinite(), cost, 0.0).sum().backward()
-        found.keep_best(cost.detach(), actions.detach())
-        assert unit.grad is not None
+            cost = found.improve(score, actions)
+            total = torch.where(cost.isfinite(), cost, 0.0).sum()
+            (unit.grad,) = torch.autograd.grad(total, unit)
         unit.grad[~unit.grad.isfinite()] = 0
         optimizer.step()
         with torch.no_grad():

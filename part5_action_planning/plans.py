@@ -61,9 +61,9 @@ class Plan:
         Raises ValueError for an episode that has met no finite cost so far.
         """
         self.calls += candidates.shape[1]
-        cost = torch.where(cost.isfinite(), cost, torch.inf)
+        cost = torch.where(cost.isfinite(), cost, torch.inf).detach()
         best, which = cost.min(dim=1)
-        found = candidates[torch.arange(len(which), device=which.device), which]
+        found = candidates.detach()[torch.arange(len(which), device=which.device), which]
         better = best < self.cost
         shape = (-1, *[1] * (found.ndim - 1))
         self.actions = torch.where(better.view(shape), found, self.actions)
@@ -75,14 +75,23 @@ class Plan:
             )
 
 
-def take_best(candidates: Tensor, cost: Tensor, count: int) -> Tensor:
-    """The ``count`` cheapest candidates of each episode, cheapest first: (E, count, H, A)."""
+def take_best(candidates: Tensor, cost: Tensor, count: int, best_so_far: Tensor) -> Tensor:
+    """The ``count`` cheapest candidates of each episode, cheapest first: (E, count, H, A).
+
+    Where fewer have a finite cost, best_so_far (E, H, A) takes the places of the others.
+    """
     index = cost.argsort(dim=1, stable=True)[:, :count]
-    return candidates.gather(1, index[:, :, None, None].expand(-1, -1, *candidates.shape[2:]))
+    found = candidates.gather(1, index[:, :, None, None].expand(-1, -1, *candidates.shape[2:]))
+    accepted = cost.gather(1, index).isfinite()[:, :, None, None]
+    return torch.where(accepted, found, best_so_far.unsqueeze(1))
 
 
 def softmin(cost: Tensor, temperature: float) -> Tensor:
-    """Weights (E, S) that sum to 1: softmax of -cost over temperature standard deviations."""
+    """Weights (E, S) that sum to 1: softmax of -cost over temperature standard deviations.
+
+    0 for an infinite cost; equal weights where all are infinite.
+    """
+    cost = torch.where(cost.isfinite().any(1, keepdim=True), cost, 0.0)
     finite = cost.isfinite()
     count = finite.sum(1, keepdim=True)
     known = torch.where(finite, cost, 0.0)

@@ -43,12 +43,6 @@ def test_every_view_enters_both_terms_and_gradients_reach_the_centre() -> None:
         assert (gradient.abs().amax(dim=(1, 2)) > 0).all()
 
 
-@pytest.mark.parametrize(("share", "term"), [(0.0, "prediction"), (1.0, "sigreg")])
-def test_the_share_goes_from_one_term_to_the_other(share: float, term: str) -> None:
-    terms = lejepa(views(2, 16, 5), SLICES)
-    assert (1 - share) * terms["prediction"] + share * terms["sigreg"] == terms[term]
-
-
 @pytest.mark.parametrize(
     ("shape", "options", "message"),
     [

@@ -177,8 +177,8 @@ def test_the_teacher_follows_and_the_centre_moves():
     assert model.centre.mean.abs().sum() > 0
 
 
-def train_briefly(cfg: Config) -> float:
-    """Collapse ratio on held-out frames after 120 small steps."""
+def train_briefly(cfg: Config) -> tuple[float, float]:
+    """Collapse ratio and mean std of held-out embeddings after 120 small steps."""
     pool, model = make_pool(cfg, 64, 1, generator(cfg, 1)), make_model(cfg)
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate)
     samples, slices = generator(cfg, 4), generator(cfg, 5)
@@ -188,13 +188,19 @@ def train_briefly(cfg: Config) -> float:
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        return collapse_ratio(model.encoder(draw_sample(cfg, pool, 256, generator(cfg, 7)).x[0]))
+        z = model.encoder(draw_sample(cfg, pool, 256, generator(cfg, 7)).x[0])
+    return collapse_ratio(z), z.std(0).mean().item()
 
 
 def test_naive_training_collapses_and_regularizers_stop_it():
-    ratios = {arm: train_briefly(config(arm, "smoke")) for arm in ("none", "vicreg", "sigreg")}
-    assert ratios["none"] < 0.05
-    assert min(ratios["vicreg"], ratios["sigreg"]) > 0.5, ratios
+    found = {arm: train_briefly(config(arm, "smoke")) for arm in ("none", "vicreg", "sigreg")}
+    assert found["none"][0] < 0.05
+    for arm in ("vicreg", "sigreg"):
+        ratio, spread = found[arm]
+        assert ratio > 0.5, found
+        assert spread > 0.3, found  # the ratio alone would miss a code that has shrunk to 0
+    ratio, spread = train_briefly(config("sigreg", "smoke", weights__sigreg_share=1e-5))
+    assert ratio > 0.5 > 0.05 > spread
 
 
 def test_the_constant_schedule_stays_at_its_peak():

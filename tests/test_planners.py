@@ -132,6 +132,23 @@ def test_costs_that_are_not_finite_are_rejected(kind):
     assert (found.actions[:, 0, 0] <= 0.3).all()
 
 
+@pytest.mark.parametrize("kind", ["cem", "icem", "mppi"])
+def test_an_iteration_without_a_finite_cost_does_not_end_the_search(kind):
+    calls = 0
+
+    def score(actions: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        cost = distance_to(targets())(actions)
+        if calls == 2:
+            return torch.full_like(cost, torch.nan)
+        return torch.where(torch.arange(cost.shape[1]) % 4 == 0, cost, torch.nan)
+
+    found = plan(config(kind, samples=64, iterations=40), score, BOUNDS, start(), seeded())
+    assert found.actions.isfinite().all()
+    assert (found.cost < 0.7 * distance_to(targets())(start().unsqueeze(1))[:, 0]).all()
+
+
 @pytest.mark.parametrize("kind", CONTINUOUS)
 def test_a_model_that_only_diverges_is_an_error(kind):
     def score(actions: Tensor) -> Tensor:
@@ -158,7 +175,10 @@ def test_one_elite_keeps_the_least_spread():
 def test_the_best_are_the_lowest():
     cost = torch.tensor([[3.0, 1.0, 2.0, 0.5]])
     candidates = cost.view(1, 4, 1, 1)
-    assert take_best(candidates, cost, 2).flatten().tolist() == [0.5, 1.0]
+    best = torch.zeros(1, 1, 1)
+    assert take_best(candidates, cost, 2, best).flatten().tolist() == [0.5, 1.0]
+    broken = torch.tensor([[torch.inf, 1.0, torch.inf, torch.inf]])
+    assert take_best(candidates, broken, 2, best).flatten().tolist() == [1.0, 0.0]
 
 
 def test_mppi_weights_divide_by_the_temperature():
@@ -209,6 +229,10 @@ def test_colored_noise_has_unit_variance_and_its_color(beta, low, high):
         (
             lambda: plan(config("cem"), lambda a: a.sum(), BOUNDS, start(), seeded()),
             r"got costs of shape \(\) for candidates",
+        ),
+        (
+            lambda: plan_discrete(discrete("cem", smoothing=0.3), torch.sum, 4, 1, seeded()),
+            "got 4 choices and smoothing 0.3; wanted 2 choices or more, and smoothing below 1",
         ),
         (lambda: all_sequences(2, 21), "2,097,152 sequences; enumeration takes at most 1,048,576"),
     ],

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 import common.sigreg as sigreg_module
+from common.metrics import effective_rank, fvu
 from common.sigreg import (
     epps_pulley,
     epps_pulley_direct,
@@ -313,13 +314,22 @@ def test_gradient_descent_repairs_the_x_distribution() -> None:
 
 
 def test_independent_noise_passes_for_embedding_but_zeros_do_not() -> None:
-    """A low loss does not prove useful rank: noise in the spare dimensions satisfies it."""
+    """A low loss does not prove useful rank: noise in the spare dimensions satisfies it.
+
+    Effective rank shows the zeros and is fooled by the noise as well; what gives the noise away is
+    that a second view of the same samples does not share it.
+    """
     signal = normal(256, 3)
     slices = random_slices(32, 256, seeded(0))
-    noise_padded = sigreg(torch.cat([signal, normal(256, 29, seed=1)], dim=1), slices)
-    zero_padded = sigreg(torch.cat([signal, torch.zeros(256, 29)], dim=1), slices)
-    assert noise_padded < 1.5
-    assert zero_padded > 20 * noise_padded
+    noise = torch.cat([signal, normal(256, 29, seed=1)], dim=1)
+    zeros = torch.cat([signal, torch.zeros(256, 29)], dim=1)
+    assert sigreg(noise, slices) < 1.5
+    assert sigreg(zeros, slices) > 20 * sigreg(noise, slices)
+    assert effective_rank(noise) > 30
+    assert effective_rank(zeros) == pytest.approx(3, abs=0.05)
+    second_view = torch.cat([signal, normal(256, 29, seed=2)], dim=1)
+    assert fvu(second_view, noise) > 1.5  # of 32 dimensions 29 are not shared
+    assert fvu(torch.cat([signal, torch.zeros(256, 29)], dim=1), zeros) == 0
 
 
 # Errors.
