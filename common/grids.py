@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from common.plots import DPI, FONT, LINE, MARKERS, PALETTE, QUIET, WIDTH, wrap
 
@@ -133,6 +134,9 @@ def points(
         for k, (name, (x, y)) in enumerate(series.items()):
             ax.scatter(x, y, s=18, color=colors[k], marker=MARKERS[k], label=name, alpha=0.8)
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlabel(x_label, fontsize=FONT)
         ax.set_ylabel(y_label, fontsize=FONT)
         ax.spines[["top", "right"]].set_visible(False)

@@ -188,10 +188,7 @@ def phase_figure(folder: Path) -> Figure:
         if not path.exists():
             continue
         content = read_results(path)
-        cells = {
-            tuple(map(float, re.fullmatch(rf"w(.+)-{letter}(\d+)", arm).groups())): scores  # type: ignore[union-attr]
-            for arm, scores in content["arms"].items()
-        }
+        cells = {weight_and_size(arm): scores for arm, scores in content["arms"].items()}
         weights = sorted({w for w, _ in cells})
         columns_ = sorted({n for _, n in cells})
         mean = np.array([[cells[w, n]["position_1000"]["mean"] for n in columns_] for w in weights])
@@ -214,6 +211,14 @@ def phase_figure(folder: Path) -> Figure:
         "embedding should grow (for one step of prediction, whatever the rollout)."
     )
     return phases(contents, "position R²", note)
+
+
+def weight_and_size(arm: str) -> tuple[float, float]:
+    """An arm "w<odds>-n<batch size>" or "w<odds>-h<rollout>" of a phase diagram, as numbers."""
+    match = re.fullmatch(r"w(.+)-[nh](\d+)", arm)
+    if match is None:
+        raise UserError(f"arm {arm}: expected a name such as w0.01-n64")
+    return float(match[1]), float(match[2])
 
 
 def _series(content: Content, mark: str, metric: str) -> dict[str, dict[str, list[float]]]:

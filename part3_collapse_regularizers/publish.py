@@ -38,7 +38,8 @@ def main() -> None:
                 f"part3_collapse_regularizers/train.py --config configs/part3/{arm}.yaml"
             )
     figures, weights = PART / "results" / "figures", PART / "results" / "weights"
-    write_gif(figures / "pca.gif", pca_frames({arm: read_arrays(runs[arm]) for arm in BESIDE}))
+    beside = {arm: read_arrays(runs[arm]) for arm in BESIDE}
+    write_gif(figures / "pca.gif", pca_frames(beside), fps=4)
     logs = {arm: run / "metrics.jsonl" for arm, run in runs.items()}
     write_png(figures / "dashboard.png", dashboard_figure(logs))
     for name in ("correlation.png", "spectrum.png"):

@@ -202,16 +202,17 @@ def lejepa_parts_table() -> Table:
         [label, *(cell(arms[arm], name, COLUMNS[name][1]) for name in columns)]
         for arm, label in labels.items()
     ]
-    return ["LeJEPA, 3 seeds", *(COLUMNS[name][0] for name in columns)], rows
+    seeds = len(read("lejepa_parts")["seeds"])
+    return [f"LeJEPA, {seeds} seeds", *(COLUMNS[name][0] for name in columns)], rows
 
 
 def stability_table() -> Table:
     """The local theory's threshold and the one measured."""
-    rows = []
+    rows, seeds = [], len(read("stability")["seeds"])
     for name, metrics in read("stability")["arms"].items():
         setting, _, r2 = name.rpartition("-")
         if "threshold" in metrics:
             what = f"next frame, R² = {r2}" if setting == "next_frame" else f"two views, rho = {r2}"
             found = format_interval(metrics["threshold"], 4)
             rows.append([what, f"{metrics['predicted']['mean']:.4f}", found])
-    return ["r at which collapse turns unstable, 5 seeds", "theory", "measured"], rows
+    return [f"r at which collapse turns unstable, {seeds} seeds", "theory", "measured"], rows
