@@ -1,4 +1,4 @@
-"""Every claim with its verdict: those about collapse, then those about the methods and the theory."""
+"""Every claim with its verdict: about collapse, then about the methods and the theory."""
 
 from part3_collapse_regularizers.judge import QUALITY, RESULTS, columns, correlation, is_alive
 from part3_collapse_regularizers.plot_results import weight_and_size
