@@ -38,13 +38,15 @@ class BatchNorm(nn.BatchNorm1d):
 class MLP(nn.Module):
     """(B, D_in) -> (B, D_out): linear, batch normalisation, ReLU, linear.
 
-    The predictor of SimSiam (arXiv 2011.10566, sec. 3) and BYOL (2006.07733, sec. 3.3).
+    The predictor of SimSiam (arXiv 2011.10566, sec. 3) and BYOL (2006.07733, sec. 3.3). Without the
+    normalisation it suits losses that compare lengths: a predictor that divides by the spread of
+    its input cannot tell a shrunken embedding from a wide one, and SIGReg then loses its hold.
     """
 
-    def __init__(self, *, in_dim: int, hidden_dim: int, out_dim: int) -> None:
+    def __init__(self, *, in_dim: int, hidden_dim: int, out_dim: int, normalise: bool) -> None:
         super().__init__()
-        self.hidden = nn.Linear(in_dim, hidden_dim, bias=False)
-        self.norm = BatchNorm(hidden_dim)
+        self.hidden = nn.Linear(in_dim, hidden_dim, bias=not normalise)
+        self.norm: nn.Module = BatchNorm(hidden_dim) if normalise else nn.Identity()
         self.out = nn.Linear(hidden_dim, out_dim)
 
     def forward(self, z: Tensor) -> Tensor:

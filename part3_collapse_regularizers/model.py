@@ -31,7 +31,8 @@ class Model(nn.Module):
         )
         self.predictor: nn.Module = nn.Identity()
         if cfg.predictor or (cfg.setting == "next_frame" and cfg.loss != "supervised"):
-            self.predictor = MLP(in_dim=dim, hidden_dim=hidden, out_dim=dim)
+            by_angle = cfg.loss == "cosine"  # SimSiam, BYOL; other losses compare lengths
+            self.predictor = MLP(in_dim=dim, hidden_dim=hidden, out_dim=dim, normalise=by_angle)
         self.head: nn.Module = nn.Identity()
         if cfg.loss == "dino":
             self.head = DinoHead(

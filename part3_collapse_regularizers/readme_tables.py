@@ -172,6 +172,7 @@ def by_number(experiment: str, mark: str, metrics: Mapping[str, tuple[str, int]]
         ]
         for metric, (label, digits) in metrics.items()
         for method in ("barlow", "vicreg", "sigreg")
+        if f"{method}{mark}{numbers[0]}" in arms
     ]
     return [f"{len(read(experiment)['seeds'])} seeds", *map(str, numbers)], rows
 

@@ -158,6 +158,7 @@ def several(experiment: str, mark: str, numbers: tuple[int, ...]) -> str:
     return "; ".join(
         f"{label} " + ", ".join(mean(arms[f"{arm}{mark}{n}"], METRIC) for n in numbers)
         for arm, label in REGULARIZED.items()
+        if f"{arm}{mark}{numbers[0]}" in arms
     )
 
 

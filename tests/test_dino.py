@@ -159,7 +159,10 @@ def test_batch_norm_is_pytorchs_in_one_process() -> None:
 
 def test_heads() -> None:
     torch.manual_seed(0)
-    assert MLP(in_dim=6, hidden_dim=8, out_dim=3)(normal(5, 6).float()).shape == (5, 3)
+    assert MLP(in_dim=6, hidden_dim=8, out_dim=3, normalise=True)(normal(5, 6).float()).shape == (
+        5,
+        3,
+    )
     head = DinoHead(in_dim=6, hidden_dim=8, bottleneck_dim=4, num_prototypes=9)
     logits = head(normal(5, 6).float())
     assert logits.shape == (5, 9)

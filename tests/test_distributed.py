@@ -61,7 +61,7 @@ def loss_and_gradient(name: str, encoder: nn.Module, frames: Tensor, seed: int) 
             more["centre"] = centre.mean
         case "batch_norm":  # through a predictor whose normalisation runs over all ranks
             torch.manual_seed(1)
-            head = MLP(in_dim=16, hidden_dim=24, out_dim=16)
+            head = MLP(in_dim=16, hidden_dim=24, out_dim=16, normalise=True)
             loss = negative_cosine(head(z_a), z_b.detach())
             more["running_mean"] = head.norm.running_mean
             more["running_var"] = head.norm.running_var
