@@ -40,7 +40,7 @@ class MLP(nn.Module):
 
     The predictor of SimSiam (arXiv 2011.10566, sec. 3) and BYOL (2006.07733, sec. 3.3). Without the
     normalisation it suits losses that compare lengths: a predictor that divides by the spread of
-    its input cannot tell a shrunken embedding from a wide one, and SIGReg then loses its hold.
+    its input cannot tell a shrunken embedding from a wide one.
     """
 
     def __init__(self, *, in_dim: int, hidden_dim: int, out_dim: int, normalise: bool) -> None:
