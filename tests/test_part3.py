@@ -357,7 +357,9 @@ def test_two_processes_lose_what_one_does(tmp_path, run: Callable, arm: str):
     one, two = (
         [
             line["loss"]
-            for line in map(json.loads, (tmp_path / name / "metrics.jsonl").open())
+            for line in map(
+                json.loads, (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+            )
             if "loss" in line
         ]
         for name in ("one", "two")
