@@ -1,7 +1,7 @@
 """Small multiples in the style of ``common.plots``: points, matrices, phase diagrams."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ class Cloud:
 class Phases:
     """A phase diagram: mean (rows, columns) over ticks of two axes, row 0 at the bottom.
 
-    lines: {label: row position per column} in units of rows (0 is the middle of the first row).
+    line: a height per column in units of rows (0 is the middle of the first row).
     """
 
     mean: np.ndarray
@@ -35,12 +35,13 @@ class Phases:
     columns: Sequence[str]
     row_label: str
     column_label: str
-    title: str = ""
-    lines: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    title: str
+    line: Sequence[float]
+    line_label: str
 
 
 def clouds(rows: Sequence[Sequence[Cloud]], color_label: str, note: str = "") -> Figure:
-    """Scatter plots in a grid, all coloured on one scale; axes without ticks have no meaning."""
+    """Scatter plots in a grid, all coloured on one scale."""
     note = wrap(note)
     columns = len(rows[0])
     side = (WIDTH - 1.0) / max(2, columns)
@@ -62,9 +63,7 @@ def clouds(rows: Sequence[Sequence[Cloud]], color_label: str, note: str = "") ->
             axes.append(ax)
     bar = fig.colorbar(ScalarMappable(scale, "viridis"), ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(color_label, fontsize=FONT)
-    if note:
-        fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
-    return fig
+    return _with_note(fig, note)
 
 
 def matrices(
@@ -85,9 +84,7 @@ def matrices(
         axes.append(ax)
     bar = fig.colorbar(image, ax=axes, fraction=0.03, pad=0.02)
     bar.set_label(value_label, fontsize=FONT)
-    if note:
-        fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
-    return fig
+    return _with_note(fig, note)
 
 
 def phases(contents: Sequence[Phases], value_label: str, note: str = "") -> Figure:
@@ -110,13 +107,11 @@ def phases(contents: Sequence[Phases], value_label: str, note: str = "") -> Figu
         for (r, c), value in np.ndenumerate(content.mean):
             color = "black" if value > 0.55 else "white"
             ax.text(c, r, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
-        _draw_lines(ax, content)
+        _draw_line(ax, content)
         axes.append(ax)
     bar = fig.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(value_label, fontsize=FONT)
-    if note:
-        fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
-    return fig
+    return _with_note(fig, note)
 
 
 def points(
@@ -144,18 +139,22 @@ def points(
         *fig.axes[0].get_legend_handles_labels(), loc="outside upper center", frameon=False,
         fontsize=FONT, ncols=4,
     )  # fmt: skip
+    return _with_note(fig, note)
+
+
+def _with_note(fig: Figure, note: str) -> Figure:
+    """The figure with a note below, whose lines are broken already."""
     if note:
         fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
     return fig
 
 
-def _draw_lines(ax: Axes, content: Phases) -> None:
+def _draw_line(ax: Axes, content: Phases) -> None:
     edges = np.arange(len(content.columns) + 1) - 0.5
-    styles = ("-", "--", ":")
-    for style, (label, height) in zip(styles, content.lines.items(), strict=False):
-        ax.stairs(np.clip(height, -0.5, len(content.rows) - 0.5), edges, baseline=None,
-                  color="white", linewidth=4, zorder=3)  # fmt: skip
-        ax.stairs(np.clip(height, -0.5, len(content.rows) - 0.5), edges, baseline=None,
-                  color="#D55E00", linewidth=2, linestyle=style, label=label, zorder=4)  # fmt: skip
-    if content.lines:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, fontsize=8)
+    height = np.clip(content.line, -0.5, len(content.rows) - 0.5)
+    ax.stairs(height, edges, baseline=None, color="white", linewidth=4, zorder=3)
+    ax.stairs(
+        height, edges, baseline=None, color=PALETTE["vermillion"], linewidth=2, zorder=4,
+        label=content.line_label,
+    )  # fmt: skip
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, fontsize=8)

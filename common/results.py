@@ -10,7 +10,7 @@ low and high are the ends of a 95% interval over seeds, null for a single seed.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,19 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Returns a Markdown table; the first column is aligned left, the others right."""
     ruler = ["---", *("---:" for _ in header[1:])]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ruler, *rows))
+
+
+Table = tuple[list[str], list[list[str]]]  # header, rows
+
+
+def named_tables(*makers: Callable[[], Table]) -> dict[str, str]:
+    """Markdown tables by the name in their markers: ``main_table`` makes the table ``main``."""
+    return {m.__name__.removesuffix("_table"): markdown_table(*m()) for m in makers}
+
+
+def update_pages(pages: Mapping[Path, Mapping[str, str]], *, check: bool = False) -> bool:
+    """``update_tables`` for several pages; returns whether any differed."""
+    return sum(update_tables(page, tables, check=check) for page, tables in pages.items()) > 0
 
 
 def update_tables(readme: Path, tables: Mapping[str, str], *, check: bool = False) -> bool:

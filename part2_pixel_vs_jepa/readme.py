@@ -3,13 +3,10 @@
 python part2_pixel_vs_jepa/readme.py
 """
 
-from collections.abc import Callable
-
 from common.config import run_script
-from common.results import markdown_table, update_tables
+from common.results import named_tables, update_pages
 from part2_pixel_vs_jepa.experiment import PART
 from part2_pixel_vs_jepa.readme_tables import (
-    Table,
     account_table,
     action_table,
     coverage_worlds_table,
@@ -33,17 +30,12 @@ FRONT_PAGE = PART.parent / "README.md"
 ALL_TABLES = PART / "results" / "README.md"
 
 
-def made(*makers: Callable[[], Table]) -> dict[str, str]:
-    """Tables by the name in their markers."""
-    return {m.__name__.removesuffix("_table"): markdown_table(*m()) for m in makers}
-
-
 def update(check: bool = False) -> bool:
     """Rewrites the tables of this part's pages and of the front page; whether any differed."""
     pages = {
-        FRONT_PAGE: made(headline_table),
-        README: made(main_table, verdicts_table, account_table),
-        ALL_TABLES: made(
+        FRONT_PAGE: named_tables(headline_table),
+        README: named_tables(main_table, verdicts_table, account_table),
+        ALL_TABLES: named_tables(
             inside_table,
             probes_table,
             smear_worlds_table,
@@ -58,8 +50,7 @@ def update(check: bool = False) -> bool:
             horizon_table,
         ),
     }
-    differed = [update_tables(page, tables, check=check) for page, tables in pages.items()]
-    return any(differed)
+    return update_pages(pages, check=check)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.intervals import wilson
-from common.results import format_interval, read_results
+from common.results import Table, format_interval, read_results
 from part2_pixel_vs_jepa.experiment import PART
 
 WORLDS = ("dots", "squares", "background", "speeds", "stochastic_wall")
@@ -25,7 +25,6 @@ BOUND_LABELS = {
     "raw_pixels": "*no encoder: raw pixels, averaged 2 x 2*",
     "random_encoder": "*encoder with random weights*",
 }
-Table = tuple[list[str], list[list[str]]]
 
 
 def read(experiment: str) -> dict[str, Any]:

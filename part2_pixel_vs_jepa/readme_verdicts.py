@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from part2_pixel_vs_jepa.readme_tables import Table, read
+from common.results import Table
+from part2_pixel_vs_jepa.readme_tables import read
 
 Arms = Mapping[str, Mapping[str, Any]]
 

@@ -203,7 +203,8 @@ def phase_figure(folder: Path) -> Figure:
                 "odds of SIGReg's share",
                 label,
                 title,
-                {"local theory": height.tolist()},
+                height.tolist(),
+                "local theory",
             )
         )
     note = (

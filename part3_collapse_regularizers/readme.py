@@ -3,14 +3,11 @@
 python part3_collapse_regularizers/readme.py
 """
 
-from collections.abc import Callable
-
 from common.config import run_script
-from common.results import markdown_table, update_tables
+from common.results import named_tables, update_pages
 from part3_collapse_regularizers.experiment import PART
 from part3_collapse_regularizers.judge import judge_table
 from part3_collapse_regularizers.readme_tables import (
-    Table,
     batch_table,
     dimension_table,
     inside_table,
@@ -23,16 +20,11 @@ from part3_collapse_regularizers.readme_tables import (
 from part3_collapse_regularizers.readme_verdicts import verdicts_table
 
 
-def made(*makers: Callable[[], Table]) -> dict[str, str]:
-    """Tables by the name in their markers."""
-    return {m.__name__.removesuffix("_table"): markdown_table(*m()) for m in makers}
-
-
 def update(check: bool = False) -> bool:
     """Rewrites the tables of this part's pages; whether any differed."""
     pages = {
-        PART / "README.md": made(main_table, verdicts_table, judge_table),
-        PART / "results" / "README.md": made(
+        PART / "README.md": named_tables(main_table, verdicts_table, judge_table),
+        PART / "results" / "README.md": named_tables(
             next_frame_table,
             inside_table,
             stability_table,
@@ -42,8 +34,7 @@ def update(check: bool = False) -> bool:
             dimension_table,
         ),
     }
-    differed = [update_tables(page, tables, check=check) for page, tables in pages.items()]
-    return any(differed)
+    return update_pages(pages, check=check)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from common.intervals import mean_interval
-from common.results import format_interval, read_results
+from common.results import Table, format_interval, read_results
 from part3_collapse_regularizers.experiment import PART
 from part3_collapse_regularizers.plot_results import ARMS, METHODS
 
@@ -36,7 +36,6 @@ COLUMNS = {
 WITHIN = 0.05  # of a method's best: what a weight may cost before it counts as off
 METRIC = "position_1000"
 JUDGED = "content_1000"  # the mean over all that the two frames share
-Table = tuple[list[str], list[list[str]]]
 
 
 def read(experiment: str) -> dict[str, Any]:

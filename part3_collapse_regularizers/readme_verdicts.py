@@ -1,5 +1,6 @@
 """Every claim with its verdict: about collapse, then about the methods and the theory."""
 
+from common.results import Table
 from part3_collapse_regularizers.judge import QUALITY, RESULTS, columns, correlation, is_alive
 from part3_collapse_regularizers.plot_results import weight_and_size
 from part3_collapse_regularizers.readme_claims import (
@@ -15,7 +16,6 @@ from part3_collapse_regularizers.readme_claims import (
 from part3_collapse_regularizers.readme_tables import (
     METHOD_WEIGHTS,
     METRIC,
-    Table,
     decades,
     read,
     show_decades,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from part5_action_planning.plans import Plan, Score, softmin
+from part5_action_planning.plans import Plan, Score, check_elites, softmin
 
 LARGEST = 2**20  # sequences that enumeration agrees to score
 CHUNK = 4096  # sequences scored at a time
@@ -47,11 +47,7 @@ class DiscreteConfig:
     temperature: float = field(metadata={"above": 0.0, "max": 1e6})
 
     def __post_init__(self) -> None:
-        if self.elites > self.samples:
-            raise ValueError(
-                f"elites {self.elites} is more than samples {self.samples}: use at most "
-                f"{self.samples}"
-            )
+        check_elites(self.elites, self.samples)
 
 
 def plan_discrete(

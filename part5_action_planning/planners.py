@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from part5_action_planning.plans import Bounds, Plan, Score, softmin, take_best
+from part5_action_planning.plans import Bounds, Plan, Score, check_elites, softmin, take_best
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,7 @@ class PlannerConfig:
     step_size: float = field(metadata={"above": 0.0, "max": 10.0})
 
     def __post_init__(self) -> None:
-        if self.elites > self.samples:
-            raise ValueError(
-                f"elites {self.elites} is more than samples {self.samples}: use at most "
-                f"{self.samples}"
-            )
+        check_elites(self.elites, self.samples)
 
 
 def plan(

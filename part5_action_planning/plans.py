@@ -75,6 +75,12 @@ class Plan:
             )
 
 
+def check_elites(elites: int, samples: int) -> None:
+    """Raises ValueError for more elites than samples."""
+    if elites > samples:
+        raise ValueError(f"elites {elites} is more than samples {samples}: use at most {samples}")
+
+
 def take_best(candidates: Tensor, cost: Tensor, count: int, best_so_far: Tensor) -> Tensor:
     """The ``count`` cheapest candidates of each episode, cheapest first: (E, count, H, A).
 
