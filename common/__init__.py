@@ -4,7 +4,8 @@ Dependencies run one way: a part imports ``common`` and never another part; ``co
 part. Inside ``common``:
 
     the world     world <- simulator <- rendering <- futures, data (and distractors, contacts)
-    the models    encoders, decoders, predictors, heads, teacher: tensors in, tensors out
+    the models    encoders, decoders, predictors, heads, teacher, vit: tensors in, tensors out;
+                  frozen <- dinov3 (loaded from files or a hub) and feature_cache
     the maths     losses, sigreg, dino <- distributed alone; metrics, probes, intervals, schedules
     bookkeeping   strict_yaml, knobs <- config <- files, checkpoints, runs, sweep; plots <- strips,
                   grids

@@ -1,0 +1,239 @@
+"""DINOv3 (Meta, arXiv 2508.10104) through transformers or timm, both imported only when asked for.
+
+DINOv3's licence covers its weights and Meta's code. Nothing of either is here: the two packages'
+own implementations (Apache-2.0) load weights that the user has accepted the licence for. Of the
+tokens [CLS, registers, patches] the first 1 + R are not patches (R = 4 in all published sizes).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.config import UserError
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+TIMM_PREFIX = "timm:"
+PATCH_SIZE = 16
+HUB = "facebook/dinov3-{}-pretrain-lvd1689m"
+LICENCE = "https://ai.meta.com/resources/models-and-libraries/dinov3-license/"
+INSTALL = 'pip install -e ".[dinov3]"'
+
+
+@dataclass(frozen=True)
+class Size:
+    """One published model: its name on the hub, in timm, and its numbers."""
+
+    hub: str
+    timm: str  # vit_<this>_patch16_dinov3
+    dim: int
+    depth: int
+    num_heads: int
+    mlp_dim: int
+    is_gated_mlp: bool = False
+
+
+SIZES = {
+    "dinov3_vits16": Size("vits16", "small", 384, 12, 6, 1536),
+    "dinov3_vits16plus": Size("vits16plus", "small_plus", 384, 12, 6, 1536, True),
+    "dinov3_vitb16": Size("vitb16", "base", 768, 12, 12, 3072),
+    "dinov3_vitl16": Size("vitl16", "large", 1024, 24, 16, 4096),
+    "dinov3_vith16plus": Size("vith16plus", "huge_plus", 1280, 32, 20, 5120, True),
+    "dinov3_vit7b16": Size("vit7b16", "7b", 4096, 40, 32, 8192, True),
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a loader found."""
+
+    backbone: nn.Module
+    name: str
+    patch_size: int
+    dim: int
+
+
+class TransformersBackbone(nn.Module):
+    """A DINOv3ViTModel: pictures -> (CLS, patch tokens), both after the last norm."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        config: Any = self.model.config
+        tokens = self.model(pixel_values=x).last_hidden_state  # (B, 1 + R + N, D)
+        return tokens[:, 0], tokens[:, 1 + config.num_register_tokens :]
+
+
+class TimmBackbone(nn.Module):
+    """The same of a timm model."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        model: Any = self.model
+        tokens = model.forward_features(x)
+        return tokens[:, 0], tokens[:, model.num_prefix_tokens :]
+
+
+def load_dinov3(name: str, path: Path | None, pretrained: bool) -> Parts:
+    """DINOv3 through transformers: from the hub, a folder, or a file of weights; or random.
+
+    The name "dinov3" takes whatever size a folder holds. Raises UserError.
+    """
+    try:
+        from transformers import DINOv3ViTConfig, DINOv3ViTModel
+    except ImportError as error:
+        raise _failure(name, f"transformers cannot be imported ({_line(error)})") from None
+    if name == "dinov3" and (path is None or not path.is_dir()):
+        raise UserError(
+            "dinov3 needs weights: a folder written by save_pretrained; from the hub name a size, "
+            f"one of {', '.join(SIZES)}"
+        )
+    if path is not None and path.is_dir():
+        return _from_folder(DINOv3ViTModel, name, path)
+    size = SIZES[name]
+    if pretrained and path is None:
+        model = _from_hub(DINOv3ViTModel, name)
+        return _parts(model, f"{name} (transformers)")
+    config = DINOv3ViTConfig(
+        patch_size=PATCH_SIZE,
+        hidden_size=size.dim,
+        num_hidden_layers=size.depth,
+        num_attention_heads=size.num_heads,
+        intermediate_size=size.mlp_dim,
+        use_gated_mlp=size.is_gated_mlp,
+        hidden_act="silu" if size.is_gated_mlp else "gelu",
+        num_register_tokens=4,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = DINOv3ViTModel(config)
+    if path is None:
+        return _parts(model, f"{name} with random weights (transformers)")
+    _load_file(model, name, path)
+    return _parts(model, f"{name} (transformers, {path.name})")
+
+
+def load_timm(name: str, path: Path | None, pretrained: bool) -> Parts:
+    """DINOv3 through timm, whose copy of the weights is not gated; path is a file, Meta's or its.
+
+    Raises UserError.
+    """
+    asked = f"{TIMM_PREFIX}{name}"
+    try:
+        import timm  # pyright: ignore[reportMissingImports]
+    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision of another torch
+        raise _failure(asked, f"timm cannot be imported ({_line(error)})") from None
+    overlay = {} if path is None else {"pretrained_cfg_overlay": {"file": str(path)}}
+    try:
+        model = timm.create_model(
+            f"vit_{SIZES[name].timm}_patch16_dinov3.lvd1689m",
+            pretrained=pretrained,
+            num_classes=0,
+            **overlay,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _failure(asked, _line(error)) from None
+    kind = "" if pretrained else " with random weights"
+    shown = f"timm, {path.name}" if path is not None else "timm"
+    return Parts(TimmBackbone(model), f"{name}{kind} ({shown})", PATCH_SIZE, SIZES[name].dim)
+
+
+def _parts(model: Any, name: str) -> Parts:
+    config = model.config
+    return Parts(TransformersBackbone(model), name, config.patch_size, config.hidden_size)
+
+
+def _from_hub(model_class: Any, name: str) -> Any:
+    """The model of the hub, from the local cache if it is there; one try, no waiting."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+
+    place = HUB.format(SIZES[name].hub)
+    try:
+        return model_class.from_pretrained(place, local_files_only=True)
+    except OSError:
+        pass  # not in the cache: ask the hub, once, before a download that would try for minutes
+    # what the client of the hub's package raises without network, whichever client that is
+    no_answer: Any = (*HfHubHTTPError.__bases__, OSError)
+    try:
+        HfApi().auth_check(place)
+        return model_class.from_pretrained(place)
+    except GatedRepoError:
+        raise _failure(name, f"{place} is gated, and this machine has no access to it") from None
+    except HfHubHTTPError as error:
+        raise _failure(name, f"the hub refused {place} ({_line(error)})") from None
+    except no_answer as error:
+        raise _failure(name, f"{place} cannot be reached ({_line(error)})") from None
+
+
+def _from_folder(model_class: Any, name: str, path: Path) -> Parts:
+    """The model that save_pretrained wrote into a folder; of the size asked for, and whole."""
+    if not (path / "config.json").is_file():
+        raise _failure(name, f"{path} holds no config.json: not a folder of save_pretrained")
+    try:
+        model, found = model_class.from_pretrained(
+            path, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise _failure(name, f"{path} cannot be read ({_line(error)})") from None
+    if missing := sorted(found["missing_keys"]):
+        raise _failure(name, f"{path} is no whole DINOv3: {missing[0]} is missing")
+    config = model.config
+    if name in SIZES:
+        wanted = (SIZES[name].dim, SIZES[name].depth)
+        if (config.hidden_size, config.num_hidden_layers) != wanted:
+            raise _failure(
+                name,
+                f"{path} holds a model of {config.hidden_size} dimensions and "
+                f"{config.num_hidden_layers} layers, expected {wanted[0]} and {wanted[1]}",
+            )
+    return _parts(model, f"{name} (transformers, {path.name})")
+
+
+def _load_file(model: nn.Module, name: str, path: Path) -> None:
+    """Reads weights that save_pretrained wrote, .safetensors, into a model of their size."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _failure(
+            name, f"{path} is not a .safetensors file of transformers ({_line(error)})"
+        ) from None
+    found = {key: tuple(value.shape) for key, value in weights.items()}
+    for key, value in model.state_dict().items():
+        if found.get(key) != tuple(value.shape):
+            raise _failure(
+                name,
+                f"{path} is of another model or size: {key} is {found.get(key, 'absent')}, "
+                f"expected {tuple(value.shape)}",
+            )
+    model.load_state_dict(weights)
+
+
+def _failure(name: str, reason: str) -> UserError:
+    """The one message: what failed, and every way on."""
+    size = name.removeprefix(TIMM_PREFIX)
+    hub = HUB.format(SIZES[size].hub) if size in SIZES else HUB.format("vits16")
+    return UserError(
+        f"{name} was not loaded: {reason}.\n"
+        f"  package   {INSTALL} (or: pip install timm torchvision, and name {TIMM_PREFIX}{size})\n"
+        f"  licence   {LICENCE}; accept it at https://huggingface.co/{hub}, then: hf auth login\n"
+        "  a copy    weights=FOLDER, written by save_pretrained, or its model.safetensors\n"
+        f"{name} was not loaded, and nothing else was taken in its place; offline, name ijepa, "
+        "vjepa, dino or lejepa of this repository, or ask for random weights of this size"
+    )
+
+
+def _line(error: Exception) -> str:
+    """An error's message on one line of bounded length."""
+    text = " ".join(str(error).split()).rstrip(".")
+    return text if len(text) <= 160 else f"{text[:157]}..."

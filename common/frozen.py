@@ -1,0 +1,212 @@
+"""Frozen encoders behind one interface: pictures in [0, 1] -> patch tokens.
+
+    encoder = load_frozen("dino")                                 this repository's, offline
+    encoder = load_frozen("dinov3_vits16")                        DINOv3, through transformers
+    encoder = load_frozen("dinov3_vits16", weights="a/folder")    written by save_pretrained
+    encoder = load_frozen("timm:dinov3_vits16")                   DINOv3, through timm
+    encoder = load_frozen("dinov3_vits16", pretrained=False)      of that size, random weights
+    tokens = encoder.encode(frames)                               (B, C, H, W) -> (B, N, D)
+
+What was asked for, by name, or one message that says why not: never another encoder. ``name`` says
+what it is, and stands on every figure and page. DINOv3 (``common/dinov3.py``) is Meta's, under the
+DINOv3 licence; neither its code nor its weights are in this repository.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from common.checkpoints import load_checkpoint, load_weights, save_checkpoint
+from common.config import REPOSITORY, UserError
+from common.dinov3 import IMAGENET_MEAN, IMAGENET_STD, SIZES, TIMM_PREFIX, load_dinov3, load_timm
+from common.knobs import nearest
+from common.vit import ViT
+
+RECIPES = ("ijepa", "vjepa", "dino", "lejepa")
+UNTRAINED = "vit_random"
+DEFAULT = "dino"  # which recipe's probes are best: part4_dinov3_encoder/results/recipes.json
+WEIGHTS = REPOSITORY / "part4_dinov3_encoder" / "results" / "weights"
+VIT_SIZES = {
+    "channels": 3, "patch_size": 8, "tubelet": 1, "dim": 128, "depth": 4, "num_heads": 4
+}  # fmt: skip
+NAMES = (*RECIPES, UNTRAINED, *SIZES, "dinov3", *(f"{TIMM_PREFIX}{name}" for name in SIZES))
+
+
+@dataclass(frozen=True)
+class FrozenEncoder:
+    """An encoder that is used and not trained: evaluation mode, float32, no gradients.
+
+    backbone: preprocessed pictures (B, 3, h, w) -> (cls (B, D), patch tokens (B, N, D)), normed.
+    name, is_pretrained: what it is. patch_size: of a resized picture (px). dim: D. resolution: the
+    shorter side that pictures are resized to (px), None for their own. Height and width are then
+    rounded to the nearest multiple of the patch (at least one patch), never cropped. mean, std: per
+    channel, for the backbone.
+    """
+
+    backbone: nn.Module
+    name: str
+    is_pretrained: bool
+    patch_size: int
+    dim: int
+    resolution: int | None = None
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.resolution is not None and self.resolution < self.patch_size:
+            raise UserError(
+                f"{self.name}: a resolution of {self.resolution} px is less than one patch: use "
+                f"{self.patch_size} or more"
+            )
+        self.backbone.eval().requires_grad_(False)
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Frames (B, C, H, W) in [0, 1], C 1 or 3 -> patch tokens (B, N, D), row by row.
+
+        Normed by the encoder's last layer; no CLS token, no registers. Raises ValueError for
+        frames of another form.
+        """
+        return self.encode_all(frames)[1]
+
+    @torch.no_grad()
+    def encode_all(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """As encode, with the CLS token (B, D) first; the mean patch where there is none."""
+        cls, patches = self.backbone(self.preprocess(frames))
+        return cls, patches
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of patches of a frame of height x width px."""
+        scale = 1.0 if self.resolution is None else self.resolution / min(height, width)
+        rows, columns = (max(1, round(side * scale / self.patch_size)) for side in (height, width))
+        return rows, columns
+
+    def preprocess(self, frames: Tensor) -> Tensor:
+        """Frames (B, C, H, W) -> (B, 3, rows P, columns P): bicubic, antialiased, normalised."""
+        if frames.ndim != 4 or frames.shape[1] not in (1, 3) or not frames.is_floating_point():
+            raise ValueError(
+                f"got frames {tuple(frames.shape)} of {frames.dtype}; wanted (B, C, H, W) in "
+                "[0, 1], C 1 or 3, in float32"
+            )
+        size = [side * self.patch_size for side in self.grid(frames.shape[2], frames.shape[3])]
+        frames = frames.float()
+        if list(frames.shape[2:]) != size:
+            frames = F.interpolate(frames, size, mode="bicubic", antialias=True).clamp(0, 1)
+        frames = frames.expand(-1, 3, -1, -1)
+        mean, std = (frames.new_tensor(v)[:, None, None] for v in (self.mean, self.std))
+        return (frames - mean) / std
+
+    def to(self, device: torch.device | str) -> "FrozenEncoder":
+        """This encoder, moved to a device."""
+        self.backbone.to(device)
+        return self
+
+    def fingerprint(self) -> str:
+        """A hash of weights and preprocessing: equal tokens for equal frames, on one machine."""
+        setting = [self.name, self.patch_size, self.resolution, self.mean, self.std]
+        digest = hashlib.sha256(repr(setting).encode())
+        for name, value in self.backbone.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()[:16]
+
+
+class OwnBackbone(nn.Module):
+    """This repository's ViT as a frozen encoder's backbone; cls is the mean patch token."""
+
+    def __init__(self, vit: ViT) -> None:
+        super().__init__()
+        self.vit = vit
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        tokens = self.vit(x)
+        return tokens.mean(1), tokens
+
+
+def load_frozen(
+    name: str = DEFAULT,
+    weights: str | Path | None = None,
+    *,
+    resolution: int | None = None,
+    pretrained: bool = True,
+) -> FrozenEncoder:
+    """The encoder of that name, one of NAMES.
+
+    weights: a file or folder to read instead of the default place: of a recipe, the encoder.pt of
+    a run; of DINOv3, a folder written by save_pretrained (any size under the name "dinov3") or a
+    weights file. resolution: see FrozenEncoder; by default 224 for DINOv3 and a picture's own size
+    for this repository's encoders. pretrained=False: random weights, said in ``name``.
+
+    Raises UserError, which says what failed and what would do, and ConfigError's kind for a name
+    that is not known.
+    """
+    path = None if weights is None else Path(weights).expanduser()
+    if not pretrained and path is not None:
+        raise UserError(f"{path}: weights were given and pretrained is false: leave one of them")
+    if path is not None and not path.exists():
+        raise UserError(f"{path}: no such file or folder; expected the weights of {name}")
+    if name in SIZES or name == "dinov3":
+        parts = load_dinov3(name, path, pretrained)
+    elif name.startswith(TIMM_PREFIX) and name.removeprefix(TIMM_PREFIX) in SIZES:
+        parts = load_timm(name.removeprefix(TIMM_PREFIX), path, pretrained)
+    elif name == UNTRAINED or (name in RECIPES and not pretrained):
+        if path is not None:
+            raise UserError(f"{UNTRAINED} has no weights to read: leave {path}, or name a recipe")
+        return untrained_vit(resolution=resolution)
+    elif name in RECIPES:
+        return _load_recipe(name, path or WEIGHTS / f"{name}.pt", resolution)
+    else:
+        raise UserError(f"unknown encoder {name!r}{nearest(name, NAMES)}; use {', '.join(NAMES)}")
+    return FrozenEncoder(
+        parts.backbone,
+        parts.name,
+        is_pretrained=pretrained,
+        patch_size=parts.patch_size,
+        dim=parts.dim,
+        resolution=224 if resolution is None else resolution,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+    )
+
+
+def untrained_vit(
+    sizes: Mapping[str, int] = VIT_SIZES, *, seed: int = 0, resolution: int | None = None
+) -> FrozenEncoder:
+    """The recipes' ViT before any training."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vit = ViT(**sizes)
+    return freeze_vit(vit, "untrained ViT (this repository)", False, resolution)
+
+
+def freeze_vit(
+    vit: ViT, name: str, is_pretrained: bool, resolution: int | None = None
+) -> FrozenEncoder:
+    """A ViT of this repository behind the interface; the same weights, not a copy."""
+    backbone = OwnBackbone(vit)
+    return FrozenEncoder(backbone, name, is_pretrained, vit.patch_size, vit.dim, resolution)
+
+
+def save_vit(path: Path, vit: ViT, recipe: str, sizes: Mapping[str, int]) -> None:
+    """Writes a trained ViT, in half precision, as load_frozen reads it."""
+    weights = {name: value.to(torch.float16) for name, value in vit.state_dict().items()}
+    save_checkpoint(path, {"recipe": recipe, "sizes": dict(sizes), "weights": weights})
+
+
+def _load_recipe(name: str, path: Path, resolution: int | None) -> FrozenEncoder:
+    made_by = f"python part4_dinov3_encoder/train.py --config configs/part4/{name}.yaml"
+    if path.is_dir():
+        path = path / "encoder.pt"
+    saved: dict[str, Any] = load_checkpoint(path, made_by)
+    if saved.keys() != {"recipe", "sizes", "weights"}:
+        raise UserError(f"{path}: not an encoder of this repository; make one with: {made_by}")
+    if saved["recipe"] != name:
+        raise UserError(f"{path} was trained by {saved['recipe']}: ask for that, or name another")
+    vit = ViT(**saved["sizes"])
+    load_weights(vit, saved["weights"], path)
+    return freeze_vit(vit, f"{name} ViT (this repository)", True, resolution)

@@ -1,0 +1,150 @@
+"""One small vision transformer, for pictures and for clips.
+
+Tokens are patches (of P x P px) or tubelets (of P x P px over several frames). Places are told by
+sines and cosines of the patch's middle, each axis mapped to [-1, 1] (as DINOv3 does), so that the
+same weights read a crop of 4 x 4 patches and a photograph of 28 x 28. There is no CLS token: what
+stands for a whole picture is the mean of its patch tokens, so that a loss on the picture trains
+them too. Blocks are pre-norm (ViT, arXiv 2010.11929, eq. 1-4).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+HIGHEST = 8 * math.pi  # of the frequencies of the places: 8 periods across the picture
+
+
+class Block(nn.Module):
+    """Tokens (B, N, D) -> (B, N, D): attention, then an MLP of four times the width."""
+
+    def __init__(self, *, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.attention_norm = nn.LayerNorm(dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.merge = nn.Linear(dim, dim)
+        self.mlp_norm = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        qkv = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.num_heads, -1))
+        q, k, v = qkv.transpose(1, 3).unbind(2)  # each (B, heads, N, D / heads)
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = x + self.merge(attended)
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class ViT(nn.Module):
+    """Pictures (B, C, H, W) or clips (B, T, C, H, W) in [0, 1] -> normed patch tokens (B, N, D).
+
+    H and W must be divisible by patch_size, T by tubelet; a picture is read as a clip that stands
+    still. N counts time first, then rows, then columns. dim must be divisible by 4 and num_heads.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        patch_size: int,
+        tubelet: int,
+        dim: int,
+        depth: int,
+        num_heads: int,
+    ) -> None:
+        super().__init__()
+        if dim % 4 or dim % num_heads:
+            raise ValueError(
+                f"got dim {dim} and num_heads {num_heads}; wanted dim divisible by 4 and by "
+                "num_heads"
+            )
+        self.patch_size, self.tubelet, self.dim = patch_size, tubelet, dim
+        self.patch = nn.Linear(tubelet * channels * patch_size**2, dim)
+        self.blocks = nn.Sequential(*(Block(dim=dim, num_heads=num_heads) for _ in range(depth)))
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """keep (B, n): only these tokens are seen, and returned, (B, n, D)."""
+        patches = patchify(self.as_clip(x), self.patch_size, self.tubelet)  # (B, T', H', W', .)
+        tokens = self.patch(2 * patches - 1) + places(patches.shape[1:4], self.dim, x.device)
+        tokens = tokens.flatten(1, 3)  # (B, N, D)
+        if keep is not None:
+            tokens = pick_tokens(tokens, keep)
+        return self.norm(self.blocks(tokens))
+
+    def as_clip(self, x: Tensor) -> Tensor:
+        """A picture as a clip of one tubelet that stands still; a clip as it is."""
+        return x.unsqueeze(1).expand(-1, self.tubelet, -1, -1, -1) if x.ndim == 4 else x
+
+
+class TokenPredictor(nn.Module):
+    """Tokens at other places, from tokens that were seen: a narrow transformer.
+
+    context (B, n, D) at places where (B, n), wanted places (B, m) of a grid (T', H', W') -> (B, m,
+    D). A wanted token is one learnt vector plus its place. I-JEPA, arXiv 2301.08243, sec. 3.
+    """
+
+    def __init__(self, *, dim: int, hidden_dim: int, depth: int, num_heads: int) -> None:
+        super().__init__()
+        self.hidden_dim = hidden_dim
+        self.enter = nn.Linear(dim, hidden_dim)
+        self.mask_token = nn.Parameter(0.02 * torch.randn(hidden_dim))
+        self.blocks = nn.Sequential(
+            *(Block(dim=hidden_dim, num_heads=num_heads) for _ in range(depth))
+        )
+        self.norm = nn.LayerNorm(hidden_dim)
+        self.leave = nn.Linear(hidden_dim, dim)
+
+    def forward(
+        self, context: Tensor, where: Tensor, wanted: Tensor, grid: tuple[int, int, int]
+    ) -> Tensor:
+        place = places(grid, self.hidden_dim, context.device).flatten(0, 2)  # (N, hidden)
+        seen = self.enter(context) + place[where]
+        asked = self.mask_token + place[wanted]
+        tokens = self.blocks(torch.cat([seen, asked], dim=1))[:, seen.shape[1] :]
+        return self.leave(self.norm(tokens))
+
+
+def patchify(x: Tensor, patch_size: int, tubelet: int = 1) -> Tensor:
+    """Clips (B, T, C, H, W) -> tubelets (B, T / tubelet, H / P, W / P, tubelet P^2 C).
+
+    Raises ValueError for sizes that do not divide.
+    """
+    length, _, height, width = x.shape[1:]
+    if length % tubelet or height % patch_size or width % patch_size:
+        raise ValueError(
+            f"got {length} frames of {height} x {width} px; wanted multiples of {tubelet} frames "
+            f"and {patch_size} px"
+        )
+    x = x.unflatten(4, (-1, patch_size)).unflatten(3, (-1, patch_size))
+    x = x.unflatten(1, (-1, tubelet))  # (B, T', tubelet, C, H', P, W', P)
+    return x.permute(0, 1, 4, 6, 2, 3, 5, 7).flatten(4)
+
+
+def pick_tokens(tokens: Tensor, index: Tensor) -> Tensor:
+    """Tokens (B, N, D) at index (B, n): (B, n, D)."""
+    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+
+
+def places(
+    grid: tuple[int, ...] | torch.Size, dim: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """What is added to tokens of a grid (T', H', W') to tell where they are, (T', H', W', dim).
+
+    A quarter of dim each: sine and cosine of y, then of x, at frequencies from half a period
+    across the picture to eight. Time adds sin(t / k), k = 1 .. dim: nothing at the first tubelet.
+    """
+    length, rows, columns = grid
+    quarter = dim // 4
+    frequency = torch.logspace(
+        math.log10(math.pi / 2), math.log10(HIGHEST), quarter, device=device
+    )  # (dim / 4,)
+    parts = []
+    for size, axis in ((rows, 0), (columns, 1)):
+        middle = (2 * torch.arange(size, device=device) + 1) / size - 1  # in [-1, 1]
+        angle = (middle[:, None] * frequency).unsqueeze(1 - axis)  # (size, dim / 4) and a 1
+        angle = angle.expand(rows, columns, quarter)
+        parts += [angle.sin(), angle.cos()]
+    time = torch.arange(length, device=device)[:, None] / torch.arange(1, dim + 1, device=device)
+    return torch.cat(parts, dim=-1) + time.sin()[:, None, None]
