@@ -97,7 +97,7 @@ def _overlaps(world: World, state: Tensor, scene: Scene) -> Tensor:
             distance = (state[:, i, :2] - state[:, j, :2]).norm(dim=-1)
             bad |= distance <= scene.radius[:, i] + scene.radius[:, j]
     if world.door_width:
-        for low, high in _inner_walls(world, scene):
+        for low, high in inner_walls(world, scene):
             nearest = state[..., :2].clamp(low, high)
             bad |= ((state[..., :2] - nearest).norm(dim=-1) <= scene.radius).any(dim=-1)
     return bad
@@ -185,7 +185,7 @@ def _step_stochastic(
     return torch.cat([state[..., :2] + velocity, velocity], dim=-1)
 
 
-def _inner_walls(world: World, scene: Scene):
+def inner_walls(world: World, scene: Scene):
     """The two rectangles above and below the door, each as (low, high) corners (B, 1, 2)."""
     left = torch.full_like(scene.door, (world.size - INNER_WALL_THICKNESS) / 2)
     right = left + INNER_WALL_THICKNESS
@@ -220,7 +220,7 @@ def _step_in_parts(world: World, state: Tensor, scene: Scene, action: Tensor | N
         changed = (position != ahead) & (acceleration != 0)
         velocity = torch.where(changed, bounced.sign() * energy.sqrt(), bounced)
         if world.door_width:
-            for corner_low, corner_high in _inner_walls(world, scene):
+            for corner_low, corner_high in inner_walls(world, scene):
                 bounce_off_box(position, velocity, scene.radius, corner_low, corner_high, before)
         collide(position, velocity, scene.radius)
     return torch.cat([position, velocity], dim=-1)

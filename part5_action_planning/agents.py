@@ -1,0 +1,199 @@
+"""Who chooses the next action: planners on a world model, and those that have none.
+
+    act(time, frames, states) -> actions (E, A)     for E episodes at once
+
+An agent is made for one set of episodes, with their goals, and is asked once a step. frames
+(E, C, H, W) in [0, 1] is what it sees; states (E, 1, 4) is for the oracle alone.
+"""
+
+from collections import deque
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from part5_action_planning.discrete import DiscreteConfig, plan_discrete
+from part5_action_planning.experiment import Config
+from part5_action_planning.imagine import distance, make_score
+from part5_action_planning.models import ACTION_DIM, Policy, WorldModel
+from part5_action_planning.planners import plan, shift
+from part5_action_planning.plans import Bounds, Plan, Score
+from part5_action_planning.tasks import choices, largest_action, random_actions
+
+
+class Agent(Protocol):
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor: ...
+
+
+def action_bounds(cfg: Config) -> Bounds:
+    """Least and largest action of a config's world."""
+    largest = torch.full((ACTION_DIM,), largest_action(cfg.task, cfg.world))
+    return Bounds(-largest, largest)
+
+
+class Memory:
+    """The last n observations and the actions between them.
+
+    Before the first step there was rest: the first observation n times, and no action.
+    """
+
+    def __init__(self, history: int) -> None:
+        self.z: deque[Tensor] = deque(maxlen=history)
+        self.a: deque[Tensor] = deque(maxlen=max(0, history - 1))
+
+    def see(self, z: Tensor) -> None:
+        while len(self.z) < (self.z.maxlen or 1):
+            if self.z:
+                self.a.append(torch.zeros(len(z), ACTION_DIM))
+            self.z.append(z)
+        self.z.append(z)
+
+    def act(self, action: Tensor) -> None:
+        self.a.append(action)
+
+    def past(self) -> tuple[Tensor, Tensor]:
+        """z_past (E, n, D), a_past (E, n - 1, A)."""
+        z_past = torch.stack([*self.z], 1)
+        none = torch.zeros(len(z_past), 0, ACTION_DIM)
+        return z_past, torch.stack([*self.a], 1) if self.a else none
+
+
+class PlanningAgent:
+    """Model-predictive control: plan, execute the first blocks, look again, plan again."""
+
+    def __init__(
+        self, cfg: Config, model: WorldModel, goal_frames: Tensor, goal_states: Tensor,
+        generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        self.cfg, self.model, self.generator = cfg, model, generator
+        self.z_goal = model.observe(goal_frames, goal_states)
+        self.memory = Memory(model.history)
+        self.bounds = action_bounds(cfg)
+        self.last: Tensor | None = None  # the last plan, in blocks
+        self.waiting: list[Tensor] = []  # planned actions that are not executed yet
+        self.calls = 0  # rollouts per episode so far
+        self.imagined: Tensor | None = None  # the actions that the last plan stands for, (E, H, A)
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        self.memory.see(self.model.observe(frames, states))
+        coasting = self.cfg.task.kind == "bank_shot" and time >= self.cfg.task.thrust_steps
+        if not self.waiting:
+            resting = torch.zeros(len(frames), 1, ACTION_DIM)
+            blocks = resting if coasting else self._plan(time)
+            self.imagined = blocks.repeat_interleave(self.cfg.cost.repeat, 1)
+            executed = self.cfg.cost.execute * self.cfg.cost.repeat
+            self.waiting = [*self.imagined[:, :executed].unbind(1)]
+        action = self.waiting.pop(0)
+        self.memory.act(action)
+        return action
+
+    def _plan(self, time: int) -> Tensor:
+        """Blocks (E, H, A) of the cheapest plan found."""
+        cfg, (z_past, a_past) = self.cfg, self.memory.past()
+        left = cfg.task.budget - time
+        horizon, coast = min(cfg.planner.horizon, -(-left // cfg.cost.repeat)), 0
+        if cfg.task.kind == "bank_shot":
+            horizon = min(horizon, -(-(cfg.task.thrust_steps - time) // cfg.cost.repeat))
+            coast = max(0, left - horizon * cfg.cost.repeat)
+        score = make_score(self.model, z_past, a_past, self.z_goal, cfg.cost, coast)
+        episodes = len(z_past)
+        options = choices(cfg.task)
+        if options is not None:
+            found = plan_choices(horizon, score, options, episodes, self.generator)
+            self.calls += found.calls
+            return found.actions
+        middle = self.bounds.middle
+        start = middle.expand(episodes, horizon, ACTION_DIM)
+        if self.last is not None:
+            start = shift(self.last, cfg.cost.execute, middle)[:, :horizon]
+        settings = replace(cfg.planner, horizon=horizon)
+        found = plan(settings, score, self.bounds, start, self.generator)
+        self.last = found.actions
+        self.calls += found.calls
+        return found.actions
+
+
+class RandomAgent:
+    """The policy that collected the data."""
+
+    def __init__(self, cfg: Config, episodes: int, generator: torch.Generator) -> None:
+        self.actions = random_actions(
+            cfg.task, cfg.world, episodes, cfg.task.budget, cfg.data.smoothness, generator
+        )
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        return self.actions[:, time]
+
+
+class RestingAgent:
+    """Does nothing; where there is no rest, the first choice over and over."""
+
+    def __init__(self, cfg: Config) -> None:
+        options = choices(cfg.task)
+        self.action = torch.zeros(ACTION_DIM) if options is None else options[0]
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        return self.action.expand(len(frames), -1)
+
+
+class GreedyAgent:
+    """Greedy in embedding space: keeps an action while the goal comes nearer, else draws another.
+
+    It knows the encoder and nothing of what actions do: run and tumble, as bacteria do it.
+    """
+
+    def __init__(
+        self, cfg: Config, model: WorldModel, goal_frames: Tensor, goal_states: Tensor,
+        generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        self.cfg, self.model, self.generator = cfg, model, generator
+        self.goal = model.compared(model.observe(goal_frames, goal_states))
+        self.best: Tensor | None = None
+        self.action = self._draw(len(goal_frames))
+
+    def _draw(self, episodes: int) -> Tensor:
+        return random_actions(
+            self.cfg.task, self.cfg.world, episodes, 1, self.cfg.data.smoothness, self.generator
+        )[:, 0]
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        here = self.model.compared(self.model.observe(frames, states))
+        now = distance(here, self.goal, self.cfg.cost.norm)
+        if self.best is not None:
+            worse = (now >= self.best)[:, None]
+            self.action = torch.where(worse, self._draw(len(now)), self.action)
+        self.best = now
+        return self.action
+
+
+class CloningAgent:
+    """Goal-conditioned behaviour cloning: one forward pass a step."""
+
+    def __init__(self, cfg: Config, policy: Policy, goal_frames: Tensor) -> None:
+        self.policy, self.options = policy, choices(cfg.task)
+        self.z_goal = policy.observe(goal_frames)
+        self.memory = Memory(policy.history)
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        self.memory.see(self.policy.observe(frames))
+        z_past, _ = self.memory.past()
+        action = self.policy(z_past, self.z_goal)
+        if self.options is not None:
+            action = self.options[(action[:, 0] > 0).long()]
+        self.memory.act(action)
+        return action
+
+
+def plan_choices(
+    horizon: int, score: Score, options: Tensor, episodes: int, generator: torch.Generator
+) -> Plan:
+    """The best of all sequences of choices (C, A); the plan's actions are (E, H, A)."""
+    settings = DiscreteConfig(
+        kind="enumerate", horizon=horizon, samples=1, iterations=1, elites=1,
+        smoothing=0.0, momentum=0.0, keep=0.0, temperature=1.0,
+    )  # fmt: skip
+    found = plan_discrete(
+        settings, lambda index: score(options[index]), len(options), episodes, generator
+    )
+    return Plan(options[found.actions], found.cost, found.calls)

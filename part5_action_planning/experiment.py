@@ -1,0 +1,250 @@
+"""What the scripts of this part share: the config, its streams of chance, its learning rate."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from common.distractors import Distractor
+from common.schedules import stream, warmup_cosine
+from common.world import World
+from part5_action_planning.planners import PlannerConfig
+from part5_action_planning.tasks import Task, check_task
+
+PART = Path(__file__).resolve().parent
+BASELINE = PART.parent / "configs" / "part5" / "baseline.yaml"
+FREE = ("oracle",)  # objectives that need no training
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes and kinds of the networks.
+
+    Args:
+        encoder: conv, a convolutional encoder of one frame; vit, a small vision transformer;
+            frozen, patch tokens of the encoder named by frozen_encoder, not trained.
+        frozen_encoder: name of a frozen encoder, as in common/frozen.py.
+        frozen_weights: file or folder of its weights; empty for the shipped ones.
+        embedding_dim: D, the width of an embedding (of each token, where there are tokens).
+        history: embeddings of the past, and the actions after them, that a prediction sees.
+        predictor: mlp on history and action; adaln, causal attention over the history, with the
+            action entering through adaptive layer norm as in LeWorldModel.
+        hidden_dim: width of the predictor's hidden layers.
+        width: factor on the encoder's two convolutions.
+    """
+
+    encoder: Literal["conv", "vit", "frozen"]
+    frozen_encoder: str
+    frozen_weights: str
+    embedding_dim: int = field(metadata={"min": 1, "max": 4096})
+    history: int = field(metadata={"min": 1, "max": 16})
+    predictor: Literal["mlp", "adaln"]
+    hidden_dim: int = field(metadata={"min": 1, "max": 16384})
+    width: float = field(metadata={"min": 0.05, "max": 16.0})
+
+
+@dataclass(frozen=True)
+class WeightsConfig:
+    """Weights of the losses' terms; each objective reads its own.
+
+    Args:
+        sigreg_weight: r, of SIGReg per sample beside the mean squared error: LeWorldModel's lambda
+            times its batch (0.09 x 128 = 11.5), so that a change of batch changes nothing.
+        num_slices: random directions of SIGReg, drawn afresh each step.
+        variance_weight: of VICReg's hinge on each dimension's standard deviation.
+        covariance_weight: of VICReg's squared off-diagonal covariances.
+        inverse_weight: of inverse dynamics, the action read from two neighbouring embeddings.
+        straightening_weight: of 1 - cosine of neighbouring steps in embedding space.
+    """
+
+    sigreg_weight: float = field(metadata={"min": 0.0, "max": 1e6})
+    num_slices: int = field(metadata={"min": 1, "max": 65536})
+    variance_weight: float = field(metadata={"min": 0.0, "max": 1e6})
+    covariance_weight: float = field(metadata={"min": 0.0, "max": 1e6})
+    inverse_weight: float = field(metadata={"min": 0.0, "max": 1e6})
+    straightening_weight: float = field(metadata={"min": 0.0, "max": 1e6})
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The episodes that a model learns from: random thrust, no goal.
+
+    Args:
+        train_episodes: how many.
+        smoothness: of the random thrust: 0 is new each step, 1 never changes.
+        clip_length: neighbouring frames that one training sample has.
+    """
+
+    train_episodes: int = field(metadata={"min": 2, "max": 100_000})
+    smoothness: float = field(metadata={"min": 0.0, "max": 1.0})
+    clip_length: int = field(metadata={"min": 2, "max": 1000})
+
+
+@dataclass(frozen=True)
+class CostConfig:
+    """What a plan is charged for: the distance to the goal, in the model's state space.
+
+    Args:
+        when: at the last imagined step, summed over all of them, or at the closest approach.
+        norm: l2 is the squared distance, l1 the sum of absolute differences.
+        repeat: steps that each planned action is held; the planner's horizon counts such blocks.
+        execute: planned blocks that are carried out before planning anew.
+    """
+
+    when: Literal["last", "sum", "closest"]
+    norm: Literal["l2", "l1"]
+    repeat: int = field(metadata={"min": 1, "max": 100})
+    execute: int = field(metadata={"min": 1, "max": 1000})
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """The closed loop that a number comes from.
+
+    Args:
+        split: episodes that choices are made on, or those that are reported.
+        episodes: how many, the same for every model and seed.
+        ranked_states: states in which imagined costs are ranked against true ones.
+        ranked_candidates: action sequences that are ranked in each.
+        heldout_episodes: recorded episodes for probes and rollout errors.
+    """
+
+    split: Literal["validation", "test"]
+    episodes: int = field(metadata={"min": 1, "max": 100_000})
+    ranked_states: int = field(metadata={"min": 1, "max": 10_000})
+    ranked_candidates: int = field(metadata={"min": 2, "max": 100_000})
+    heldout_episodes: int = field(metadata={"min": 4, "max": 10_000})
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run of part 5: one world model, on one task, with one planner.
+
+    Args:
+        seed: seeds weights, data, sampling and planning; the evaluation's episodes are the same.
+        objective: lewm, next embedding + SIGReg (LeWorldModel); vicreg_idm, next embedding + VICReg
+            + inverse dynamics (PLDM); vjepa2_ac, L1 on frozen tokens, teacher forcing and rollout
+            (V-JEPA 2-AC); dino_wm, squared error on frozen tokens (DINO-WM); pixel, next frame;
+            cloning, no world model: the action that led to what was seen later; oracle, the true
+            dynamics, untrained.
+        steps: optimizer steps.
+        batch_size: clips per step.
+        rollout: steps predicted in training, each from the prediction before.
+        learning_rate: peak of one linear warm-up and cosine decay.
+        warmup: share of the steps that warm up.
+        weight_decay: AdamW's.
+        model: see ModelConfig.
+        weights: see WeightsConfig.
+        data: see DataConfig.
+        task: see Task.
+        planner: see PlannerConfig.
+        cost: see CostConfig.
+        evaluation: see EvaluationConfig.
+        world: see World.
+        distractor: see Distractor.
+        log_every: steps between lines of metrics.jsonl.
+        save_every: steps between checkpoints.
+        threads: CPU threads.
+        figures: draw them at the end.
+    """
+
+    seed: int = field(metadata={"min": 0, "max": 10**9})
+    objective: Literal["lewm", "vicreg_idm", "vjepa2_ac", "dino_wm", "pixel", "cloning", "oracle"]
+    steps: int = field(metadata={"min": 1, "max": 10_000_000})
+    batch_size: int = field(metadata={"min": 2, "max": 65536})
+    rollout: int = field(metadata={"min": 1, "max": 1000})
+    learning_rate: float = field(metadata={"above": 0.0, "max": 10.0})
+    warmup: float = field(metadata={"min": 0.0, "max": 1.0})
+    weight_decay: float = field(metadata={"min": 0.0, "max": 10.0})
+    model: ModelConfig
+    weights: WeightsConfig
+    data: DataConfig
+    task: Task
+    planner: PlannerConfig
+    cost: CostConfig
+    evaluation: EvaluationConfig
+    world: World
+    distractor: Distractor
+    log_every: int = field(metadata={"min": 1, "max": 10**9})
+    save_every: int = field(metadata={"min": 1, "max": 10**9})
+    threads: int = field(metadata={"min": 1, "max": 256})
+    figures: bool
+
+    def __post_init__(self) -> None:
+        check_task(self.task, self.world)
+        if self.world.size % 16:
+            raise ValueError(
+                f"the encoder needs world.size divisible by 16, got {self.world.size}: use "
+                f"{16 * max(1, round(self.world.size / 16))}"
+            )
+        shortest = self.model.history + self.rollout
+        if self.data.clip_length < shortest:
+            raise ValueError(
+                f"data.clip_length {self.data.clip_length} is too short for a history of "
+                f"{self.model.history} and a rollout of {self.rollout}: use {shortest} or more"
+            )
+        if self.data.clip_length > self.world.episode_length:
+            raise ValueError(
+                f"data.clip_length {self.data.clip_length} is longer than an episode: use at most "
+                f"world.episode_length, {self.world.episode_length}"
+            )
+        frames = self.task.budget + 1
+        if self.task.kind == "bank_shot" and self.world.episode_length < frames:
+            raise ValueError(
+                f"bank_shot pushes only at the start, so recorded episodes must last as long as "
+                f"its budget: set world.episode_length to {frames} or more"
+            )
+        ahead = self.planner.horizon * self.cost.repeat
+        if ahead > self.task.budget:
+            raise ValueError(
+                f"planner.horizon {self.planner.horizon} x cost.repeat {self.cost.repeat} looks "
+                f"{ahead} steps ahead, but task.budget is {self.task.budget}: use at most that"
+            )
+        if self.cost.execute > self.planner.horizon:
+            raise ValueError(
+                f"cost.execute {self.cost.execute} carries out more than is planned: use at most "
+                f"planner.horizon, {self.planner.horizon}"
+            )
+        tokens = self.objective in ("vjepa2_ac", "dino_wm")
+        if tokens != (self.model.encoder == "frozen"):
+            raise ValueError(
+                f"objective {self.objective} and model.encoder {self.model.encoder} do not fit: "
+                "vjepa2_ac and dino_wm predict a frozen encoder's tokens, no other objective does"
+            )
+
+
+def generator(cfg: Config, purpose: int) -> torch.Generator:
+    """The stream of chance for one purpose of a run."""
+    return stream(cfg.seed, purpose)
+
+
+def shared_generator(cfg: Config, purpose: int) -> torch.Generator:
+    """A stream that is the same for every seed: the evaluation's episodes, apart by split."""
+    return stream(-1, 10 * purpose + (cfg.evaluation.split == "test"))
+
+
+def learning_rate(step: int, cfg: Config) -> float:
+    return warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
+
+
+def protocol(cfg: Config) -> dict[str, Any]:
+    """What a number of this run depends on, for its results file."""
+    planner, cost, task = cfg.planner, cfg.cost, cfg.task
+    return {
+        "task": task.kind,
+        "budget_steps": task.budget,
+        "success_radius_px": task.success_radius,
+        "held_steps": task.held_steps,
+        "episodes": cfg.evaluation.episodes,
+        "split": cfg.evaluation.split,
+        "planner": planner.kind,
+        "samples": planner.samples,
+        "iterations": planner.iterations,
+        "horizon_blocks": planner.horizon,
+        "steps_per_block": cost.repeat,
+        "blocks_executed": cost.execute,
+        "cost": f"{cost.norm}, {cost.when}",
+        "train_steps": cfg.steps,
+        "train_episodes": cfg.data.train_episodes,
+    }

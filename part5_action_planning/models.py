@@ -1,0 +1,231 @@
+"""World models behind one interface, which is all that planners, agents and scores know of them:
+
+    observe(frames, states) -> z          what the model makes of the present, (B, ...) -> (B, D)
+    step(z_past, a_past) -> z_next        (B, n, D), (B, n, A) -> (B, D): n = history of both,
+                                          where a_past[i] is the action that leaves z_past[i]
+    compared(z) -> features               what a distance to the goal is measured on
+
+The true dynamics are one of them, so a planner cannot tell an oracle from what was learnt.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm
+
+from common.decoders import ConvDecoder
+from common.encoders import ConvEncoder
+from common.heads import MLP
+from common.predictors import Predictor
+from common.simulator import Scene
+from common.world import World
+from part5_action_planning.experiment import Config
+from part5_action_planning.tasks import Task, advance, largest_action
+from part5_action_planning.transformers import CausalPredictor, TokenPredictor, VitEncoder
+
+ACTION_DIM = 2
+
+
+class WorldModel(Protocol):
+    """What planners and agents need; history is the n that ``step`` wants."""
+
+    history: int
+
+    def observe(self, frames: Tensor, states: Tensor) -> Tensor: ...
+    def step(self, z_past: Tensor, a_past: Tensor) -> Tensor: ...
+    def compared(self, z: Tensor) -> Tensor: ...
+
+
+def make_encoder(cfg: Config) -> nn.Module:
+    """A trainable encoder of one frame, (B, C, H, W) -> (B, D)."""
+    if cfg.model.encoder == "vit":
+        return VitEncoder(
+            in_channels=cfg.world.channels, size=cfg.world.size,
+            embedding_dim=cfg.model.embedding_dim,
+        )  # fmt: skip
+    return ConvEncoder(
+        in_channels=cfg.world.channels,
+        channels=_channels(cfg),
+        size=cfg.world.size,
+        embedding_dim=cfg.model.embedding_dim,
+    )
+
+
+def make_decoder(cfg: Config) -> nn.Module:
+    """Its mirror image, (B, D) -> (B, C, H, W)."""
+    return ConvDecoder(
+        out_channels=cfg.world.channels,
+        channels=_channels(cfg),
+        size=cfg.world.size,
+        embedding_dim=cfg.model.embedding_dim,
+    )
+
+
+def _channels(cfg: Config) -> tuple[int, int]:
+    return max(1, round(32 * cfg.model.width)), max(1, round(64 * cfg.model.width))
+
+
+class ActionPredictor(nn.Module):
+    """z_next from n embeddings and the n actions that leave them; actions are scaled to +-1."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        sizes = {"embedding_dim": cfg.model.embedding_dim, "hidden_dim": cfg.model.hidden_dim}
+        self.scale = largest_action(cfg.task, cfg.world)
+        if cfg.model.predictor == "adaln":
+            self.network: nn.Module = CausalPredictor(
+                history=cfg.model.history, action_dim=ACTION_DIM, **sizes
+            )
+        else:
+            self.network = Predictor(
+                num_past=cfg.model.history,
+                action_dim=ACTION_DIM * cfg.model.history,
+                num_hypotheses=1,
+                **sizes,
+            )
+
+    def forward(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        actions = a_past / self.scale
+        if isinstance(self.network, Predictor):
+            z_pred, _ = self.network(z_past, actions.flatten(1))
+            return z_pred[:, 0]
+        return self.network(z_past, actions)
+
+
+class LatentModel(nn.Module):
+    """LeWorldModel's and PLDM's kind: an encoder and a predictor of embeddings, trained together.
+
+    inverse reads the action between two neighbouring embeddings; decoder is for looking only, and
+    sends no gradient back.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        self.history = cfg.model.history
+        self.encoder = make_encoder(cfg)
+        self.predictor = ActionPredictor(cfg)
+        self.inverse = MLP(
+            in_dim=2 * cfg.model.embedding_dim,
+            hidden_dim=cfg.model.hidden_dim,
+            out_dim=ACTION_DIM,
+            normalise=False,
+        )
+        self.decoder = make_decoder(cfg)
+
+    def observe(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
+        return self.encoder(frames)
+
+    def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        return self.predictor(z_past, a_past)
+
+    def compared(self, z: Tensor) -> Tensor:
+        return z
+
+    def show(self, z: Tensor) -> Tensor:
+        """Frames (B, C, H, W), of embeddings (B, D)."""
+        return self.decoder(z)
+
+
+class PixelModel(nn.Module):
+    """A world model whose state is the frame itself: encoder, predictor, decoder, and again."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        self.history = cfg.model.history
+        self.shape = (cfg.world.channels, cfg.world.size, cfg.world.size)
+        self.encoder = make_encoder(cfg)
+        self.predictor = ActionPredictor(cfg)
+        self.decoder = make_decoder(cfg)
+
+    def observe(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
+        return frames.flatten(1)
+
+    def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        frames = z_past.unflatten(2, self.shape)
+        embedded = self.encoder(frames.flatten(0, 1)).unflatten(0, z_past.shape[:2])
+        return self.decoder(self.predictor(embedded, a_past)).flatten(1)
+
+    def compared(self, z: Tensor) -> Tensor:
+        return z
+
+    def show(self, z: Tensor) -> Tensor:
+        return z.unflatten(1, self.shape)
+
+
+class TokenModel(nn.Module):
+    """V-JEPA 2-AC's and DINO-WM's kind: the state is a frozen encoder's patch tokens.
+
+    encode (B, C, H, W) -> (B, N, D) is not trained and no part of the weights. Each token is layer
+    normalised, as V-JEPA 2 does, so that no channel outweighs the others.
+    """
+
+    def __init__(self, cfg: Config, encode, num_tokens: int, token_dim: int) -> None:
+        super().__init__()
+        self.history = cfg.model.history
+        self.tokens = (num_tokens, token_dim)
+        self.encode = encode
+        self.scale = largest_action(cfg.task, cfg.world)
+        self.predictor = TokenPredictor(
+            num_tokens=num_tokens,
+            token_dim=token_dim,
+            history=cfg.model.history,
+            action_dim=ACTION_DIM,
+            hidden_dim=cfg.model.hidden_dim,
+        )
+
+    def observe(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
+        tokens = self.encode(frames)
+        return layer_norm(tokens, tokens.shape[-1:]).flatten(1)  # (B, N D)
+
+    def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        tokens = z_past.unflatten(2, self.tokens)  # (B, n, N, D)
+        return self.predictor(tokens, a_past / self.scale).flatten(1)
+
+    def compared(self, z: Tensor) -> Tensor:
+        return z
+
+
+class Oracle:
+    """The true dynamics: its state is the simulator's, and it compares positions in px."""
+
+    history = 1
+
+    def __init__(self, task: Task, world: World, scene: Scene) -> None:
+        self.task, self.world, self.scene = task, world, scene
+
+    def observe(self, frames: Tensor | None, states: Tensor) -> Tensor:
+        return states[:, 0]  # (B, 4)
+
+    def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        samples = len(z_past) // len(self.scene.door)
+        index = torch.arange(len(self.scene.door)).repeat_interleave(samples)
+        state = z_past[:, -1].unsqueeze(1)
+        return advance(self.task, self.world, state, self.scene[index], a_past[:, -1], 0)[:, 0]
+
+    def compared(self, z: Tensor) -> Tensor:
+        return z[..., :2]
+
+
+class Policy(nn.Module):
+    """Goal-conditioned behaviour cloning: history and goal -> action, no world model."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        self.history = cfg.model.history
+        self.scale = largest_action(cfg.task, cfg.world)
+        self.encoder = make_encoder(cfg)
+        self.head = MLP(
+            in_dim=(cfg.model.history + 1) * cfg.model.embedding_dim,
+            hidden_dim=cfg.model.hidden_dim,
+            out_dim=ACTION_DIM,
+            normalise=False,
+        )
+
+    def observe(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
+        return self.encoder(frames)
+
+    def forward(self, z_past: Tensor, z_goal: Tensor) -> Tensor:
+        """Actions (B, A) within bounds, of embeddings (B, n, D) and the goal's (B, D)."""
+        seen = torch.cat([z_past.flatten(1), z_goal], dim=1)
+        return self.scale * torch.tanh(self.head(seen))
