@@ -33,7 +33,7 @@ UNTRAINED = "vit_random"
 DEFAULT = "dino"  # which recipe's probes are best: part4_dinov3_encoder/results/recipes.json
 WEIGHTS = REPOSITORY / "part4_dinov3_encoder" / "results" / "weights"
 VIT_SIZES = {
-    "channels": 3, "patch_size": 8, "tubelet": 1, "dim": 128, "depth": 4, "num_heads": 4
+    "channels": 3, "patch_size": 8, "tubelet": 1, "dim": 96, "depth": 4, "num_heads": 3
 }  # fmt: skip
 NAMES = (*RECIPES, UNTRAINED, *SIZES, "dinov3", *(f"{TIMM_PREFIX}{name}" for name in SIZES))
 

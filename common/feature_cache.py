@@ -1,0 +1,101 @@
+"""A frozen encoder's features on disk: computed once, memory-mapped from then on.
+
+    tokens = cached_features(encoder, frames, Path("runs/part5/features"), "train")  # (n, N, D)
+
+The file's name holds the caller's key and a hash of weights, preprocessing and frames, so that a
+change of any of them is another file. Written to a temporary name and renamed: a killed writer
+leaves nothing under the final name. A file that is cut off or of another form is made anew.
+"""
+
+import contextlib
+import hashlib
+import math
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.data import to_float
+from common.files import disk_error
+from common.frozen import FrozenEncoder
+
+CHUNK = 64  # frames encoded at a time
+
+
+def cached_features(
+    encoder: FrozenEncoder,
+    frames: Tensor,
+    folder: Path,
+    key: str,
+    *,
+    dtype: type[np.floating] = np.float16,
+) -> np.ndarray:
+    """Patch tokens (n, N, D) of uint8 frames (n, C, H, W), read-only, from disk.
+
+    Episodes (E, T, C, H, W) give (E T, N, D). float16 by default: tokens are normed, and it halves
+    the file. key: letters, digits, _ and -. Raises ValueError for other frames or keys, and
+    UserError where the folder cannot be written.
+    """
+    if frames.dtype != torch.uint8 or frames.ndim not in (4, 5):
+        raise ValueError(
+            f"got frames {tuple(frames.shape)} of {frames.dtype}; wanted (n, C, H, W) or "
+            "(E, T, C, H, W) in uint8"
+        )
+    if not re.fullmatch(r"[\w-]+", key):
+        raise ValueError(f"got key {key!r}; wanted letters, digits, _ and - only")
+    frames = frames.flatten(0, -4)
+    rows, columns = encoder.grid(frames.shape[2], frames.shape[3])
+    shape = (len(frames), rows * columns, encoder.dim)
+    digest = hashlib.sha256(f"{encoder.fingerprint()} {shape} {np.dtype(dtype)}".encode())
+    for part in frames.split(4096):
+        digest.update(part.cpu().contiguous().numpy().data)
+    path = folder / f"{key}-{digest.hexdigest()[:16]}.npy"
+    found = _open(path, shape, dtype)
+    if found is not None:
+        return found
+    try:
+        _write(path, encoder, frames, shape, dtype)
+    except OSError as error:
+        raise disk_error(path, error) from None
+    found = _open(path, shape, dtype)
+    assert found is not None, f"{path}: was just written and cannot be read"
+    return found
+
+
+def _open(path: Path, shape: tuple[int, ...], dtype: type[np.floating]) -> np.ndarray | None:
+    """The array in a file, mapped; None where there is none, or not all of it."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # absent; cut off, or not an array
+        return None
+    return found if found.shape == shape and found.dtype == dtype else None
+
+
+def _write(
+    path: Path,
+    encoder: FrozenEncoder,
+    frames: Tensor,
+    shape: tuple[int, ...],
+    dtype: type[np.floating],
+) -> None:
+    """Encodes the frames, a chunk at a time, into a temporary file, then renames it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two writers never share one
+    try:
+        with partial.open("wb") as file:
+            header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for part in frames.split(CHUNK):
+                tokens = encoder.encode(to_float(part)).cpu().numpy().astype(dtype)
+                file.write(np.ascontiguousarray(tokens).data)
+            expected = file.tell()
+            file.flush()
+            os.fsync(file.fileno())
+        assert expected >= math.prod(shape) * np.dtype(dtype).itemsize
+        partial.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()

@@ -1,0 +1,78 @@
+"""Which patches a masked predictor sees, and which it has to predict: blocks, as in I-JEPA."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def block_masks(
+    rows: int,
+    columns: int,
+    batch: int,
+    generator: torch.Generator,
+    *,
+    num_targets: int,
+    target_scale: tuple[float, float],
+    target_aspect: tuple[float, float],
+    context_scale: tuple[float, float],
+) -> tuple[Tensor, Tensor]:
+    """Patches seen (B, n) and to be predicted (B, num_targets m), as indices row by row.
+
+    I-JEPA, arXiv 2301.08243, sec. 3: num_targets blocks, of a share of the picture and a height /
+    width drawn in their ranges, at places of their own; the context is a square block of a share
+    in context_scale without any patch of a target. Shares and aspect are drawn once a batch, places
+    for every sample. So that n is one number, samples lose context patches, from a random end of
+    the picture, down to the fewest of the batch. Targets may overlap, and then repeat patches.
+
+    Raises ValueError where targets could cover the whole context.
+    """
+    height, width = _side(rows, columns, target_scale, target_aspect, generator)
+    tall, wide = _side(rows, columns, context_scale, (1.0, 1.0), generator)
+    if num_targets * height * width >= tall * wide:
+        raise ValueError(
+            f"{num_targets} targets of {height} x {width} patches can cover a context of {tall} x "
+            f"{wide}: use fewer or smaller targets, or a larger context"
+        )
+    targets = _blocks(rows, columns, height, width, (batch, num_targets), generator)  # (B, M, r, c)
+    context = _blocks(rows, columns, tall, wide, (batch,), generator) & ~targets.any(1)
+    fewest = int(context.flatten(1).sum(1).min())
+    order = torch.arange(rows * columns).expand(batch, -1)
+    order = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, order, order.flip(1))
+    seen = context.flatten(1).gather(1, order)
+    first = seen.int().argsort(dim=1, descending=True, stable=True)[:, :fewest]
+    wanted = targets.flatten(2).nonzero()[:, 2].view(batch, -1)
+    return order.gather(1, first), wanted
+
+
+def _side(
+    rows: int,
+    columns: int,
+    scale: tuple[float, float],
+    aspect: tuple[float, float],
+    generator: torch.Generator,
+) -> tuple[int, int]:
+    """Height and width in patches of a block of a drawn share and aspect."""
+    share, ratio = (
+        low + (high - low) * torch.rand((), generator=generator).item()
+        for low, high in (scale, aspect)
+    )
+    area = share * rows * columns
+    height = min(rows, max(1, round(math.sqrt(area * ratio))))
+    width = min(columns, max(1, round(math.sqrt(area / ratio))))
+    return height, width
+
+
+def _blocks(
+    rows: int,
+    columns: int,
+    height: int,
+    width: int,
+    shape: tuple[int, ...],
+    generator: torch.Generator,
+) -> Tensor:
+    """Blocks at random places, (*shape, rows, columns), true inside."""
+    top = torch.randint(rows - height + 1, shape, generator=generator)[..., None, None]
+    left = torch.randint(columns - width + 1, shape, generator=generator)[..., None, None]
+    y, x = torch.arange(rows)[:, None], torch.arange(columns)
+    return (y >= top) & (y < top + height) & (x >= left) & (x < left + width)
