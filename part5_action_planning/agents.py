@@ -60,7 +60,10 @@ class Memory:
 
 
 class PlanningAgent:
-    """Model-predictive control: plan, execute the first blocks, look again, plan again."""
+    """Model-predictive control: plan, execute the first blocks, look again, plan again.
+
+    intention is what it last meant to do: z_past, a_past, and the actions (E, H, A) planned after.
+    """
 
     def __init__(
         self, cfg: Config, model: WorldModel, goal_frames: Tensor, goal_states: Tensor,
@@ -71,9 +74,9 @@ class PlanningAgent:
         self.memory = Memory(model.history)
         self.bounds = action_bounds(cfg)
         self.last: Tensor | None = None  # the last plan, in blocks
-        self.waiting: list[Tensor] = []  # planned actions that are not executed yet
+        self.waiting = 0  # steps of the plan still to be executed before planning anew
         self.calls = 0  # rollouts per episode so far
-        self.imagined: Tensor | None = None  # the actions that the last plan stands for, (E, H, A)
+        self.planned = torch.zeros(len(goal_frames), 0, ACTION_DIM)  # steps left of the plan
 
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
         self.memory.see(self.model.observe(frames, states))
@@ -81,10 +84,11 @@ class PlanningAgent:
         if not self.waiting:
             resting = torch.zeros(len(frames), 1, ACTION_DIM)
             blocks = resting if coasting else self._plan(time)
-            self.imagined = blocks.repeat_interleave(self.cfg.cost.repeat, 1)
-            executed = self.cfg.cost.execute * self.cfg.cost.repeat
-            self.waiting = [*self.imagined[:, :executed].unbind(1)]
-        action = self.waiting.pop(0)
+            self.planned = blocks.repeat_interleave(self.cfg.cost.repeat, 1)
+            self.waiting = self.cfg.cost.execute * self.cfg.cost.repeat
+        self.intention = (*self.memory.past(), self.planned)
+        action, self.planned = self.planned[:, 0], self.planned[:, 1:]
+        self.waiting = min(self.waiting - 1, self.planned.shape[1])
         self.memory.act(action)
         return action
 

@@ -26,6 +26,7 @@ class ModelConfig:
             frozen, patch tokens of the encoder named by frozen_encoder, not trained.
         frozen_encoder: name of a frozen encoder, as in common/frozen.py.
         frozen_weights: file or folder of its weights; empty for the shipped ones.
+        token_grid: its patch tokens are averaged down to so many rows and columns.
         embedding_dim: D, the width of an embedding (of each token, where there are tokens).
         history: embeddings of the past, and the actions after them, that a prediction sees.
         predictor: mlp on history and action; adaln, causal attention over the history, with the
@@ -37,6 +38,7 @@ class ModelConfig:
     encoder: Literal["conv", "vit", "frozen"]
     frozen_encoder: str
     frozen_weights: str
+    token_grid: int = field(metadata={"min": 1, "max": 64})
     embedding_dim: int = field(metadata={"min": 1, "max": 4096})
     history: int = field(metadata={"min": 1, "max": 16})
     predictor: Literal["mlp", "adaln"]

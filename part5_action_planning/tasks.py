@@ -364,7 +364,8 @@ def record(
     for t in range(actions.shape[1]):
         states.append(advance(task, world, states[-1], scene, actions[:, t], t))
     stacked = torch.stack(states, dim=1)
-    layers, _ = sample_layers(distractor, world.size, *stacked.shape[:2], generator)
+    episodes, length = stacked.shape[:2]
+    layers, _ = sample_layers(distractor, world.size, episodes, length, generator)
     return Recording(render(world, stacked, scene, layers), stacked, actions, scene)
 
 

@@ -1,0 +1,72 @@
+"""A model of a config, untrained or as a finished run or a published file left it."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from common.checkpoints import load_checkpoint, load_weights
+from common.config import UserError, load_config
+from common.frozen import load_frozen
+from part5_action_planning.experiment import FREE, Config
+from part5_action_planning.models import LatentModel, PixelModel, Policy, TokenModel
+
+Model = LatentModel | PixelModel | TokenModel | Policy
+
+
+def make_model(cfg: Config) -> Model:
+    """The untrained model of a config; its weights come from the seed."""
+    torch.manual_seed(cfg.seed)
+    match cfg.objective:
+        case "pixel":
+            return PixelModel(cfg)
+        case "cloning":
+            return Policy(cfg)
+        case "dino_wm" | "vjepa2_ac":
+            return _token_model(cfg)
+        case _:
+            return LatentModel(cfg)
+
+
+def _token_model(cfg: Config) -> TokenModel:
+    """A predictor of a frozen encoder's patch tokens, averaged down to token_grid x token_grid."""
+    name, side = cfg.model.frozen_encoder, cfg.model.token_grid
+    frozen = load_frozen(name, cfg.model.frozen_weights or None)
+    rows, columns = frozen.grid(cfg.world.size, cfg.world.size)
+    if side > min(rows, columns):
+        raise UserError(
+            f"{frozen.name} has {rows} x {columns} patches of a frame: model.token_grid must be at "
+            f"most {min(rows, columns)}, got {side}"
+        )
+
+    def encode(frames: Tensor) -> Tensor:
+        tokens = frozen.encode(frames).unflatten(1, (rows, columns)).movedim(-1, 1)
+        return adaptive_avg_pool2d(tokens, side).flatten(2).transpose(1, 2)  # (B, side^2, D)
+
+    return TokenModel(cfg, encode, side * side, frozen.dim)
+
+
+def load_model(folder: Path) -> tuple[Config, Model]:
+    """Config and trained model of a run, or of published weights; raises UserError.
+
+    A folder holds config.yaml and either a run's checkpoint.pt or a published model.pt.
+    """
+    made_by = f"python part5_action_planning/train.py --run_dir {folder}"
+    if not (folder / "config.yaml").exists():
+        raise UserError(f"{folder} holds no config.yaml; make a run with: {made_by}")
+    cfg = load_config(Config, [folder / "config.yaml"])
+    if cfg.objective in FREE:
+        raise UserError(f"{folder} is a run of {cfg.objective}, which has no weights to load")
+    model, published = make_model(cfg), folder / "model.pt"
+    if published.exists():
+        weights = {
+            name: value.float() for name, value in load_checkpoint(published, made_by).items()
+        }
+        load_weights(model, weights, published)
+    else:
+        saved = load_checkpoint(folder / "checkpoint.pt", made_by)
+        weights = saved.get("state", {}).get("model")
+        load_weights(model, weights, folder / "checkpoint.pt")
+    model.eval()
+    return cfg, model

@@ -1,0 +1,72 @@
+"""The episodes that a model learns from, and the batches of clips drawn from them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from common.data import pick_frames, to_float
+from common.simulator import sample_scene, sample_start
+from part5_action_planning.experiment import Config
+from part5_action_planning.models import TokenModel
+from part5_action_planning.tasks import Recording, random_actions, record
+
+CHUNK = 256  # frames encoded at a time
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A batch: seen (B, T, C, H, W) frames in [0, 1], or (B, T, D) tokens of a frozen encoder.
+
+    actions (B, T - 1, A): actions[:, t] leads from frame t to frame t + 1.
+    """
+
+    seen: Tensor
+    actions: Tensor
+
+
+def make_recording(cfg: Config, num_episodes: int, generator: torch.Generator) -> Recording:
+    """Episodes of the policy that knows no goal."""
+    scene = sample_scene(cfg.world, num_episodes, generator)
+    start = sample_start(cfg.world, scene, generator)
+    actions = random_actions(
+        cfg.task, cfg.world, num_episodes, cfg.world.episode_length - 1, cfg.data.smoothness,
+        generator,
+    )  # fmt: skip
+    return record(cfg.task, cfg.world, cfg.distractor, start, scene, actions, generator)
+
+
+def draw_clips(
+    recording: Recording,
+    z: Tensor | None,
+    batch_size: int,
+    length: int,
+    generator: torch.Generator,
+) -> Clip:
+    """Clips of neighbouring frames, drawn uniformly with replacement.
+
+    z (E, T, D) replaces the frames where a frozen encoder has read them before.
+    """
+    num_episodes, num_frames = recording.states.shape[:2]
+    episode = torch.randint(num_episodes, (batch_size, 1), generator=generator)
+    begin = torch.randint(num_frames - length + 1, (batch_size, 1), generator=generator)
+    time = begin + torch.arange(length)  # (B, T)
+    episodes = episode.expand_as(time)
+    return Clip(
+        seen=pick_frames(recording.frames, episodes, time)
+        if z is None
+        else z[episodes, time].float(),
+        actions=recording.actions[episodes[:, 1:], time[:, :-1]],
+    )
+
+
+@torch.no_grad()
+def observe_all(model, recording: Recording) -> Tensor:
+    """What a model makes of every recorded frame, (E, T, D); float16 where it is frozen tokens."""
+    frames, states = recording.frames.flatten(0, 1), recording.states.flatten(0, 1)
+    kind = torch.float16 if isinstance(model, TokenModel) else torch.float32
+    parts = [
+        model.observe(to_float(part), state).to(kind)
+        for part, state in zip(frames.split(CHUNK), states.split(CHUNK), strict=True)
+    ]
+    return torch.cat(parts).unflatten(0, recording.states.shape[:2])
