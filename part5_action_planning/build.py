@@ -1,5 +1,6 @@
 """A model of a config, untrained or as a finished run or a published file left it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from common.checkpoints import load_checkpoint, load_weights
-from common.config import UserError, load_config
+from common.config import UserError, load_config, parse_config
 from common.frozen import load_frozen
 from part5_action_planning.experiment import FREE, Config
 from part5_action_planning.models import LatentModel, PixelModel, Policy, TokenModel
@@ -45,6 +46,22 @@ def _token_model(cfg: Config) -> TokenModel:
         return adaptive_avg_pool2d(tokens, side).flatten(2).transpose(1, 2)  # (B, side^2, D)
 
     return TokenModel(cfg, encode, side * side, frozen.dim)
+
+
+def load_with_knobs(folder: Path, knobs: Sequence[str], description: str) -> tuple[Config, Model]:
+    """As ``load_model``, with knobs of the command line that leave the network as it is."""
+    trained, model = load_model(folder)
+    cfg, _ = parse_config(
+        Config, baseline=folder / "config.yaml", description=description, argv=knobs
+    )
+    fixed = ("model", "objective", "world")
+    for name in fixed:
+        if getattr(cfg, name) != getattr(trained, name):
+            raise UserError(
+                f"--{name}: the weights in {folder} were made for another; turn other knobs, or "
+                "train anew with: python part5_action_planning/train.py"
+            )
+    return cfg, model
 
 
 def load_model(folder: Path) -> tuple[Config, Model]:

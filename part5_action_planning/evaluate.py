@@ -1,0 +1,35 @@
+"""Scores a trained world model again, with another planner, cost or task of the same world.
+
+    python part5_action_planning/evaluate.py runs/part5/baseline-seed0
+    python part5_action_planning/evaluate.py part5_action_planning/results/weights/lewm
+    python part5_action_planning/evaluate.py RUN --planner.kind=mppi --cost.when=last
+
+Prints the table; writes nothing. Any knob but the network's and the objective can be turned.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from common.config import run_script
+from part5_action_planning.build import load_with_knobs
+from part5_action_planning.control import Stage
+from part5_action_planning.scoring import bounds, evaluate
+from part5_action_planning.table import run_table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, add_help=False)
+    parser.add_argument("run_dir", type=Path)
+    args, knobs = parser.parse_known_args()
+    cfg, model = load_with_knobs(args.run_dir, knobs, __doc__ or "")
+    torch.set_num_threads(cfg.threads)
+    stage = Stage(cfg, cfg.evaluation.episodes)
+    scores, _ = evaluate(model, stage, cfg)
+    summary = {"arms": {cfg.objective: scores}, "bounds": bounds(stage, cfg)}
+    print(run_table(summary, args.run_dir.name, cfg.task.kind))
+
+
+if __name__ == "__main__":
+    run_script(main)

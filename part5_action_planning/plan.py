@@ -1,0 +1,72 @@
+"""One episode: the agent drives the ball to a goal image, and shows what it imagined on the way.
+
+    python part5_action_planning/plan.py                                  the published model
+    python part5_action_planning/plan.py runs/part5/baseline-seed0        a run of yours
+    python part5_action_planning/plan.py --episode 3 --planner.kind=mppi --cost.when=last
+
+Any knob of the run's config can be turned (--help lists them); those of the network cannot. Writes
+episode.gif and paths.png into --out (default: runs/part5/plan).
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from common.config import UserError, run_script
+from common.plots import write_png
+from common.runs import RUNS
+from common.simulator import Scene
+from common.strips import write_gif
+from part5_action_planning.build import load_with_knobs
+from part5_action_planning.control import Stage
+from part5_action_planning.experiment import PART
+from part5_action_planning.plot import episode_frames, film, paths_figure
+from part5_action_planning.tasks import Episodes
+
+PUBLISHED = PART / "results" / "weights" / "lewm"
+
+
+def pick(stage: Stage, episode: int) -> None:
+    """Leaves only one episode on the stage; raises UserError when there is none of that number."""
+    problems, count = stage.episodes, len(stage.goal_frames)
+    if not 0 <= episode < count:
+        raise UserError(f"--episode {episode}: expected 0 to {count - 1}")
+    one = slice(episode, episode + 1)
+    scene = problems.scene
+    stage.episodes = Episodes(
+        problems.start[one],
+        problems.goal[one],
+        Scene(scene.radius[one], scene.color[one], scene.door[one]),
+    )
+    stage.layers = None if stage.layers is None else stage.layers[one]
+    stage.goal_states, stage.goal_frames = stage.goal_states[one], stage.goal_frames[one]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False
+    )
+    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED)
+    parser.add_argument("--episode", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=RUNS / "part5" / "plan")
+    args, knobs = parser.parse_known_args()
+    cfg, model = load_with_knobs(args.run_dir, knobs, __doc__ or "")
+    torch.set_num_threads(cfg.threads)
+    stage = Stage(cfg, max(args.episode + 1, 1))
+    pick(stage, args.episode)
+    trial, imagined = film(model, stage, cfg)
+    goal = stage.goal_frames[0].mean(0).numpy()
+    write_gif(args.out / "episode.gif", episode_frames(trial, imagined, goal, cfg), fps=6)
+    write_png(args.out / "paths.png", paths_figure(trial, stage, cfg))
+    distance = trial.distance[0]
+    reached = "reached" if distance[-1] <= cfg.task.success_radius else "missed"
+    print(
+        f"{reached}: {distance[0]:.1f} px away at the start, {distance.min():.1f} at the nearest, "
+        f"{distance[-1]:.1f} at the end; {1000 * trial.seconds / cfg.task.budget:.0f} ms a step"
+    )
+    print(f"{args.out / 'episode.gif'}\n{args.out / 'paths.png'}")
+
+
+if __name__ == "__main__":
+    run_script(main)
