@@ -175,13 +175,15 @@ def _from_hub(model_class: Any, name: str) -> Any:
 
 def _from_folder(model_class: Any, name: str, path: Path) -> Parts:
     """The model that save_pretrained wrote into a folder; of the size asked for, and whole."""
+    from safetensors import SafetensorError
+
     if not (path / "config.json").is_file():
         raise _failure(name, f"{path} holds no config.json: not a folder of save_pretrained")
     try:
         model, found = model_class.from_pretrained(
             path, local_files_only=True, output_loading_info=True
         )
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise _failure(name, f"{path} cannot be read ({_line(error)})") from None
     if missing := sorted(found["missing_keys"]):
         raise _failure(name, f"{path} is no whole DINOv3: {missing[0]} is missing")

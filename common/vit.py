@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 HIGHEST = 8 * math.pi  # of the frequencies of the places: 8 periods across the picture
+PLACE_SCALE = 0.3  # of places beside patches of about unit variance: louder, they are all one sees
 
 
 class Block(nn.Module):
@@ -61,13 +62,15 @@ class ViT(nn.Module):
             )
         self.patch_size, self.tubelet, self.dim = patch_size, tubelet, dim
         self.patch = nn.Linear(tubelet * channels * patch_size**2, dim)
+        nn.init.normal_(self.patch.weight, std=2 / math.sqrt(self.patch.in_features))
         self.blocks = nn.Sequential(*(Block(dim=dim, num_heads=num_heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """keep (B, n): only these tokens are seen, and returned, (B, n, D)."""
         patches = patchify(self.as_clip(x), self.patch_size, self.tubelet)  # (B, T', H', W', .)
-        tokens = self.patch(2 * patches - 1) + places(patches.shape[1:4], self.dim, x.device)
+        place = places(patches.shape[1:4], self.dim, x.device)
+        tokens = self.patch(2 * patches - 1) + PLACE_SCALE * place
         tokens = tokens.flatten(1, 3)  # (B, N, D)
         if keep is not None:
             tokens = pick_tokens(tokens, keep)
