@@ -24,6 +24,7 @@ SHOTS = 64  # random shots per start, among which one that bounces is sought
 SEARCHED = 4096  # aimed shots per goal, among which a straight one is sought
 SLACK = 2.0  # px, by which that search is more generous than the world: 0.5 let some goals by
 ROUNDS = 100
+STARTS = 32  # least starts that a round of that search draws
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def sample_episodes(
         goal[bad] = sample_start(world, scene[bad], generator)
         start[bad] = sample_start(world, scene[bad], generator)
         if task.kind == "left_right":  # only places an even number of steps away can be met
-            goal[bad] = _steps_away(world, start[bad], generator)
+            goal[bad] = _steps_away(task, world, start[bad], generator)
     raise ValueError(
         f"found no start and goal {task.min_distance:g} px apart in a box of {world.size} px: "
         "use a smaller task.min_distance"
@@ -157,16 +158,17 @@ def _is_apart(task: Task, world: World, start: Tensor, goal: Tensor) -> Tensor:
         apart &= (start[:, 0, 0] < middle) != (goal[:, 0, 0] < middle)
     if task.kind == "left_right":
         pairs = offset[:, 0] / (2 * world.speeds[0])
-        apart &= (pairs - pairs.round()).abs() < 1e-4
+        apart &= ((pairs - pairs.round()).abs() < 1e-4) & (pairs.abs() <= task.budget // 2)
     return apart
 
 
-def _steps_away(world: World, start: Tensor, generator: torch.Generator) -> Tensor:
-    """The start moved by an even number of steps, drawn among those that stay in the box."""
+def _steps_away(task: Task, world: World, start: Tensor, generator: torch.Generator) -> Tensor:
+    """The start moved by an even number of steps, within the budget and the box."""
     pair, radius = 2 * world.speeds[0], world.radius[1]
     goal = start.clone()
-    fewest = torch.ceil((radius - start[:, 0, 0]) / pair)
-    most = torch.floor((world.size - radius - start[:, 0, 0]) / pair)
+    far = task.budget // 2
+    fewest = torch.ceil((radius - start[:, 0, 0]) / pair).clamp(min=-far)
+    most = torch.floor((world.size - radius - start[:, 0, 0]) / pair).clamp(max=far)
     share = torch.rand(len(start), generator=generator)
     goal[:, 0, 0] += pair * (fewest + torch.floor(share * (most - fewest + 1)))
     return goal
@@ -182,7 +184,7 @@ def _sample_bank_shots(
     """
     found: list[Episodes] = []
     for _ in range(ROUNDS):
-        scene = sample_scene(world, num_episodes, generator)
+        scene = sample_scene(world, max(num_episodes, STARTS), generator)
         start = sample_start(world, scene, generator)
         left = start[:, 0, 0] < world.size / 2
         start, scene = start[left], scene[left]

@@ -65,6 +65,7 @@ def test_no_start_is_solved_and_a_goal_is_a_ball_at_rest(task):
 def test_the_seed_fixes_the_problems(task, monkeypatch):
     monkeypatch.setattr(tasks, "SEARCHED", 256)
     monkeypatch.setattr(tasks, "SHOTS", 8)
+    monkeypatch.setattr(tasks, "STARTS", 16)
     cfg = config(task)
     one, same, other = (sample_episodes(cfg.task, cfg.world, 2, seeded(seed)) for seed in (0, 0, 1))
     assert torch.equal(one.start, same.start)
@@ -561,7 +562,10 @@ def test_measures_of_success():
             [2.0, 5.0, 5.0, 3.0],  # started there
         ]
     )
-    met = {name: values.tolist() for name, values in reached(distances, task.success_radius, task.held_steps).items()}
+    met = {
+        name: values.tolist()
+        for name, values in reached(distances, task.success_radius, task.held_steps).items()
+    }
     assert met == {
         "last": [1, 1, 0, 0, 1],
         "held": [1, 0, 0, 0, 0],
