@@ -1,0 +1,70 @@
+"""Balls found without labels, by clusters of patch tokens and a rule; and with labels, a ceiling.
+
+The rule: the balls are what goes everywhere inside the picture and keeps away from its border. A
+cluster of the tokens of all pictures is named ball when it is seen at EVERYWHERE or more of the
+inner places and the share of its patches that lie on the border is at most RARE of the share that
+all patches have. Where no cluster is, the one with the smallest share on the border is.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from common.clusters import kmeans, nearest
+
+NUM_CLUSTERS = 8
+EVERYWHERE = 0.9
+RARE = 0.5
+FITTED = 256  # pictures whose tokens are clustered; all of them are then scored
+
+
+def foreground(tokens: Tensor, grid: tuple[int, int], num_clusters: int = NUM_CLUSTERS) -> Tensor:
+    """Which patches are named ball, (n, N) bool, of tokens (n, N, D) of n pictures, no labels.
+
+    Tokens are centred and scaled to length 1 before they are clustered.
+    """
+    z = F.normalize(tokens - tokens.mean(dim=(0, 1)), dim=-1)
+    fitted = z[:FITTED].flatten(0, 1)
+    middles, _ = kmeans(fitted, num_clusters, torch.Generator().manual_seed(0))
+    cluster = nearest(z.flatten(0, 1), middles).view(z.shape[:2])  # (n, N)
+    rim = border(*grid)
+    places = torch.stack([(cluster == c).sum(0) for c in range(num_clusters)])  # (K, N)
+    total = places.sum(1).clamp(min=1)
+    on_border = places[:, rim].sum(1) / total
+    everywhere = (places[:, ~rim] > 0).float().mean(1) >= EVERYWHERE
+    named = everywhere & (on_border <= RARE * rim.float().mean())
+    if not named.any():
+        named[on_border.argmin()] = True
+    return named[cluster]
+
+
+def labelled_foreground(
+    tokens: Tensor, truth: Tensor, test_tokens: Tensor, ridge: float = 1e-3
+) -> Tensor:
+    """The same from labels: a linear probe of single patches, (n', N) bool: a ceiling.
+
+    tokens (n, N, D) with truth (n, N); least squares, at the threshold with the best IoU on them.
+    """
+    x = tokens.flatten(0, 1).double()
+    center, scale = x.mean(0), x.std(0).clamp(min=1e-12)
+    y = truth.flatten().double()
+    features = (x - center) / scale
+    gram = features.T @ features / len(x) + ridge * torch.eye(x.shape[1], dtype=x.dtype)
+    weights = torch.linalg.solve(gram, features.T @ (y - y.mean()) / len(x))
+    score = features @ weights + y.mean()
+    thresholds = torch.linspace(0.05, 0.95, 37).tolist()
+    best = max(thresholds, key=lambda t: iou(score >= t, truth.flatten()))
+    test_score = (test_tokens.double() - center) / scale @ weights + y.mean()
+    return test_score >= best
+
+
+def border(rows: int, columns: int) -> Tensor:
+    """Which patches lie on the picture's border, (N,), row by row."""
+    inside = torch.zeros(rows, columns, dtype=torch.bool)
+    inside[1:-1, 1:-1] = True
+    return ~inside.flatten()
+
+
+def iou(found: Tensor, truth: Tensor) -> float:
+    """Intersection over union of patches, both bool, over all pictures together."""
+    return ((found & truth).sum() / (found | truth).sum().clamp(min=1)).item()

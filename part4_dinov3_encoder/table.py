@@ -1,0 +1,45 @@
+"""The table a run ends with, and a probe."""
+
+import json
+from collections.abc import Mapping
+
+from part4_dinov3_encoder.experiment import PART
+
+REFERENCES = (PART / "results" / "references.json", PART / "results" / "recipes.json")
+COLUMNS = {
+    "patch_effective_rank": ("rank", ".1f"),
+    "position_all_1000": ("position", ".2f"),
+    "phase_all_1000": ("phase", ".2f"),
+    "radius_max_1000": ("radius", ".2f"),
+    "balls_max_1000": ("balls", ".2f"),
+    "velocity2_all_1000": ("velocity", ".2f"),
+    "foreground": ("IoU", ".2f"),
+    "foreground_labelled": ("from labels", ".2f"),
+}
+
+
+def run_table(scores: Mapping[str, float], name: str) -> str:
+    """This encoder, and those of results/ (marked *)."""
+    rows = [["", *(label for label, _ in COLUMNS.values())], [name, *_cells(scores)]]
+    for path in REFERENCES:
+        for arm, found in (json.loads(path.read_text())["arms"] if path.exists() else {}).items():
+            rows.append([f"{arm} *", *_cells({key: cell["mean"] for key, cell in found.items()})])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    ]
+    lines.insert(1, "-" * len(lines[0]))
+    lines.append(
+        "\nrank: effective, of patch tokens. position to velocity: R² of noisy linear probes from"
+        "\n1,000 labelled frames (all tokens, or their maximum for radius and balls; velocity from"
+        "\ntwo frames). IoU: patches named ball by clusters; then by a probe from 100 frames."
+    )
+    if any(path.exists() for path in REFERENCES):
+        lines.append("* not made in this run: mean over seeds, from results/")
+    return "\n".join(lines)
+
+
+def _cells(scores: Mapping[str, float]) -> list[str]:
+    return [
+        format(scores[key], form) if key in scores else "" for key, (_, form) in COLUMNS.items()
+    ]
