@@ -74,15 +74,15 @@ class Stage:
         )
 
 
-def outcomes(distance: Tensor, task: Task) -> dict[str, Tensor]:
+def reached(distance: Tensor, success_radius: float, held_steps: int) -> dict[str, Tensor]:
     """Per episode, of distances to the goal (E, T + 1) in px: whether it was met, as 0 or 1.
 
     last: at the last step; held: in each of the last held_steps; ever: at any step; at_start.
     """
-    there = (distance <= task.success_radius).double()
+    there = (distance <= success_radius).double()
     return {
         "last": there[:, -1],
-        "held": there[:, -task.held_steps :].amin(1),
+        "held": there[:, -held_steps:].amin(1),
         "ever": there.amax(1),
         "at_start": there[:, 0],
     }
@@ -90,5 +90,6 @@ def outcomes(distance: Tensor, task: Task) -> dict[str, Tensor]:
 
 def success(trial: Trial, task: Task) -> dict[str, float]:
     """Shares of the episodes, and the mean last distance (px)."""
-    shares = {name: met.mean().item() for name, met in outcomes(trial.distance, task).items()}
+    met = reached(trial.distance, task.success_radius, task.held_steps)
+    shares = {name: share.mean().item() for name, share in met.items()}
     return shares | {"last_distance_px": trial.distance[:, -1].mean().item()}

@@ -110,6 +110,7 @@ class EvaluationConfig:
         ranked_states: states in which imagined costs are ranked against true ones.
         ranked_candidates: action sequences that are ranked in each.
         heldout_episodes: recorded episodes for probes and rollout errors.
+        surprise_clips: clips of each impossible event, and as many controls; 0 leaves them out.
     """
 
     split: Literal["validation", "test"]
@@ -117,6 +118,7 @@ class EvaluationConfig:
     ranked_states: int = field(metadata={"min": 1, "max": 10_000})
     ranked_candidates: int = field(metadata={"min": 2, "max": 100_000})
     heldout_episodes: int = field(metadata={"min": 4, "max": 10_000})
+    surprise_clips: int = field(metadata={"min": 0, "max": 100_000})
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from part5_action_planning.experiment import CostConfig
 from part5_action_planning.models import WorldModel
 from part5_action_planning.plans import Score
 
+CHUNK_ELEMENTS = 65_536  # state numbers imagined at a time, so that they stay in a core's cache
+
 
 def rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
     """Imagined states (E, S, H, D) of S action sequences for each of E episodes.
@@ -16,24 +18,32 @@ def rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) 
     steps see what was imagined, and the actions that go with it. Raises ValueError for another
     history.
     """
-    episodes, samples, horizon, _ = actions.shape
+    episodes, samples = actions.shape[:2]
     wanted = (model.history, model.history - 1)
     if (z_past.shape[1], a_past.shape[1]) != wanted:
         raise ValueError(
             f"got a history of {z_past.shape[1]} observations and {a_past.shape[1]} actions; the "
             f"model wants {wanted[0]} and {wanted[1]}"
         )
-    z_window = z_past.repeat_interleave(samples, 0)  # (E S, n, D)
+    z_past, a_past = (past.repeat_interleave(samples, 0) for past in (z_past, a_past))
     flat = actions.flatten(0, 1)  # (E S, H, A)
-    a_window = torch.cat([a_past.repeat_interleave(samples, 0), flat[:, :1]], 1)  # (E S, n, A)
+    rows = min(2048, max(64, CHUNK_ELEMENTS // z_past[0, 0].numel()))
+    parts = zip(z_past.split(rows), a_past.split(rows), flat.split(rows), strict=True)
+    imagined = torch.cat([_rollout(model, *part) for part in parts])
+    return imagined.unflatten(0, (episodes, samples))
+
+
+def _rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
+    """Imagined states (B, H, D) of one action sequence (B, H, A) each."""
+    z_window, a_window = z_past, torch.cat([a_past, actions[:, :1]], 1)  # (B, n, D), (B, n, A)
     imagined = []
-    for h in range(horizon):
+    for h in range(actions.shape[1]):
         z_next = model.step(z_window, a_window)
         imagined.append(z_next)
-        z_window = torch.cat([z_window[:, 1:], z_next.unsqueeze(1)], 1)
-        if h + 1 < horizon:
-            a_window = torch.cat([a_window[:, 1:], flat[:, h + 1 : h + 2]], 1)
-    return torch.stack(imagined, 1).unflatten(0, (episodes, samples))
+        if h + 1 < actions.shape[1]:
+            z_window = torch.cat([z_window[:, 1:], z_next.unsqueeze(1)], 1)
+            a_window = torch.cat([a_window[:, 1:], actions[:, h + 1 : h + 2]], 1)
+    return torch.stack(imagined, 1)
 
 
 def distance(z: Tensor, z_goal: Tensor, norm: str) -> Tensor:

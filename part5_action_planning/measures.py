@@ -122,10 +122,11 @@ def rank_correlation(
         coast = max(0, cfg.task.budget - cfg.planner.horizon * cfg.cost.repeat)
     goals = model.observe(stage.goal_frames[:states], stage.goal_states[:states])
     oracle = Oracle(cfg.task, cfg.world, seen.scene)
+    targets = oracle.observe(None, stage.goal_states[:states])
     costs = []
     for judge, past, before, goal in (
         (model, z_past, a_past, goals),
-        (oracle, seen.states[:, t], rest[:, :0], stage.goal_states[:states, 0]),
+        (oracle, oracle.observe(None, seen.states[:, t])[:, None], rest[:, :0], targets),
     ):
         score = make_score(judge, past, before, goal, cfg.cost, coast)
         costs.append(torch.cat([score(block) for block in candidates.split(32, dim=1)], 1))

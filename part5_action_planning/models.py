@@ -187,7 +187,10 @@ class TokenModel(nn.Module):
 
 
 class Oracle:
-    """The true dynamics: its state is the simulator's, and it compares positions in px."""
+    """The true dynamics: its state is the simulator's, and it compares positions in px.
+
+    z is x, y, vx, vy of the ball, its radius and the middle of the door, all of which stay in px.
+    """
 
     history = 1
 
@@ -195,13 +198,13 @@ class Oracle:
         self.task, self.world, self.scene = task, world, scene
 
     def observe(self, frames: Tensor | None, states: Tensor) -> Tensor:
-        return states[:, 0]  # (B, 4)
+        return torch.cat([states[:, 0], self.scene.radius, self.scene.door[:, None]], 1)  # (B, 6)
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
-        samples = len(z_past) // len(self.scene.door)
-        index = torch.arange(len(self.scene.door)).repeat_interleave(samples)
-        state = z_past[:, -1].unsqueeze(1)
-        return advance(self.task, self.world, state, self.scene[index], a_past[:, -1], 0)[:, 0]
+        z = z_past[:, -1]
+        scene = Scene(radius=z[:, 4:5], color=z[:, 4:5, None], door=z[:, 5])  # colours do not move
+        ahead = advance(self.task, self.world, z[:, None, :4], scene, a_past[:, -1], 0)
+        return torch.cat([ahead[:, 0], z[:, 4:]], 1)
 
     def compared(self, z: Tensor) -> Tensor:
         return z[..., :2]

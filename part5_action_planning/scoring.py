@@ -16,6 +16,7 @@ from part5_action_planning.control import Stage, Trial, success
 from part5_action_planning.experiment import Config, generator, shared_generator
 from part5_action_planning.measures import describe, rank_correlation
 from part5_action_planning.models import Policy
+from part5_action_planning.surprise import score_surprise
 
 
 def make_agent(model: Any, stage: Stage, cfg: Config) -> PlanningAgent | CloningAgent:
@@ -44,6 +45,8 @@ def evaluate(model: Any, stage: Stage, cfg: Config) -> tuple[dict[str, float], T
     without = success(stage.play(greedy), cfg.task)
     scores |= {f"greedy_{name}": value for name, value in without.items() if name != "at_start"}
     scores |= {"rank_correlation": correlation} | describe(model, recording, cfg)
+    if cfg.evaluation.surprise_clips:
+        scores |= score_surprise(model, cfg, shared_generator(cfg, 5))
     return scores, trial
 
 

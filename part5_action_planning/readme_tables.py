@@ -1,0 +1,213 @@
+"""Results files -> the tables of this part's READMEs."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from common.intervals import bootstrap_seed_episode
+from common.results import Table, format_interval, read_results
+from part5_action_planning.control import reached
+from part5_action_planning.experiment import PART
+
+NAMES = {
+    "lewm": "LeWorldModel style (SIGReg)",
+    "lewm_adaln": "the same, AdaLN predictor",
+    "lewm_vit": "the same, ViT encoder",
+    "vicreg_idm": "PLDM style (VICReg, inverse dynamics)",
+    "pixel": "pixel world model",
+    "dino_wm": "DINO-WM style (frozen DINO tokens)",
+    "vjepa2_ac": "V-JEPA 2-AC style (frozen V-JEPA tokens)",
+    "cloning": "*no world model:* goal-conditioned cloning",
+    "greedy": "*no world model:* greedy in the embedding",
+    "oracle": "*ceiling: true dynamics, same planner*",
+    "random": "*floor: random thrust*",
+    "do_nothing": "*floor: do nothing*",
+}
+SUCCESS = ("last", "held", "ever")
+
+
+def read(experiment: str) -> dict[str, Any]:
+    return read_results(PART / "results" / f"{experiment}.json")
+
+
+@cache
+def success_intervals(experiment: str, arm: str) -> dict[str, dict[str, Any]]:
+    """Success of an arm from its single episodes: bootstrap over seeds and episodes, crossed."""
+    protocol = read(experiment)["protocol"]
+    setting = protocol if "success_radius_px" in protocol else protocol[arm]
+    with np.load(PART / "results" / f"{experiment}.npz") as file:
+        paths = [file[name] for name in sorted(file) if name.startswith(f"{arm}/")]
+    distance = torch.tensor(np.stack(paths)).float()  # (S, E, T + 1)
+    met = reached(distance.flatten(0, 1), setting["success_radius_px"], setting["held_steps"])
+    draw = torch.Generator().manual_seed(0)
+    return {
+        name: bootstrap_seed_episode(met[name].view(distance.shape[:2]), draw) for name in SUCCESS
+    }
+
+
+def percent(interval: Mapping[str, Any]) -> str:
+    """Returns "96.1 [94.0, 97.9]"."""
+    return format_interval(
+        {
+            key: None if interval[key] is None else 100 * interval[key]
+            for key in ("mean", "low", "high")
+        },
+        1,
+    )
+
+
+def cell(metrics: Mapping[str, Any], name: str, digits: int) -> str:
+    return format_interval(metrics[name], digits) if name in metrics else ""
+
+
+MEASURES = {
+    "rank_correlation": ("rank correlation", 2),
+    "error_px_5": ("5 steps ahead, px", 1),
+    "position_r2": ("position R²", 3),
+    "ms_per_step": ("ms / step", 1),
+}
+
+
+def success_table(experiment: str, arms: Sequence[str], greedy_of: str | None = "lewm") -> Table:
+    """Arms with success and measures, then agents without a world model, ceiling and floors."""
+    content = read(experiment)
+    header = [
+        f"{len(content['seeds'])} seeds", "last step, %", "held, %", "ever, %",
+        *(label for label, _ in MEASURES.values()),
+    ]  # fmt: skip
+    rows = []
+    for arm in arms:
+        if arm == "greedy":
+            found = content["arms"][greedy_of]
+            shares = [percent(found[f"greedy_{name}"]) for name in SUCCESS]
+            rows.append([NAMES[arm], *shares, *[""] * len(MEASURES)])
+            continue
+        found, intervals = content["arms"][arm], success_intervals(experiment, arm)
+        rows.append([
+            NAMES[arm], *(percent(intervals[name]) for name in SUCCESS),
+            *(cell(found, name, digits) for name, (_, digits) in MEASURES.items()),
+        ])  # fmt: skip
+    for bound in ("random", "do_nothing"):
+        found = content["bounds"][bound]
+        rows.append(
+            [NAMES[bound], *(_share(found[name]) for name in SUCCESS), *[""] * len(MEASURES)]
+        )
+    return header, rows
+
+
+def _share(interval: Mapping[str, Any]) -> str:
+    """A bound that is the same for every seed has no interval to show."""
+    return f"{100 * interval['mean']:.1f}"
+
+
+def reach_table() -> Table:
+    """Every world model whose plan is cheap, on ``reach``."""
+    return success_table(
+        "reach",
+        ("lewm", "lewm_adaln", "lewm_vit", "vicreg_idm", "greedy", "cloning", "oracle"),
+    )
+
+
+def slow_table() -> Table:
+    """The models whose plan is dear, and the default at their budget."""
+    return success_table("slow", ("lewm", "pixel", "dino_wm", "vjepa2_ac", "oracle"))
+
+
+def two_rooms_table() -> Table:
+    return success_table("two_rooms", ("lewm", "vicreg_idm", "greedy", "cloning", "oracle"))
+
+
+def bank_shot_table() -> Table:
+    return success_table("bank_shot", ("lewm", "vicreg_idm", "greedy", "cloning", "oracle"))
+
+
+def left_right_table() -> Table:
+    return success_table("left_right", ("lewm", "greedy", "cloning", "oracle"))
+
+
+EVENTS = {
+    "teleport": "teleport, at least 10 px",
+    "flip": "velocity reversed",
+    "wall": "flies through a wall",
+    "colour": "changes colour",
+}
+
+
+def surprise_table() -> Table:
+    """AUROC, false alarms and delay of every impossible event, by history."""
+    content = read("surprise")
+    header = [f"{len(content['seeds'])} seeds", "event", "AUROC", "false alarms at 95%", "delay"]
+    rows = []
+    for arm, metrics in content["arms"].items():
+        for event, label in EVENTS.items():
+            if f"{event}_auroc" in metrics:
+                digits = {"auroc": 3, "false_alarms": 3, "delay": 1}
+                cells = [cell(metrics, f"{event}_{name}", d) for name, d in digits.items()]
+                rows.append([arm.replace("_", " "), label, *cells])
+    return header, rows
+
+
+def ablations_table() -> Table:
+    """One knob of the training at a time, on ``reach``."""
+    content = read("ablations")
+    columns = {
+        "rank_correlation": ("rank correlation", 2), "error_px_5": ("5 steps ahead, px", 1),
+        "straightness": ("straightness", 2), "effective_rank": ("rank", 1),
+    }  # fmt: skip
+    header = [
+        f"{len(content['seeds'])} seeds", "last step, %", "held, %",
+        *(label for label, _ in columns.values()),
+    ]  # fmt: skip
+    rows = [
+        [
+            arm.replace("_", " "),
+            percent(metrics["last"]),
+            percent(metrics["held"]),
+            *(cell(metrics, name, digits) for name, (_, digits) in columns.items()),
+        ]
+        for arm, metrics in content["arms"].items()
+    ]
+    return header, rows
+
+
+def rescored_table() -> Table:
+    """Other planners, costs and horizons on the default's trained models."""
+    content = read("rescored")
+    header = [f"{len(content['seeds'])} seeds", "last step, %", "held, %", "rollouts / step"]
+    rows = [
+        [arm, percent(m["last"]), percent(m["held"]), f"{m['calls_per_step']['mean']:.0f}"]
+        for arm, m in content["arms"].items()
+    ]
+    return header, rows
+
+
+def critical_arms() -> dict[tuple[int, float], Mapping[str, Any]]:
+    """{(D, r): metrics} of the critical-weight experiment, arms "d10-r0.6"."""
+    found = {}
+    for arm, metrics in read("critical")["arms"].items():
+        size, _, weight = arm.partition("-r")
+        found[int(size.removeprefix("d")), float(weight)] = metrics
+    return found
+
+
+def critical_table() -> Table:
+    """Success, rank and rollout error against SIGReg's weight."""
+    arms = critical_arms()
+    weights = sorted({weight for _, weight in arms})
+    shown = {
+        "last": ("last step, %", lambda m: f"{100 * m['mean']:.0f}"),
+        "held": ("held, %", lambda m: f"{100 * m['mean']:.0f}"),
+        "effective_rank": ("rank", lambda m: f"{m['mean']:.1f}"),
+        "mean_std": ("mean std", lambda m: f"{m['mean']:.2g}"),
+        "error_px_5": ("5 steps, px", lambda m: f"{m['mean']:.1f}"),
+    }
+    header = [f"{len(read('critical')['seeds'])} seeds", *(f"r = {w:g}" for w in weights)]
+    rows = [
+        [f"D = {size}: {label}", *(form(arms[size, w][name]) for w in weights)]
+        for size in sorted({size for size, _ in arms})
+        for name, (label, form) in shown.items()
+    ]
+    return header, rows
