@@ -107,7 +107,7 @@ class TokenPredictor(nn.Module):
 
 
 class VitEncoder(nn.Module):
-    """A small vision transformer, (B, C, H, W) -> (B, D): 8 px patches, two blocks, their mean.
+    """A small vision transformer, (B, C, H, W) -> (B, D): 16 px patches, two blocks, their mean.
 
     LeWorldModel encodes with a ViT-tiny and projects its class token; the projection matters, since
     a layer norm at the end would not let the embedding be Gaussian.
@@ -117,14 +117,14 @@ class VitEncoder(nn.Module):
         self, *, in_channels: int, size: int, embedding_dim: int, dim: int = 64, depth: int = 2
     ) -> None:
         super().__init__()
-        self.patch = nn.Linear(8 * 8 * in_channels, dim)
-        self.place = nn.Parameter(0.02 * torch.randn((size // 8) ** 2, dim))
+        self.patch = nn.Linear(16 * 16 * in_channels, dim)
+        self.place = nn.Parameter(0.02 * torch.randn((size // 16) ** 2, dim))
         self.blocks = nn.ModuleList(Block(dim) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         self.project = nn.Linear(dim, embedding_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        patches = gather_patches(x.movedim(1, -1), 8).flatten(1, 2)  # (B, N, 64 C)
+        patches = gather_patches(x.movedim(1, -1), 16).flatten(1, 2)  # (B, N, 256 C)
         h = self.patch(patches) + self.place
         for block in self.blocks:
             h = block(h)

@@ -1,0 +1,112 @@
+"""The weight at which collapse should stop being stable, read off an untrained encoder.
+
+    python part5_action_planning/critical.py          -> results/threshold.json, about a minute
+
+Near collapse an embedding of spread e costs (1 - R^2) e^2 to predict and gains k e^2 from SIGReg
+per sample (k = 1.546 for 17 knots on [0, 3]), so collapse is unstable where some direction has
+
+    r k > 1 - R^2,
+
+r being weights.sigreg_weight and R^2 how well that direction of the embedding, h steps ahead, can
+be predicted from history and actions, averaged over the rollout's h. Here the direction is the best
+one of the untrained encoder and the predictor the best linear one, fitted on half of the recorded
+episodes; both are then scored on the other half. The sweep configs/part5/sweeps/critical.yaml
+trains on both sides of this line.
+"""
+
+import time
+
+import torch
+from torch import Tensor
+
+from common.config import load_config, run_script
+from common.files import write_json
+from common.intervals import mean_interval
+from common.provenance import versions
+from common.results import validate_results
+from part5_action_planning.build import make_model
+from part5_action_planning.clips import make_recording, observe_all
+from part5_action_planning.experiment import BASELINE, PART, Config, generator
+from part5_action_planning.tasks import Recording
+
+CURVATURE = 1.5459  # k
+SIZES = (4, 10, 32)  # D
+SEEDS = (0, 1, 2)
+EPISODES = 512
+
+
+def unexplained(z: Tensor, recording: Recording, cfg: Config) -> tuple[Tensor, Tensor]:
+    """Residual covariance of the best linear prediction of z, mean over the rollout, and z's own.
+
+    z (E, T, D) -> (D, D) twice, on the second half of the episodes; the prediction sees the history
+    of z and all actions up to the frame predicted.
+    """
+    n, half = cfg.model.history, len(z) // 2
+    residuals = []
+    for h in range(1, cfg.rollout + 1):
+        moments = range(n - 1, z.shape[1] - h)
+        seen = torch.cat([_seen(z, recording.actions, t, n, h) for t in moments])
+        came = torch.cat([z[:, t + h] for t in moments])
+        fit = torch.arange(len(z)).repeat(len(moments)) < half
+        weights = torch.linalg.lstsq(seen[fit], came[fit]).solution
+        error = came[~fit] - seen[~fit] @ weights
+        residuals.append(error.T @ error / len(error))
+    centred = z[half:].flatten(0, 1) - z[half:].flatten(0, 1).mean(0)
+    return torch.stack(residuals).mean(0), centred.T @ centred / len(centred)
+
+
+def _seen(z: Tensor, actions: Tensor, t: int, n: int, h: int) -> Tensor:
+    """What a prediction of frame t + h knows, and a constant: (E, n D + (n - 1 + h) A + 1)."""
+    past, pushed = z[:, t - n + 1 : t + 1], actions[:, t - n + 1 : t + h]
+    return torch.cat([past.flatten(1), pushed.flatten(1), torch.ones(len(z), 1)], 1).double()
+
+
+def threshold(cfg: Config) -> dict[str, float]:
+    """The predicted critical weight of a config, and the share of variance that it comes from."""
+    recording = make_recording(cfg, EPISODES, generator(cfg, 1))
+    z = observe_all(make_model(cfg), recording).double()
+    residual, total = unexplained(z, recording, cfg)
+    root = torch.linalg.cholesky(total + 1e-12 * total.trace() * torch.eye(len(total)))
+    inverse = torch.linalg.inv(root)
+    shares = torch.linalg.eigvalsh(inverse @ residual @ inverse.T)  # 1 - R^2, best first
+    return {
+        "best_fvu": shares[0].item(),
+        "mean_fvu": shares.mean().item(),
+        "predicted": shares[0].item() / CURVATURE,
+        "always_enough": 1 / CURVATURE,
+    }
+
+
+def main() -> None:
+    begin = time.monotonic()
+    arms = {}
+    for task, files in (("reach", []), ("two_rooms", [BASELINE.with_name("two_rooms.yaml")])):
+        for size in SIZES:
+            runs = [
+                threshold(
+                    load_config(
+                        Config, [BASELINE, *files], {"seed": seed, "model": {"embedding_dim": size}}
+                    )
+                )
+                for seed in SEEDS
+            ]
+            arms[f"{task}-d{size}"] = {
+                name: mean_interval([run[name] for run in runs]) for name in runs[0]
+            }
+            print(task, size, {k: round(v["mean"], 3) for k, v in arms[f"{task}-d{size}"].items()})
+    content = {
+        "experiment": "threshold",
+        "command": "python part5_action_planning/critical.py",
+        "protocol": {"episodes": EPISODES, "curvature": CURVATURE},
+        "versions": versions(),
+        "seconds": round(time.monotonic() - begin, 1),
+        "seeds": list(SEEDS),
+        "arms": arms,
+        "bounds": {},
+    }
+    validate_results(content)
+    write_json(PART / "results" / "threshold.json", content)
+
+
+if __name__ == "__main__":
+    run_script(main)
