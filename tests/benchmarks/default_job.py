@@ -14,6 +14,13 @@ JOBS = {
         ["part3_collapse_regularizers/train.py", "--config", "configs/part3/sigreg.yaml"],
         {"seconds": 90},
     ),
+    **{
+        f"part4_{recipe}": (
+            ["part4_dinov3_encoder/train.py", "--config", f"configs/part4/{recipe}.yaml"],
+            {"seconds": 240},
+        )
+        for recipe in ("ijepa", "vjepa", "dino", "lejepa")
+    },
 }
 
 

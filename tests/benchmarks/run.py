@@ -2,7 +2,7 @@
 
     python tests/benchmarks/run.py              all of them
     python tests/benchmarks/run.py sigreg       one: sigreg, losses, rendering, training,
-                                                processes, default_job
+                                                processes, default_job, features
 
 Prints what it measured and keeps it in tests/benchmarks/results.json, one entry a benchmark.
 """
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import default_job
+import features
 import losses
 import processes
 import rendering
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "default_job": default_job.run,
     "training": training.run,
     "processes": processes.run,
+    "features": features.run,
 }
 RESULTS = Path(__file__).with_name("results.json")
 
