@@ -119,7 +119,7 @@ def test_no_file_bends_the_import_path(path: Path) -> None:
 CHECK = """
 import importlib, os, random, signal, sys, warnings
 import jsonargparse, joblib, matplotlib.figure, matplotlib.backends.backend_agg, numpy, torch, tqdm
-import PIL.Image, filelock, yaml
+import PIL.Image, filelock, gymnasium, yaml
 
 def state():
     return {

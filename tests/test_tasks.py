@@ -62,10 +62,7 @@ def test_no_start_is_solved_and_a_goal_is_a_ball_at_rest(task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_seed_fixes_the_problems(task, monkeypatch):
-    monkeypatch.setattr(tasks, "SEARCHED", 256)
-    monkeypatch.setattr(tasks, "SHOTS", 8)
-    monkeypatch.setattr(tasks, "STARTS", 16)
+def test_the_seed_fixes_the_problems(task):
     cfg = config(task)
     one, same, other = (sample_episodes(cfg.task, cfg.world, 2, seeded(seed)) for seed in (0, 0, 1))
     assert torch.equal(one.start, same.start)
@@ -137,7 +134,8 @@ def nearest_flight(cfg: Config, found: Episodes, touching: bool, seed: int = 1) 
 def test_no_bank_shot_is_reached_without_a_bounce_and_all_are_with_one():
     cfg, found = config("bank_shot"), problems("bank_shot")
     assert (nearest_flight(cfg, found, touching=False) > cfg.task.success_radius).all()
-    assert (nearest_flight(cfg, found, touching=True) <= cfg.task.success_radius).all()
+    with_bounce = [nearest_flight(cfg, found, touching=True, seed=seed) for seed in (1, 2)]
+    assert (torch.minimum(*with_bounce) <= cfg.task.success_radius).all()
 
 
 def test_both_searches_find_straight_shots_where_there_are_some():
@@ -391,7 +389,7 @@ def test_the_oracle_imagines_what_the_simulator_does(task):
             state = advance(cfg.task, cfg.world, state, scene, actions[:, t], t)
         else:
             state = step(cfg.world, state, scene, actions[:, t])
-        assert torch.equal(z[:, :, t].flatten(0, 1), state[:, 0])
+        assert torch.equal(z[:, :, t, :4].flatten(0, 1), state[:, 0])
     assert torch.equal(oracle.compared(z), z[..., :2])
 
 
