@@ -15,7 +15,7 @@ from part5_action_planning.experiment import Config
 from part5_action_planning.imagine import make_score, rollout
 from part5_action_planning.models import Oracle, WorldModel
 from part5_action_planning.planners import white_noise
-from part5_action_planning.tasks import Recording
+from part5_action_planning.tasks import Recording, choices
 
 HORIZONS = (1, 2, 5, 10, 15)
 LABELS = 1000
@@ -98,13 +98,17 @@ def rank_correlation(
     """Spearman of imagined and true cost over a planner's first candidates, mean over states.
 
     The states are those of recorded episodes, the goals those of the stage's. A candidate is what a
-    planner draws first: the middle of the bounds and noise of its init_std.
+    planner draws first: the middle of the bounds and noise of its init_std, or random choices.
     """
     bounds, n = action_bounds(cfg), model.history
     states = min(cfg.evaluation.ranked_states, len(stage.goal_frames), len(recording.states))
     shape = (states, cfg.evaluation.ranked_candidates, cfg.planner.horizon, len(bounds.low))
-    noise = white_noise(shape, generator, torch.float32)
-    candidates = bounds.clamp(bounds.middle + cfg.planner.init_std * bounds.half * noise)
+    options = choices(cfg.task)
+    if options is None:
+        noise = white_noise(shape, generator, torch.float32)
+        candidates = bounds.clamp(bounds.middle + cfg.planner.init_std * bounds.half * noise)
+    else:
+        candidates = options[torch.randint(len(options), shape[:-1], generator=generator)]
     t = 0 if cfg.task.kind == "bank_shot" else recording.actions.shape[1] // 2
     seen = Recording(
         recording.frames[:states, : t + 1],

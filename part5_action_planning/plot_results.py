@@ -1,0 +1,171 @@
+"""The figures of part5_action_planning/results/*.json."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from common.config import UserError
+from common.plots import PALETTE, QUIET, Bars, Curves, panels, write_png
+from common.results import read_results
+from part5_action_planning.measures import HORIZONS
+
+NAMES = {
+    "lewm": "LeWorldModel style",
+    "lewm_adaln": "LeWM, AdaLN",
+    "lewm_vit": "LeWM, ViT",
+    "vicreg_idm": "PLDM style",
+    "pixel": "pixels",
+    "dino_wm": "DINO-WM style",
+    "vjepa2_ac": "V-JEPA 2-AC style",
+    "cloning": "cloning, no model",
+    "oracle": "true dynamics",
+}
+COLORS = {"last step": PALETTE["blue"], "held": PALETTE["orange"]}
+SEEDS = "Whiskers: 95% interval over seeds; dots: single seeds."
+BANDS = "Bands: 95% interval over seeds."
+TASKS = {
+    "reach": "reach",
+    "two_rooms": "two rooms",
+    "bank_shot": "bank shot",
+    "left_right": "left, right",
+}
+
+
+def draw_results(folder: Path) -> list[Path]:
+    """Draws every figure whose results file is in the folder, into figures/; returns the files.
+
+    Raises UserError when there is none.
+    """
+    makers: dict[str, Callable[[Path], Figure]] = {
+        "reach": success_figure,
+        "slow": rollout_figure,
+        "critical": critical_figure,
+        "surprise": surprise_figure,
+    }
+    written = []
+    for name, make in makers.items():
+        if (folder / f"{name}.json").exists():
+            written.append(folder / "figures" / f"{name}.png")
+            write_png(written[-1], make(folder))
+    if not written:
+        raise UserError(f"no results to draw in {folder}; expected reach.json or others of a sweep")
+    return written
+
+
+def success_figure(folder: Path) -> Figure:
+    """Success of every agent on every task, at the last step and held."""
+    contents = []
+    for task, title in TASKS.items():
+        path = folder / f"{task}.json"
+        if not path.exists():
+            continue
+        content = read_results(path)
+        rows = {}
+        for arm, label in NAMES.items():
+            if arm in content["arms"]:
+                found = content["arms"][arm]
+                rows[label] = {
+                    "last step": _percent(found["last"]),
+                    "held": _percent(found["held"]),
+                }
+        floor = 100 * content["bounds"]["random"]["last"]["mean"]
+        contents.append(Bars(rows, "episodes, %", {"random": floor}, title))
+    note = (
+        f"Share of the episodes with the ball within 3 px of its goal. {SEEDS} Dashed: random "
+        "actions, last step."
+    )
+    return panels(contents, COLORS, note, columns=2)
+
+
+def _percent(interval: Mapping[str, Any]) -> dict[str, Any]:
+    scaled = {
+        end: None if interval[end] is None else 100 * interval[end]
+        for end in ("mean", "low", "high")
+    }
+    return scaled | {"values": [100 * value for value in interval["values"]]}
+
+
+def rollout_figure(folder: Path) -> Figure:
+    """Error of the imagined place against the horizon, for every world model."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for experiment in ("reach", "slow"):  # the same model is shown as the first file has it
+        path = folder / f"{experiment}.json"
+        if path.exists():
+            for arm, metrics in read_results(path)["arms"].items():
+                found.setdefault(arm, metrics)
+    series, shares = {}, {}
+    for arm, label in NAMES.items():
+        metrics = found.get(arm, {})
+        steps = [h for h in HORIZONS if f"error_px_{h}" in metrics]
+        if steps:
+            series[label] = _curve(metrics, "error_px_", steps)
+            shares[label] = _curve(metrics, "fvu_", steps)
+    spread = next(m["spread_px"]["mean"] for m in found.values() if "spread_px" in m)
+    contents = [
+        Curves(series, "steps imagined", "error of the place, px", {"mean place": spread}),
+        Curves(
+            shares, "steps imagined", "state unexplained (FVU)", {"mean state": 1.0}, log_y=True
+        ),
+    ]
+    note = f"Read from the imagined state by a linear probe of real states. {BANDS}"
+    return panels(contents, note=note, columns=2)
+
+
+def _curve(metrics: Mapping[str, Any], prefix: str, steps: list[int]) -> dict[str, list[float]]:
+    cells = [metrics[f"{prefix}{h}"] for h in steps]
+    return {"x": [float(h) for h in steps]} | {
+        end: [cell[end] for cell in cells] for end in ("mean", "low", "high")
+    }
+
+
+def critical_figure(folder: Path) -> Figure:
+    """Success, rank and rollout error against SIGReg's weight, with the predicted threshold."""
+    arms = read_results(folder / "critical.json")["arms"]
+    theory = read_results(folder / "threshold.json")["arms"]
+    metrics = {
+        "last": "success, last step",
+        "effective_rank": "effective rank",
+        "error_px_5": "5 steps ahead, px",
+    }
+    cells: dict[int, dict[float, Mapping[str, Any]]] = {}
+    for arm, found in arms.items():
+        size, _, weight = arm.partition("-r")
+        cells.setdefault(int(size.removeprefix("d")), {})[float(weight)] = found
+    contents = []
+    for metric, label in metrics.items():
+        series = {}
+        for size, found in sorted(cells.items()):
+            weights = sorted(found)
+            series[f"D = {size}"] = {"x": weights} | {
+                end: [found[w][metric][end] for w in weights] for end in ("mean", "low", "high")
+            }
+        contents.append(Curves(series, "r, weight of SIGReg per sample", label, log_x=True))
+    lines = {f"D = {size}": theory[f"reach-d{size}"]["predicted"]["mean"] for size in sorted(cells)}
+    note = (
+        f"{BANDS} Vertical lines, in the colour of their size: where the local theory says that "
+        "collapse of an untrained encoder stops being stable. Dotted: 1 / k, always enough."
+    )
+    fig = panels(contents, note=note)
+    for ax in fig.axes:
+        for (_, weight), color in zip(lines.items(), PALETTE.values(), strict=False):
+            ax.axvline(weight, color=color, linewidth=1, linestyle="--", zorder=1)
+        ax.axvline(theory["reach-d10"]["always_enough"]["mean"], color=QUIET, linestyle=":")
+        ax.tick_params(axis="x", labelrotation=60, labelsize=8)
+    return fig
+
+
+def surprise_figure(folder: Path) -> Figure:
+    """AUROC of every impossible event, with a history of one frame and of two."""
+    content = read_results(folder / "surprise.json")
+    events = {"teleport": "teleport", "flip": "velocity", "wall": "wall", "colour": "colour"}
+    rows = {
+        label: {
+            arm.replace("_", " "): metrics[f"{event}_auroc"]
+            for arm, metrics in content["arms"].items()
+        }
+        for event, label in events.items()
+    }
+    note = f"One-step prediction error of an impossible clip against its twin. {SEEDS}"
+    return panels([Bars(rows, "AUROC", {"chance": 0.5})], note=note)
