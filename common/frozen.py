@@ -30,7 +30,7 @@ from common.vit import ViT
 
 RECIPES = ("ijepa", "vjepa", "dino", "lejepa")
 UNTRAINED = "vit_random"
-DEFAULT = "dino"  # which recipe's probes are best: part4_dinov3_encoder/results/recipes.json
+DEFAULT = "lejepa"  # which recipe's probes are best: part4_dinov3_encoder/results/recipes.json
 WEIGHTS = REPOSITORY / "part4_dinov3_encoder" / "results" / "weights"
 VIT_SIZES = {
     "channels": 3, "patch_size": 8, "tubelet": 1, "dim": 96, "depth": 4, "num_heads": 3

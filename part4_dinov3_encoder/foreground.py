@@ -6,13 +6,15 @@ inner places and the share of its patches that lie on the border is at most RARE
 all patches have. Where no cluster is, the one with the smallest share on the border is.
 """
 
+import math
+
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from common.clusters import kmeans, nearest
 
-NUM_CLUSTERS = 8
+NUM_CLUSTERS = 32
+NUM_DIRECTIONS = 32
 EVERYWHERE = 0.9
 RARE = 0.5
 FITTED = 256  # pictures whose tokens are clustered; all of them are then scored
@@ -21,9 +23,11 @@ FITTED = 256  # pictures whose tokens are clustered; all of them are then scored
 def foreground(tokens: Tensor, grid: tuple[int, int], num_clusters: int = NUM_CLUSTERS) -> Tensor:
     """Which patches are named ball, (n, N) bool, of tokens (n, N, D) of n pictures, no labels.
 
-    Tokens are centred and scaled to length 1 before they are clustered.
+    Before they are clustered, tokens lose what their place always has (its mean token), and are
+    whitened: their leading directions are scaled to equal spread, since the largest, such as a
+    patch's grey, would decide alone.
     """
-    z = F.normalize(tokens - tokens.mean(dim=(0, 1)), dim=-1)
+    z = whiten(tokens - tokens.mean(0))
     fitted = z[:FITTED].flatten(0, 1)
     middles, _ = kmeans(fitted, num_clusters, torch.Generator().manual_seed(0))
     cluster = nearest(z.flatten(0, 1), middles).view(z.shape[:2])  # (n, N)
@@ -36,6 +40,18 @@ def foreground(tokens: Tensor, grid: tuple[int, int], num_clusters: int = NUM_CL
     if not named.any():
         named[on_border.argmin()] = True
     return named[cluster]
+
+
+def whiten(tokens: Tensor, num_directions: int = NUM_DIRECTIONS) -> Tensor:
+    """Centred tokens (n, N, D) along their directions of largest spread, at unit variance each.
+
+    (n, N, d): d is num_directions, or as many as hold more than a millionth of the largest spread.
+    """
+    fitted = tokens[:FITTED].flatten(0, 1)
+    _, lengths, axes = torch.linalg.svd(fitted, full_matrices=False)
+    kept = min(num_directions, int((lengths > 1e-3 * lengths[0].clamp(min=1e-12)).sum()))
+    deviation = lengths[:kept] / math.sqrt(len(fitted))
+    return tokens @ axes[:kept].T / deviation
 
 
 def labelled_foreground(

@@ -133,12 +133,14 @@ def probe_scores(
 ) -> dict[str, float]:
     """Noisy linear probes, R^2 on the test frames, <target>_<suffix>; z (2, n, D) of two frames.
 
-    Of the first frame, and velocity2 of both frames' vectors side by side.
+    Of the first frame; with all tokens also velocity2, of both frames' tokens side by side.
     """
     noise = torch.Generator().manual_seed(0)
     z, z_test = add_noise(z, noise), add_noise(z_test, noise)
     r2 = ridge_probe(z[0], truth, z_test[0], test_truth)
     scores = {f"{name}_{suffix}": r2[index].mean().item() for name, index in TARGETS.items()}
+    if not suffix.startswith("all"):
+        return scores
     two, two_test = (v.transpose(0, 1).flatten(1) for v in (z, z_test))
     velocity = TARGETS["velocity"]
     r2 = ridge_probe(two, truth[:, velocity], two_test, test_truth[:, velocity])

@@ -283,7 +283,7 @@ def test_a_cluster_of_fixed_places_is_no_ball():
     truth = ball_patches(make_test(cfg).cover[:, 0], 8, 8)
     square = torch.zeros(256, 64, dtype=torch.bool)
     square[:, [9, 14]] = torch.rand(256, 2, generator=seeded()) < 0.5
-    tokens = torch.zeros(256, 64, 4) + 0.01 * torch.randn(256, 64, 4, generator=seeded(1))
+    tokens = torch.zeros(256, 64, 4) + 0.001 * torch.randn(256, 64, 4, generator=seeded(1))
     tokens[..., 0] += (truth & ~square).float()
     tokens[..., 1] += square.float()
     tokens[..., 2] += (~truth & ~square).float()
@@ -361,7 +361,7 @@ def test_the_same_seed_gives_the_same_files(tmp_path, run):
 @pytest.mark.parametrize("name", RECIPES)
 def test_train_then_probe_as_documented(tmp_path, run, name):
     folder = tmp_path / name
-    done = run(*TRAIN, "--config", CONFIGS / f"{name}.yaml", "--run_dir", folder)
+    done = run(*TRAIN, "--config", CONFIGS / f"{name}.yaml", "--steps=4", "--run_dir", folder)
     assert done.stdout.splitlines()[2].startswith(name)
     assert load_frozen(name, folder).is_pretrained
     done = run(

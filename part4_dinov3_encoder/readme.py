@@ -1,0 +1,24 @@
+"""Writes the tables of this part's README from results/*.json; a test fails when they differ.
+
+python part4_dinov3_encoder/readme.py
+"""
+
+from common.config import run_script
+from common.results import named_tables, update_pages
+from part4_dinov3_encoder.experiment import PART
+from part4_dinov3_encoder.readme_tables import collapse_table, foreground_table, probes_table
+from part4_dinov3_encoder.readme_verdicts import verdicts_table
+
+
+def update(check: bool = False) -> bool:
+    """Rewrites the tables of this part's page; whether any differed."""
+    tables = named_tables(probes_table, foreground_table, collapse_table, verdicts_table)
+    return update_pages({PART / "README.md": tables}, check=check)
+
+
+def main() -> None:
+    update()
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,82 @@
+"""The README's tables, each from a file of results/."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from common.results import Table, format_interval, read_results
+from part4_dinov3_encoder.experiment import PART
+
+RECIPES = {"ijepa": "I-JEPA", "vjepa": "V-JEPA", "dino": "DINO", "lejepa": "LeJEPA"}
+REFERENCES = {
+    "raw_pixels": "*no encoder: raw pixels*",
+    "part2_jepa": "*part 2's JEPA, one ball on black*",
+    "untrained": "*floor: the ViT untrained*",
+}
+PROBES = {
+    "position_all_100": ("position, 100 labels", 2),
+    "position_all_1000": ("position", 2),
+    "position_max_1000": ("position, max", 2),
+    "phase_all_1000": ("phase in patch", 2),
+    "radius_max_1000": ("radius, max", 2),
+    "balls_max_1000": ("balls, max", 2),
+    "velocity_all_1000": ("velocity, one frame", 2),
+    "velocity2_all_1000": ("velocity, two", 2),
+}
+COLLAPSE = {
+    "collapse_ratio": ("collapse ratio, frames", 3),
+    "effective_rank": ("rank, frames", 1),
+    "mean_std": ("mean std, frames", 3),
+    "patch_collapse_ratio": ("collapse ratio, patches", 3),
+    "patch_effective_rank": ("rank, patches", 1),
+    "seconds": ("seconds", 0),
+}
+FOREGROUND = {
+    "foreground": ("IoU, no labels", 2),
+    "foreground_removed": ("places taken out", 2),
+    "foreground_labelled": ("*ceiling: 100 labelled frames*", 2),
+    "leakage": ("place's share of variance", 2),
+    "leakage_removed": ("after", 2),
+    "position_mean_1000": ("position R², mean", 2),
+    "position_mean_removed": ("after", 2),
+}
+Arms = Mapping[str, Mapping[str, Any]]
+
+
+def read(experiment: str) -> dict[str, Any]:
+    """The results file of an experiment."""
+    return read_results(PART / "results" / f"{experiment}.json")
+
+
+def arms() -> dict[str, Mapping[str, Any]]:
+    """References and recipes."""
+    return read("references")["arms"] | read("recipes")["arms"]
+
+
+def rows_of(columns: Mapping[str, tuple[str, int]], found: Arms) -> Table:
+    """A row an encoder; empty where it has no such number."""
+    header = [f"{len(read('recipes')['seeds'])} seeds", *(label for label, _ in columns.values())]
+    rows = []
+    for arm, label in (REFERENCES | RECIPES).items():
+        cells = [
+            format_interval(found[arm][name], digits) if name in found[arm] else ""
+            for name, (_, digits) in columns.items()
+        ]
+        if any(cells):
+            rows.append([label, *cells])
+    return header, rows
+
+
+def probes_table() -> Table:
+    """What linear probes read."""
+    return rows_of(PROBES, arms())
+
+
+def foreground_table() -> Table:
+    """Foreground without labels, and how much of a token is its place."""
+    found = {arm: metrics for arm, metrics in arms().items() if "foreground" in metrics}
+    return rows_of(FOREGROUND, found | {"part2_jepa": {}})
+
+
+def collapse_table() -> Table:
+    """Whether anything collapsed."""
+    return rows_of(COLLAPSE, arms())
