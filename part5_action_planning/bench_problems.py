@@ -1,71 +1,97 @@
-"""Planning problems with true dynamics, whose optima are known or searched for at great length.
+"""Planning problems with true dynamics, whose optima are known, or sought at great length.
 
 Discrete: one step to the left or to the right on the posts' lattice, 14 times, so that all 16,384
-sequences can be scored. Three costs of the squared distance (px^2) along the way:
+sequences can be scored. Costs are squared distances in steps, whole numbers, so that ties are ties:
 
-    last     to a goal, at the last step: hundreds of sequences are optimal, any search finds one
-    sum      to a goal, summed: go there straight, then step to and fro
-    track    to a moving target, summed: catch up with it, then follow it; nearly always one optimum
+    last     to a goal, at the last step: many sequences are optimal, and any search finds one
+    sum      to a goal, summed over all steps: go there straight, then step to and fro
+    track    to a moving target, summed: catch up with it, then follow; often a single optimum
 
-Continuous: thrust on a ball, ``reach``, squared distance to the goal summed over the horizon.
+Continuous: thrust on a ball (``reach``), squared px to the goal, summed over the horizon.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from common.config import load_config
 from common.schedules import stream
+from part5_action_planning.agents import action_bounds
 from part5_action_planning.experiment import BASELINE, Config
 from part5_action_planning.imagine import distance, rollout, total_cost
 from part5_action_planning.models import Oracle
-from part5_action_planning.plans import Score
-from part5_action_planning.tasks import advance, choices, random_actions, sample_episodes
+from part5_action_planning.plans import Bounds, Score
+from part5_action_planning.tasks import (
+    Episodes,
+    advance,
+    choices,
+    random_actions,
+    sample_episodes,
+)
 
 STEPS = 14  # of a discrete problem
 CALLS = 2**STEPS // 10  # rollouts that a planner may ask for: 1,638, a tenth of all sequences
 COSTS = ("last", "sum", "track")
+PURPOSES = {"validation": 70, "test": 80}  # streams of chance: settings are chosen on the first
 
 
-def discrete_score(cost: str, count: int, purpose: int) -> Score:
+@dataclass(frozen=True)
+class Problems:
+    """So many problems at once: what a planner gets. start (E, H, A) is the middle of bounds."""
+
+    score: Score
+    bounds: Bounds
+    start: Tensor
+
+
+def discrete_score(cost: str, count: int, split: str) -> Score:
     """The score of ``count`` problems: indices (E, S, H) of left and right -> cost (E, S)."""
-    cfg = load_config(
-        Config,
-        [BASELINE, BASELINE.with_name("left_right.yaml")],
-        {"task.budget": STEPS, "planner.horizon": STEPS},
-    )
-    generator = stream(-1, purpose)
+    settings = {"task.budget": STEPS, "planner.horizon": STEPS}
+    cfg = load_config(Config, [BASELINE, BASELINE.with_name("left_right.yaml")], settings)
+    generator = stream(-1, PURPOSES[split])
     problems = sample_episodes(cfg.task, cfg.world, count, generator)
-    target = problems.goal[..., :2].expand(-1, STEPS, -1)  # (E, H, 2)
+    target = problems.goal[..., :1].expand(-1, STEPS, -1)  # (E, H, 1)
     if cost == "track":
-        moving, path = problems.goal, []
-        wandering = random_actions(cfg.task, cfg.world, count, STEPS, 0.0, generator)
-        for t, heading in enumerate(wandering.unbind(1)):
-            moving = advance(cfg.task, cfg.world, moving, problems.scene, heading, t)
-            path.append(moving[:, 0, :2])
-        target = torch.stack(path, 1)
-    options = choices(cfg.task)
+        target = _wander(cfg, problems, generator)
+    options, speed = choices(cfg.task), cfg.world.speeds[0]
     assert options is not None
-    scored = _score(cfg, problems.start, problems.scene, target, "last" if cost == "last" else "sum")
-    return lambda index: scored(options[index])
+    imagine = _imagine(cfg, problems)
 
-
-def continuous_score(horizon: int, count: int, purpose: int) -> tuple[Score, Config]:
-    """The score of ``count`` problems: thrusts (E, S, H, 2) -> cost (E, S), and their config."""
-    cfg = load_config(Config, [BASELINE], {"planner.horizon": horizon})
-    problems = sample_episodes(cfg.task, cfg.world, count, stream(-1, purpose))
-    target = problems.goal[..., :2].expand(-1, horizon, -1)  # (E, H, 2)
-    return _score(cfg, problems.start, problems.scene, target, "sum"), cfg
-
-
-def _score(cfg: Config, start: Tensor, scene, target: Tensor, when: str) -> Callable:
-    oracle = Oracle(cfg.task, cfg.world, scene)
-    z_past = oracle.observe(None, start).unsqueeze(1)
-    a_past = torch.zeros(len(start), 0, 2)
-
-    def score(actions: Tensor) -> Tensor:
-        z = oracle.compared(rollout(oracle, z_past, a_past, actions))  # (E, S, H, 2)
-        return total_cost(distance(z, target.unsqueeze(1), "l2"), when)
+    def score(index: Tensor) -> Tensor:
+        away = imagine(options[index])[..., :1] - target.unsqueeze(1)  # (E, S, H, 1)
+        steps = (away / speed).round()
+        return total_cost(steps.square().sum(-1), "last" if cost == "last" else "sum")
 
     return score
+
+
+def continuous_problems(horizon: int, count: int, split: str) -> Problems:
+    """``count`` problems whose score takes thrusts (E, S, H, 2) to their cost (E, S)."""
+    cfg = load_config(Config, [BASELINE], {"planner.horizon": horizon})
+    problems = sample_episodes(cfg.task, cfg.world, count, stream(-1, PURPOSES[split] + 1))
+    goal = problems.goal[:, :, None, :2]  # (E, 1, 1, 2)
+    imagine, bounds = _imagine(cfg, problems), action_bounds(cfg)
+
+    def score(actions: Tensor) -> Tensor:
+        return total_cost(distance(imagine(actions), goal, "l2"), "sum")
+
+    return Problems(score, bounds, bounds.middle.expand(count, horizon, -1))
+
+
+def _imagine(cfg: Config, problems: Episodes) -> Score:
+    """Actions (E, S, H, A) -> places (E, S, H, 2) by the true dynamics."""
+    oracle = Oracle(cfg.task, cfg.world, problems.scene)
+    z_past = oracle.observe(None, problems.start).unsqueeze(1)
+    a_past = torch.zeros(len(z_past), 0, 2)
+    return lambda actions: oracle.compared(rollout(oracle, z_past, a_past, actions))
+
+
+def _wander(cfg: Config, problems: Episodes, generator: torch.Generator) -> Tensor:
+    """x (E, H, 1) of targets that start at the goals and turn left or right by chance."""
+    state, places = problems.goal, []
+    turns = random_actions(cfg.task, cfg.world, len(state), STEPS, 0.0, generator)
+    for t, heading in enumerate(turns.unbind(1)):
+        state = advance(cfg.task, cfg.world, state, problems.scene, heading, t)
+        places.append(state[:, 0, :1])
+    return torch.stack(places, 1)

@@ -77,10 +77,7 @@ def load_model(folder: Path) -> tuple[Config, Model]:
         raise UserError(f"{folder} is a run of {cfg.objective}, which has no weights to load")
     model, published = make_model(cfg), folder / "model.pt"
     if published.exists():
-        weights = {
-            name: value.float() for name, value in load_checkpoint(published, made_by).items()
-        }
-        load_weights(model, weights, published)
+        load_weights(model, load_checkpoint(published, made_by), published)
     else:
         saved = load_checkpoint(folder / "checkpoint.pt", made_by)
         weights = saved.get("state", {}).get("model")

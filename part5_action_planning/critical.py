@@ -39,7 +39,8 @@ def unexplained(z: Tensor, recording: Recording, cfg: Config) -> tuple[Tensor, T
     """Residual covariance of the best linear prediction of z, mean over the rollout, and z's own.
 
     z (E, T, D) -> (D, D) twice, on the second half of the episodes; the prediction sees the history
-    of z and all actions up to the frame predicted.
+    of z and all actions up to the frame predicted. (The history may determine itself, so least
+    squares must not assume full rank.)
     """
     n, half = cfg.model.history, len(z) // 2
     residuals = []
@@ -48,7 +49,7 @@ def unexplained(z: Tensor, recording: Recording, cfg: Config) -> tuple[Tensor, T
         seen = torch.cat([_seen(z, recording.actions, t, n, h) for t in moments])
         came = torch.cat([z[:, t + h] for t in moments])
         fit = torch.arange(len(z)).repeat(len(moments)) < half
-        weights = torch.linalg.lstsq(seen[fit], came[fit]).solution
+        weights = torch.linalg.lstsq(seen[fit], came[fit], driver="gelsd").solution
         error = came[~fit] - seen[~fit] @ weights
         residuals.append(error.T @ error / len(error))
     centred = z[half:].flatten(0, 1) - z[half:].flatten(0, 1).mean(0)

@@ -107,7 +107,7 @@ def cem(
     for _ in range(cfg.iterations):
         noise = white_noise((len(mean), cfg.samples, *mean.shape[1:]), generator, mean.dtype)
         candidates = bounds.clamp(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
-        candidates[:, 0] = mean
+        candidates[:, 0] = bounds.clamp(mean)  # a weighted mean can round past the bounds
         cost = found.improve(score, candidates)
         mean, std = refit(
             cfg, bounds, take_best(candidates, cost, cfg.elites, found.actions), mean, std
@@ -148,7 +148,7 @@ def mppi(
     for _ in range(cfg.iterations):
         noise = white_noise((len(mean), cfg.samples, *mean.shape[1:]), generator, mean.dtype)
         candidates = bounds.clamp(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
-        candidates[:, 0] = mean
+        candidates[:, 0] = bounds.clamp(mean)
         cost = found.improve(score, candidates)
         lost = ~cost.isfinite().any(dim=1)[:, None, None]  # no candidate tells where to go
         weight = softmin(cost, cfg.temperature)[:, :, None, None]  # (E, S, 1, 1)
@@ -177,6 +177,7 @@ def gradient(
     for _ in range(cfg.iterations):
         with torch.enable_grad():
             actions = bounds.middle + bounds.half * unit
+            actions = actions + (bounds.clamp(actions) - actions).detach()  # of rounding alone
             cost = found.improve(score, actions)
             total = torch.where(cost.isfinite(), cost, 0.0).sum()
             (unit.grad,) = torch.autograd.grad(total, unit)
@@ -184,7 +185,7 @@ def gradient(
         optimizer.step()
         with torch.no_grad():
             unit.clamp_(-1, 1)
-    found.improve(score, (bounds.middle + bounds.half * unit).detach())
+    found.improve(score, bounds.clamp(bounds.middle + bounds.half * unit).detach())
 
 
 def shift(actions: Tensor, executed: int, middle: Tensor) -> Tensor:

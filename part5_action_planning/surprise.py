@@ -36,96 +36,113 @@ class Pair:
     control: Recording
 
 
-def make_pair(cfg: Config, kind: str, count: int, generator: torch.Generator) -> Pair:
+@dataclass(frozen=True)
+class Drawn:
+    """States (S, T, 1, 4) with and without an event, actions, the scenes before and after it."""
+
+    event: Tensor
+    control: Tensor
+    actions: Tensor
+    scene: Scene
+    late: Scene
+
+    def take(self, which: Tensor) -> "Drawn":
+        return Drawn(
+            self.event[which],
+            self.control[which],
+            self.actions[which],
+            self.scene[which],
+            self.late[which],
+        )
+
+
+def make_pair(
+    cfg: Config, kind: str, count: int, generator: torch.Generator, at_once: int = 1024
+) -> Pair:
     """So many clips of one kind of event; raises ValueError where the world cannot have it.
 
-    Starts are drawn until the event is one: the ball fast enough to flip, on its way to the wall.
+    Starts are drawn, so many at once, until the event is one: the ball fast enough to flip, on its
+    way to the wall.
     """
     if kind == "wall" and not cfg.world.door_width:
         raise ValueError("event wall needs an inner wall: set world.door_width above 0")
-    kept: list[tuple[Recording, Recording]] = []
-    while sum(len(event.states) for event, _ in kept) < count:
-        pair = _draw(cfg, kind, count, generator)
-        fine = _happens(cfg, kind, *pair)
-        kept.append((_some(pair[0], fine), _some(pair[1], fine)))
-    joined = [_join([both[side] for both in kept], count) for side in (0, 1)]
-    return Pair(*joined)
+    pairs: list[Pair] = []
+    missing = count
+    while missing > 0:
+        drawn = _draw(cfg, kind, at_once, generator)
+        found = _happens(cfg, kind, drawn).nonzero()[:missing, 0]
+        pairs.append(_render(cfg, drawn.take(found)))
+        missing -= len(found)
+    return Pair(_join([p.event for p in pairs]), _join([p.control for p in pairs]))
 
 
-def _draw(
-    cfg: Config, kind: str, count: int, generator: torch.Generator
-) -> tuple[Recording, Recording]:
-    """Event and control clips, whether or not the event amounts to anything."""
+def _draw(cfg: Config, kind: str, count: int, generator: torch.Generator) -> Drawn:
+    """Events, whether or not they amount to anything."""
     world, length = cfg.world, BEFORE + AFTER
     scene = sample_scene(world, count, generator)
     start = sample_start(world, scene, generator)
     actions = random_actions(cfg.task, world, count, length - 1, cfg.data.smoothness, generator)
     other = sample_start(world, scene, generator)  # where a teleport leads
     repainted = replace(scene, color=sample_scene(world, count, generator).color)
-    control = _run(cfg, start, scene, actions)
-    state = control[:, BEFORE - 1].clone()
-    changed, late, physics = state, scene, cfg
-    if kind == "flip":
-        changed = torch.cat([state[..., :2], -state[..., 2:]], -1)
-    elif kind == "wall":
-        physics = replace(cfg, world=replace(world, door_width=0.0), task=_open(cfg))
-    elif kind == "colour":
-        late = repainted
-    states = control.clone()
-    for t in range(BEFORE, length):
-        changed = advance(physics.task, physics.world, changed, scene, actions[:, t - 1], t - 1)
-        if kind == "teleport" and t == BEFORE:
-            changed = torch.cat([other[..., :2], changed[..., 2:]], -1)
-        states[:, t] = changed
-    early = render(world, states[:, :BEFORE], scene)
-    frames = torch.cat([early, render(world, states[:, BEFORE:], late)], 1)
-    return (
-        Recording(frames, states, actions, late),
-        Recording(render(world, control, scene), control, actions, scene),
-    )
-
-
-def _open(cfg: Config):
-    """The task in a world without its inner wall."""
-    return replace(cfg.task, kind="reach")
-
-
-def _run(cfg: Config, start: Tensor, scene: Scene, actions: Tensor) -> Tensor:
     states = [start]
-    for t in range(actions.shape[1]):
-        states.append(advance(cfg.task, cfg.world, states[-1], scene, actions[:, t], t))
-    return torch.stack(states, 1)
+    for t in range(length - 1):
+        states.append(advance(cfg.task, world, states[-1], scene, actions[:, t], t))
+    control = torch.stack(states, 1)
 
-
-def _happens(cfg: Config, kind: str, event: Recording, control: Recording) -> Tensor:
-    """Which clips (S,) have an event of the least size."""
-    there, twin = event.states[:, BEFORE, 0], control.states[:, BEFORE, 0]
-    if kind == "teleport":
-        return (there - twin)[:, :2].norm(dim=-1) >= JUMP
+    task, now = cfg.task, control[:, BEFORE - 1]
     if kind == "flip":
-        return control.states[:, BEFORE - 1, 0, 2:].norm(dim=-1) >= SPEED
-    if kind == "colour":
-        return ((event.scene.color - control.scene.color).abs() >= SHADE)[:, 0].all(-1)
-    side = event.states[:, :, 0, 0] < cfg.world.size / 2
-    through = side[:, BEFORE - 1] != side[:, BEFORE + 1]  # at the other side within two frames
-    return through & (side[:, BEFORE - 1] == (control.states[:, BEFORE + 1, 0, 0] < 32))
+        now = torch.cat([now[..., :2], -now[..., 2:]], -1)
+    elif kind == "wall":  # the same physics without the inner wall, which is still seen
+        world, task = replace(world, door_width=0.0), replace(task, kind="reach")
+    event = control.clone()
+    for t in range(BEFORE, length):
+        now = advance(task, world, now, scene, actions[:, t - 1], t - 1)
+        if kind == "teleport" and t == BEFORE:
+            now = torch.cat([other[..., :2], now[..., 2:]], -1)
+        event[:, t] = now
+    return Drawn(event, control, actions, scene, repainted if kind == "colour" else scene)
 
 
-def _some(clips: Recording, which: Tensor) -> Recording:
-    return Recording(
-        clips.frames[which], clips.states[which], clips.actions[which], clips.scene[which]
+def _happens(cfg: Config, kind: str, drawn: Drawn) -> Tensor:
+    """Which clips (S,) have an event of the least size."""
+    event, control = drawn.event[:, :, 0], drawn.control[:, :, 0]
+    match kind:
+        case "teleport":
+            return (event - control)[:, BEFORE, :2].norm(dim=-1) >= JUMP
+        case "flip":
+            return control[:, BEFORE - 1, 2:].norm(dim=-1) >= SPEED
+        case "colour":
+            return ((drawn.late.color - drawn.scene.color).abs() >= SHADE)[:, 0].all(-1)
+        case _:  # through the wall within two frames, its twin still on this side
+            left, stays = (x[..., 0] < cfg.world.size / 2 for x in (event, control))
+            here = left[:, BEFORE - 1]
+            return (left[:, BEFORE + 1] != here) & (stays[:, BEFORE + 1] == here)
+
+
+def _render(cfg: Config, drawn: Drawn) -> Pair:
+    early, late = drawn.event[:, :BEFORE], drawn.event[:, BEFORE:]
+    frames = torch.cat(
+        [render(cfg.world, early, drawn.scene), render(cfg.world, late, drawn.late)], 1
+    )
+    twin = render(cfg.world, drawn.control, drawn.scene)
+    return Pair(
+        Recording(frames, drawn.event, drawn.actions, drawn.late),
+        Recording(twin, drawn.control, drawn.actions, drawn.scene),
     )
 
 
-def _join(parts: list[Recording], count: int) -> Recording:
+def _join(parts: list[Recording]) -> Recording:
     scenes = [part.scene for part in parts]
     return Recording(
-        torch.cat([part.frames for part in parts])[:count],
-        torch.cat([part.states for part in parts])[:count],
-        torch.cat([part.actions for part in parts])[:count],
-        Scene(*(torch.cat([getattr(s, name) for s in scenes])[:count]
-                for name in ("radius", "color", "door"))),
-    )  # fmt: skip
+        torch.cat([part.frames for part in parts]),
+        torch.cat([part.states for part in parts]),
+        torch.cat([part.actions for part in parts]),
+        Scene(
+            torch.cat([scene.radius for scene in scenes]),
+            torch.cat([scene.color for scene in scenes]),
+            torch.cat([scene.door for scene in scenes]),
+        ),
+    )
 
 
 @torch.no_grad()

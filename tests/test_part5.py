@@ -1,0 +1,437 @@
+"""Part 5 as its reader uses it: losses, learning, surprise, commands, bad input."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from common.config import REPOSITORY, load_config, run_script
+from part5_action_planning import critical
+from part5_action_planning import evaluate as evaluate_script
+from part5_action_planning import plan as plan_script
+from part5_action_planning.build import load_model, make_model
+from part5_action_planning.clips import Clip, draw_clips, make_recording, observe_all
+from part5_action_planning.control import Stage
+from part5_action_planning.experiment import BASELINE, Config, generator, shared_generator
+from part5_action_planning.imagine import rollout
+from part5_action_planning.measures import rank_correlation, straightness
+from part5_action_planning.models import LatentModel, Oracle, Policy, TokenModel
+from part5_action_planning.surprise import BEFORE, auroc, make_pair, surprise
+from part5_action_planning.tasks import Recording, crossing_share
+from part5_action_planning.train import compute_loss, imagined, main
+
+CONFIGS = REPOSITORY / "configs" / "part5"
+SMOKE = CONFIGS / "smoke.yaml"
+TRAIN = [
+    sys.executable, "part5_action_planning/train.py", "--config", str(SMOKE), "--threads=1",
+]  # fmt: skip
+TRAINED = ("lewm", "vicreg_idm", "pixel", "cloning", "lewm_adaln", "lewm_vit")
+
+
+def config(*names: str, **overrides: object) -> Config:
+    files = [BASELINE, *(CONFIGS / f"{name}.yaml" for name in names)]
+    return load_config(Config, files, {key.replace("__", "."): v for key, v in overrides.items()})
+
+
+def clip_of(cfg: Config) -> Clip:
+    recording = make_recording(cfg, 8, generator(cfg, 1))
+    return draw_clips(recording, None, cfg.batch_size, cfg.data.clip_length, generator(cfg, 4))
+
+
+def token_model(cfg: Config) -> TokenModel:
+    """A token model whose frozen encoder is the frame itself, 16 patches of 16 x 16 px."""
+
+    def encode(frames: torch.Tensor) -> torch.Tensor:
+        return frames[:, 0].unfold(1, 16, 16).unfold(2, 16, 16).flatten(1, 2).flatten(2)
+
+    return TokenModel(cfg, encode, 16, 256)
+
+
+# Data.
+
+
+def test_an_action_leads_from_its_frame_to_the_next():
+    cfg = config("smoke", data__clip_length=12)
+    recording = make_recording(cfg, 8, generator(cfg, 1))
+    clip = draw_clips(recording, None, 16, 12, generator(cfg, 4))
+    bright = clip.seen[:, :, 0]  # (B, T, H, W)
+    x = torch.arange(64) + 0.5
+    place = (bright.sum(2) * x).sum(-1) / bright.sum((2, 3))
+    velocity = place[:, 1:] - place[:, :-1]
+    change = velocity[:, 1:] - cfg.world.drag * velocity[:, :-1]  # (a_t + drag a_t-1) / 2
+    push = (clip.actions[:, 1:, 0] + cfg.world.drag * clip.actions[:, :-1, 0]) / 2
+    error = (change - push).abs()
+    assert error.median() < 0.1  # but for bounces
+    assert error.median() < 0.3 * (change - push.flip(0)).abs().median()
+
+
+def test_the_share_that_crosses_the_door():
+    cfg = config("two_rooms")
+    states = torch.zeros(4, 3, 1, 4)
+    states[:, :, 0, 0] = torch.tensor([[10, 20, 30], [40, 50, 60], [10, 33, 10], [50, 31, 50.0]])
+    assert crossing_share(cfg.world, states) == 0.5
+    recorded = make_recording(cfg, 64, generator(cfg, 1))
+    assert 0.1 < crossing_share(cfg.world, recorded.states) < 0.9
+
+
+# Losses.
+
+
+def test_imagined_windows_pair_predictions_with_what_came():
+    class Adder(torch.nn.Module):
+        history = 2
+
+        def step(self, z_past, a_past):
+            return z_past[:, -1] + a_past[:, -1]
+
+    actions = torch.randn(3, 9, 2)
+    z = torch.cat([torch.zeros(3, 1, 2), actions.cumsum(1)], 1)  # what the adder would do
+    for steps in (1, 3, 8):
+        z_pred, z_next = imagined(Adder(), z, actions, steps)  # type: ignore[arg-type]
+        assert z_pred.shape == (3, 10 - 2 - steps + 1, steps, 2)
+        torch.testing.assert_close(z_pred, z_next)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_part_that_is_trained_gets_a_gradient(name):
+    cfg = config(name, "smoke", batch_size=8)
+    torch.manual_seed(0)
+    model = make_model(cfg)
+    loss, terms = compute_loss(model, clip_of(cfg), cfg, generator(cfg, 5))
+    loss.backward()
+    assert all(term.isfinite() for term in terms.values())
+    still = {part for part, weight in model.named_parameters() if weight.grad is None}
+    unused = {"predictor.network.log_odds.weight", "predictor.network.log_odds.bias"}
+    if name != "vicreg_idm":
+        unused |= {part for part, _ in model.named_parameters() if part.startswith("inverse.")}
+    assert still <= unused
+
+
+def test_the_target_of_lewm_gets_a_gradient_and_the_readout_sends_none():
+    cfg = config("lewm", "smoke", batch_size=8, weights__sigreg_weight=0.0)
+    model = make_model(cfg)
+    assert isinstance(model, LatentModel)
+    clip = clip_of(cfg)
+    z = model.observe(clip.seen.flatten(0, 1)).unflatten(0, clip.seen.shape[:2])
+    z.retain_grad()
+    z_pred, z_next = imagined(model, z, clip.actions, cfg.rollout)
+    (z_pred - z_next).square().mean().backward()
+    assert z.grad is not None
+    assert z.grad[:, -1].abs().sum() > 0  # the last frame is a target alone
+    model.zero_grad()
+    model.show(z[:, 0].detach()).sum().backward()
+    assert all(weight.grad is None for weight in model.encoder.parameters())
+
+
+@pytest.mark.parametrize("name", ["dino_wm", "vjepa2_ac"])
+def test_frozen_tokens_train_a_predictor_and_nothing_else(name):
+    cfg = config(name, "smoke", batch_size=8)
+    torch.manual_seed(0)
+    model = token_model(cfg)
+    recording = make_recording(cfg, 8, generator(cfg, 1))
+    z = observe_all(model, recording)
+    assert z.shape == (8, cfg.world.episode_length, 16 * 256)
+    tokens = z[0, 0].float().view(16, 256)
+    torch.testing.assert_close(tokens.mean(1), torch.zeros(16), atol=1e-2, rtol=0)
+    clip = draw_clips(recording, z, 8, cfg.data.clip_length, generator(cfg, 4))
+    loss, terms = compute_loss(model, clip, cfg, generator(cfg, 5))
+    loss.backward()
+    assert all(weight.grad is not None for weight in model.parameters())
+    wanted = {"teacher_forcing", "rollout"} if name == "vjepa2_ac" else {"prediction"}
+    assert set(terms) == wanted
+
+
+def test_a_change_of_batch_leaves_the_weight_of_sigreg_as_it_is():
+    cfg = config("lewm", "smoke")
+    model = make_model(cfg)
+    clip = clip_of(cfg)
+    twice = Clip(clip.seen.repeat(2, 1, 1, 1, 1), clip.actions.repeat(2, 1, 1))
+    one, two = (compute_loss(model, c, cfg, generator(cfg, 5))[1]["sigreg"] for c in (clip, twice))
+    torch.testing.assert_close(one, two)
+
+
+def test_cloning_learns_the_action_that_led_to_the_goal():
+    cfg = config("cloning", "smoke", batch_size=16, data__clip_length=6, rollout=4)
+    torch.manual_seed(0)
+    policy = make_model(cfg)
+    assert isinstance(policy, Policy)
+    clip = clip_of(cfg)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        loss, _ = compute_loss(policy, clip, cfg, generator(cfg, 5))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    z = policy.observe(clip.seen[:, 0])
+    assert (policy(z[:, None].expand(-1, 2, -1), z).abs() <= cfg.world.max_thrust).all()
+
+
+def test_a_trained_model_foresees_what_an_action_does():
+    cfg = config("lewm", "smoke", steps=150, batch_size=32, data__train_episodes=64, rollout=2,
+                 data__clip_length=5, weights__num_slices=32)  # fmt: skip
+    recording = make_recording(cfg, 64, generator(cfg, 1))
+    model = make_model(cfg)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    samples, slices = generator(cfg, 4), generator(cfg, 5)
+    for _ in range(150):
+        clip = draw_clips(recording, None, 32, 5, samples)
+        loss, _ = compute_loss(model, clip, cfg, slices)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    held = make_recording(cfg, 64, shared_generator(cfg, 2))
+    z = observe_all(model, held)
+    with torch.no_grad():
+        first = (z[:, 10:12], held.actions[:, 10:11], held.actions[:, None, 11:12])
+        z_pred = rollout(model, *first)[:, 0, 0]
+        shuffled = rollout(model, *first[:2], first[2].flip(0))[:, 0, 0]
+    error, wrong, copy = (
+        (guess - z[:, 12]).square().mean() for guess in (z_pred, shuffled, z[:, 11])
+    )
+    assert error < 0.5 * copy
+    assert error < wrong
+
+
+# Measures.
+
+
+def test_straightness_of_a_line_and_of_a_turn_back():
+    line = torch.arange(6.0)[None, :, None] * torch.tensor([1.0, 2.0])
+    assert straightness(line) == pytest.approx(1)
+    zigzag = torch.tensor([0.0, 1, 0, 1, 0]).view(1, 5, 1)
+    assert straightness(zigzag) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("task", ["reach", "two_rooms", "bank_shot", "left_right"])
+def test_the_oracle_ranks_plans_as_the_truth_does(task):
+    cfg = config(*([] if task == "reach" else [task]), evaluation__ranked_states=4,
+                 evaluation__ranked_candidates=32)  # fmt: skip
+    stage = Stage(cfg, 4)
+    recording = make_recording(cfg, 4, shared_generator(cfg, 3))
+    oracle = Oracle(cfg.task, cfg.world, recording.scene)
+    t = recording.actions.shape[1] // 2
+    if task == "bank_shot":
+        t = 0
+
+    class Known:  # the oracle, asked as a learnt model is: frame by frame
+        history = 1
+
+        def observe(self, frames, states):
+            scene = recording.scene[torch.arange(len(states)) % 4]
+            return Oracle(cfg.task, cfg.world, scene).observe(frames, states)
+
+        step, compared = oracle.step, oracle.compared
+
+    assert t >= 0
+    found = rank_correlation(Known(), stage, recording, cfg, generator(cfg, 7))  # type: ignore[arg-type]
+    # recordings are observed episode by episode, so every scene here must be the same
+    assert found == pytest.approx(1, abs=1e-6)
+
+
+# Surprise.
+
+
+@pytest.mark.parametrize("kind", ["teleport", "flip", "wall", "colour"])
+def test_an_event_changes_what_it_says_and_nothing_before(kind):
+    cfg = config("surprise")
+    pair = make_pair(cfg, kind, 12, generator(cfg, 2), at_once=512 if kind == "wall" else 32)
+    event, control = pair.event, pair.control
+    assert len(event.states) == len(control.states) == 12
+    assert torch.equal(event.frames[:, :BEFORE], control.frames[:, :BEFORE])
+    assert torch.equal(event.actions, control.actions)
+    after = event.states[:, BEFORE:, 0] - control.states[:, BEFORE:, 0]
+    if kind == "colour":
+        assert not after.any()
+        assert (event.frames[:, BEFORE] != control.frames[:, BEFORE]).any((1, 2, 3)).all()
+    if kind == "teleport":
+        assert (after[:, 0, :2].norm(dim=-1) >= 10).all()
+    if kind == "flip":
+        assert (control.states[:, BEFORE - 1, 0, 2:].norm(dim=-1) >= 2).all()
+        assert (after[:, 0].abs().amax(1) > 0.1).all()
+    if kind == "wall":
+        crossed = (event.states[:, BEFORE - 1, 0, 0] < 32) != (event.states[:, -1, 0, 0] < 32)
+        assert crossed.float().mean() > 0.5
+        assert ((control.states[:, BEFORE - 1, 0, 0] < 32)
+                == (control.states[:, BEFORE + 1, 0, 0] < 32)).all()  # fmt: skip
+
+
+def test_a_wall_cannot_be_passed_where_there_is_none():
+    with pytest.raises(ValueError, match=r"set world\.door_width above 0"):
+        make_pair(config("smoke"), "wall", 4, generator(config("smoke"), 2))
+
+
+def test_the_oracle_is_surprised_by_what_is_impossible_and_by_nothing_else():
+    cfg = config("surprise")
+
+    class Seer(Oracle):
+        def __init__(self) -> None:
+            pass
+
+        def observe(self, frames, states):
+            return torch.cat([states[:, 0], torch.full((len(states), 1), 5.0),
+                              torch.full((len(states), 1), 32.0)], 1)  # fmt: skip
+
+    seer = Seer()
+    seer.task, seer.world = cfg.task, cfg.world
+    for kind in ("teleport", "flip", "wall"):
+        pair = make_pair(cfg, kind, 8, generator(cfg, 3), at_once=512 if kind == "wall" else 32)
+        assert surprise(seer, pair.control).max() < 1e-6
+        assert (surprise(seer, pair.event).amax(1) > 1e-3).all()
+
+
+def test_auroc_by_hand():
+    assert auroc(torch.tensor([2.0, 3.0]), torch.tensor([0.0, 1.0])) == 1
+    assert auroc(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 1.0])) == 0.5
+    assert auroc(torch.tensor([0.0, 3.0]), torch.tensor([1.0, 2.0])) == 0.5
+
+
+# The critical weight.
+
+
+def test_a_state_that_is_linear_in_the_past_has_no_threshold_to_pass():
+    cfg = config("smoke", rollout=3, data__clip_length=5)
+    torch.manual_seed(0)
+    actions = torch.randn(64, 19, 2).double()
+    z = [torch.randn(64, 3).double()]
+    turn, push = torch.randn(3, 3).double() / 3, torch.randn(2, 3).double()
+    for t in range(19):
+        z.append(z[-1] @ turn + actions[:, t] @ push)
+    linear = torch.stack(z, 1)
+    none = torch.zeros(0)
+    recording = Recording(none, none, actions, None)  # type: ignore[arg-type]
+    residual, total = critical.unexplained(linear, recording, cfg)
+    assert residual.trace() < 1e-12 * total.trace()
+    noise = torch.randn(64, 20, 3).double()
+    residual, total = critical.unexplained(noise, recording, cfg)
+    assert residual.trace() > 0.9 * total.trace()
+
+
+# Commands.
+
+
+def test_every_config_of_the_part_loads():
+    for path in sorted(CONFIGS.glob("*.yaml")):
+        load_config(Config, [BASELINE, path])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["--model.history=4"], "clip_length 10 is too short for a history of 4"),
+        (["--rollout=9"], "use 11 or more"),
+        (["--planner.horizon=30"], "looks 30 steps ahead, but task.budget is 20"),
+        (["--planner.elites=9"], "elites 9 is more than samples 8: use at most 8"),
+        (["--planner.samples=0"], "samples"),
+        (["--cost.execute=6"], "at most planner.horizon, 5"),
+        (["--cost.when=lest"], "when"),
+        (["--task.held_steps=21"], "more than the budget of 20"),
+        (["--task.kind=two_rooms"], "set world.door_width above 0"),
+        (["--world.max_thrust=0.0"], "set world.max_thrust above 0"),
+        (["--world.speeds=[1.0]"], "starts from rest"),
+        (["--world.num_balls=2"], "world.num_balls to 1"),
+        (["--objective=dino_wm"], "dino_wm and model.encoder conv do not fit"),
+        (["--model.encoder=frozen"], "predict a frozen encoder's tokens"),
+        (["--weights.sigreg_weight=-1.0"], "sigreg_weight"),
+        (["--weights.num_slices=0"], "num_slices"),
+        (["--world.size=60"], "divisible by 16"),
+        (["--plannr.kind=cem"], "planner.kind"),
+    ],
+)
+def test_contradictions_end_in_one_clear_line_and_write_nothing(
+    tmp_path, monkeypatch, capsys, overrides, words
+):
+    argv = ["train.py", "--config", str(SMOKE), *overrides, f"--run_dir={tmp_path / 'run'}"]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(SystemExit) as ended:
+        run_script(main)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished smoke run."""
+    folder = tmp_path_factory.mktemp("part5") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*TRAIN[1:], f"--run_dir={folder}"])
+        main()
+    return folder
+
+
+def test_a_run_leaves_its_figures_and_outcomes(trained):
+    names = {path.name for path in trained.rglob("*") if path.is_file()}
+    wanted = {"summary.json", "outcomes.npz", "episode.gif", "episode.npz", "paths.png"}
+    assert wanted <= names
+    cfg, model = load_model(trained)
+    assert cfg.objective == "lewm"
+    assert isinstance(model, LatentModel)
+
+
+@pytest.mark.parametrize(
+    ("script", "extra", "words"),
+    [
+        (plan_script.main, ["--episode", "-1"], "--episode -1: expected 0"),
+        (plan_script.main, ["--model.embedding_dim=4"], "--model: the weights"),
+        (evaluate_script.main, ["--world.size=32"], "--world: the weights"),
+        (evaluate_script.main, ["--planner.elites=100"], "elites 100 is more than samples 8"),
+    ],
+)
+def test_a_trained_network_meets_only_what_it_was_made_for(
+    trained, monkeypatch, capsys, script, extra, words
+):
+    monkeypatch.setattr(sys, "argv", ["script.py", str(trained), *extra])
+    with pytest.raises(SystemExit) as ended:
+        run_script(script)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_folder_without_a_run_names_the_command_that_makes_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["plan.py", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        run_script(plan_script.main)
+    assert "part5_action_planning/train.py" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_the_same_seed_gives_the_same_files(trained, tmp_path, run):
+    run(*TRAIN, "--figures=false", "--run_dir", tmp_path / "again")
+    one, two = ((f / "metrics.jsonl").read_bytes() for f in (trained, tmp_path / "again"))
+    assert one == two
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["reach", "two_rooms", "bank_shot", "left_right"])
+def test_train_plan_and_evaluate_as_documented(tmp_path, run, task):
+    files = [] if task == "reach" else ["--config", CONFIGS / f"{task}.yaml"]
+    small = ["--evaluation.episodes=2", "--steps=4"]
+    command = [*TRAIN[:2], *files, "--config", SMOKE, "--threads=1", *small]
+    if task == "bank_shot":
+        command += ["--data.clip_length=10"]
+    done = run(*command, "--run_dir", tmp_path / "run")
+    assert any(line.startswith("run ") for line in done.stdout.splitlines()), done.stdout
+    script = "part5_action_planning/plan.py"
+    done = run(sys.executable, script, tmp_path / "run", "--episode", "1", "--out", tmp_path)
+    assert "px away at the start" in done.stdout
+    assert (tmp_path / "episode.gif").stat().st_size > 10_000
+    knobs = [] if task == "left_right" else ["--planner.kind=mppi"]
+    done = run(sys.executable, "part5_action_planning/evaluate.py", tmp_path / "run", *knobs)
+    assert "(random thrust)" in done.stdout
+
+
+@pytest.mark.slow
+def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path, run, kill_at_random_steps):
+    command = [*TRAIN, "--steps=400", "--save_every=20", "--figures=false"]
+    run(*command, "--run_dir", tmp_path / "undisturbed")
+    kill_at_random_steps(command, tmp_path / "killed")
+    run(*command, "--run_dir", tmp_path / "killed")
+    one, two = tmp_path / "undisturbed", tmp_path / "killed"
+    assert (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
+    before, after = (
+        torch.load(f / "checkpoint.pt", weights_only=True)["state"]["model"] for f in (one, two)
+    )
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
