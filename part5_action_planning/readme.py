@@ -1,0 +1,37 @@
+"""Rewrites the tables of this part's READMEs from results/*.json.
+
+python part5_action_planning/readme.py
+"""
+
+from common.config import run_script
+from common.results import named_tables, update_pages
+from part5_action_planning.experiment import PART
+from part5_action_planning.readme_tables import (
+    critical_table,
+    reach_table,
+    rescored_table,
+    slow_table,
+    surprise_table,
+    tasks_table,
+    threshold_table,
+)
+from part5_action_planning.readme_verdicts import verdicts_table
+
+
+def update(check: bool = False) -> bool:
+    """Rewrites the tables of this part's pages; whether any differed."""
+    pages = {
+        PART / "README.md": named_tables(reach_table, slow_table, tasks_table, verdicts_table),
+        PART / "results" / "README.md": named_tables(
+            critical_table, threshold_table, rescored_table, surprise_table
+        ),
+    }
+    return update_pages(pages, check=check)
+
+
+def main() -> None:
+    print("tables rewritten" if update() else "tables were up to date")
+
+
+if __name__ == "__main__":
+    run_script(main)
