@@ -6,7 +6,8 @@ part. Inside ``common``:
     the world     world <- simulator <- rendering <- futures, data (and distractors, contacts)
     the models    encoders, decoders, predictors, heads, teacher, vit: tensors in, tensors out;
                   frozen <- dinov3 (loaded from files or a hub) and feature_cache
-    the maths     losses, sigreg, dino <- distributed alone; metrics, probes, intervals, schedules
+    the maths     losses, sigreg, dino, gram <- distributed alone; metrics, probes, intervals,
+                  schedules, masking, clusters
     bookkeeping   strict_yaml, knobs <- config <- files, checkpoints, runs, sweep; plots <- strips,
                   grids
 

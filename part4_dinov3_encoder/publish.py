@@ -1,12 +1,13 @@
 """Copies the encoders of runs into results/weights, where load_frozen finds them by name.
 
     for recipe in ijepa vjepa dino lejepa; do
-        python part4_dinov3_encoder/train.py --config configs/part4/$recipe.yaml
+        python part4_dinov3_encoder/train.py --config configs/part4/$recipe.yaml --threads=1
     done
     python part4_dinov3_encoder/publish.py runs/part4
 
 results/weights/<recipe>.pt: in half precision, below 3 MB; <recipe>.yaml: the config it was
-trained with, whole. None of them is DINOv3, and each says what it is on every figure and page.
+trained with, whole. One thread, as in the sweep: these are its runs of seed 0. None of them is
+DINOv3, and each says what it is on every figure and page.
 """
 
 import argparse

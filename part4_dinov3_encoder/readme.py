@@ -6,14 +6,24 @@ python part4_dinov3_encoder/readme.py
 from common.config import run_script
 from common.results import named_tables, update_pages
 from part4_dinov3_encoder.experiment import PART
-from part4_dinov3_encoder.readme_tables import collapse_table, foreground_table, probes_table
+from part4_dinov3_encoder.readme_tables import (
+    collapse_table,
+    foreground_table,
+    places_table,
+    probes_table,
+)
 from part4_dinov3_encoder.readme_verdicts import verdicts_table
 
 
 def update(check: bool = False) -> bool:
-    """Rewrites the tables of this part's page; whether any differed."""
-    tables = named_tables(probes_table, foreground_table, collapse_table, verdicts_table)
-    return update_pages({PART / "README.md": tables}, check=check)
+    """Rewrites the tables of this part's pages; whether any differed."""
+    pages = {
+        PART / "README.md": named_tables(probes_table, verdicts_table),
+        PART / "results" / "README.md": named_tables(
+            foreground_table, places_table, collapse_table
+        ),
+    }
+    return update_pages(pages, check=check)
 
 
 def main() -> None:

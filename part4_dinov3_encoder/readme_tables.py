@@ -28,16 +28,18 @@ COLLAPSE = {
     "mean_std": ("mean std, frames", 3),
     "patch_collapse_ratio": ("collapse ratio, patches", 3),
     "patch_effective_rank": ("rank, patches", 1),
-    "seconds": ("seconds", 0),
 }
 FOREGROUND = {
     "foreground": ("IoU, no labels", 2),
     "foreground_removed": ("places taken out", 2),
     "foreground_labelled": ("*ceiling: 100 labelled frames*", 2),
+}
+PLACES = {
     "leakage": ("place's share of variance", 2),
     "leakage_removed": ("after", 2),
-    "position_mean_1000": ("position R², mean", 2),
-    "position_mean_removed": ("after", 2),
+    "place_directions": ("directions", 0),
+    "position_all_1000": ("position R²", 2),
+    "position_all_removed": ("after", 2),
 }
 Arms = Mapping[str, Mapping[str, Any]]
 
@@ -57,8 +59,9 @@ def rows_of(columns: Mapping[str, tuple[str, int]], found: Arms) -> Table:
     header = [f"{len(read('recipes')['seeds'])} seeds", *(label for label, _ in columns.values())]
     rows = []
     for arm, label in (REFERENCES | RECIPES).items():
+        metrics = found.get(arm, {})
         cells = [
-            format_interval(found[arm][name], digits) if name in found[arm] else ""
+            format_interval(metrics[name], digits) if name in metrics else ""
             for name, (_, digits) in columns.items()
         ]
         if any(cells):
@@ -72,9 +75,13 @@ def probes_table() -> Table:
 
 
 def foreground_table() -> Table:
-    """Foreground without labels, and how much of a token is its place."""
-    found = {arm: metrics for arm, metrics in arms().items() if "foreground" in metrics}
-    return rows_of(FOREGROUND, found | {"part2_jepa": {}})
+    """Foreground without labels."""
+    return rows_of(FOREGROUND, arms())
+
+
+def places_table() -> Table:
+    """How much of a token is its place, and what is left without."""
+    return rows_of(PLACES, {arm: m for arm, m in arms().items() if "leakage" in m})
 
 
 def collapse_table() -> Table:

@@ -43,6 +43,10 @@ ALLOWED = {
     "config": {"knobs", "strict_yaml"},
     "dinov3": {"config"},
     "frozen": {"vit", "dinov3", "config", "checkpoints", "knobs"},
+    "feature_cache": {"frozen", "data", "files"},
+    "gram": {"distributed"},
+    "masking": set(),
+    "clusters": set(),
 }
 FORBIDDEN = {
     **dict.fromkeys(BOOKKEEPING | RESULTS, WORLD | MODELS | {"losses", "sigreg", "metrics"}),
