@@ -55,10 +55,10 @@ def continuous_settings(kind: str, horizon: int) -> list[PlannerConfig]:
         case "random":
             return [base]
         case "gradient":  # starts x (steps + 1) calls
-            shapes = ((4, 191), (12, 63), (32, 23), (64, 11))
+            shapes = ((32, 23), (64, 11))
             return [
                 replace(base, samples=starts, elites=1, iterations=steps, step_size=size)
-                for (starts, steps), size in itertools.product(shapes, (0.1, 0.3))
+                for (starts, steps), size in itertools.product(shapes, (0.1, 0.2, 0.4, 0.8))
             ]
         case "mppi":
             knob, values = "temperature", (0.05, 0.1, 0.2, 0.4)
