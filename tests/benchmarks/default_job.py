@@ -24,23 +24,28 @@ JOBS = {
 }
 
 
+def time_job(*command: str) -> dict[str, float]:
+    """Seconds and peak memory (GiB) of a Python script; raises RuntimeError when it fails."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, used = os.wait4(process.pid, 0)  # of this process alone
+    seconds = time.perf_counter() - begin
+    if status:
+        raise RuntimeError(f"{' '.join(command)} failed")
+    return {"seconds": seconds, "peak_gib": used.ru_maxrss / 1024**2}
+
+
 def run() -> dict[str, object]:
     """One run of each train.py with its defaults, figures and table included."""
     rows: dict[str, object] = {}
     for name, (command, allowed) in JOBS.items():
         with tempfile.TemporaryDirectory() as folder:
-            begin = time.perf_counter()
-            process = subprocess.Popen(
-                [sys.executable, *command, "--run_dir", f"{folder}/run"],
-                cwd=ROOT,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            _, status, used = os.wait4(process.pid, 0)  # of this process alone
-            seconds = time.perf_counter() - begin
-            if status:
-                raise RuntimeError(f"{' '.join(command)} failed")
-        measured = {"seconds": seconds, "peak_gib": used.ru_maxrss / 1024**2}
+            measured = time_job(*command, "--run_dir", f"{folder}/run")
         rows[name] = measured | {f"{key}_allowed": value for key, value in allowed.items()}
     return rows
 

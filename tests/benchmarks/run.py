@@ -2,7 +2,7 @@
 
     python tests/benchmarks/run.py              all of them
     python tests/benchmarks/run.py sigreg       one: sigreg, losses, rendering, training,
-                                                processes, default_job, features
+                                                processes, default_job, features, planning
 
 Prints what it measured and keeps it in tests/benchmarks/results.json, one entry a benchmark.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 import default_job
 import features
 import losses
+import planning
 import processes
 import rendering
 import sigreg
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "training": training.run,
     "processes": processes.run,
     "features": features.run,
+    "planning": planning.run,
 }
 RESULTS = Path(__file__).with_name("results.json")
 
