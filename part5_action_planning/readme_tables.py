@@ -110,9 +110,7 @@ def reach_table() -> Table:
 
 def slow_table() -> Table:
     """The models whose plans are dear, and the default at their budget."""
-    return success_table(
-        "slow", ("lewm", "lewm_adaln", "lewm_vit", "pixel", "dino_wm", "vjepa2_ac", "oracle")
-    )
+    return success_table("slow", ("lewm", "pixel", "dino_wm", "vjepa2_ac", "oracle"))
 
 
 TASKS = {"two_rooms": "two rooms", "bank_shot": "bank shot", "left_right": "left, right"}
