@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from common.files import write_json
+from common.intervals import mean_interval
+from part5_action_planning import bench_report
 from part5_action_planning.bench_problems import (
     CALLS,
     COSTS,
@@ -116,3 +119,51 @@ def test_the_best_setting_is_the_cheapest_and_what_is_kept_of_it_is_what_is_read
         "kind", "horizon", "samples", "iterations", "init_std", "step_size",
     }  # fmt: skip
     assert used_settings(discrete_settings("icem")[0])["keep"] == 0.5
+
+
+def test_tables_and_figures_of_made_up_results(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_report, "PART", tmp_path)
+
+    def write(name: str, arms: dict[str, dict[str, float]], **more) -> None:
+        cells = {
+            arm: {key: mean_interval([value, value]) for key, value in metrics.items()}
+            for arm, metrics in arms.items()
+        }
+        write_json(tmp_path / "results" / f"{name}.json", {
+            "experiment": name, "command": "python x.py", "protocol": {}, "versions": {},
+            "seconds": 1.0, "seeds": [0], "arms": cells, "bounds": {}, **more,
+        })  # fmt: skip
+
+    found = {
+        f"{cost}/{kind}": {"found": 0.995} for cost in COSTS for kind in ("random", *SEARCHING)
+    }
+    kinds = ("random", *SEARCHING, "gradient", "long search")
+    regret = {f"horizon{h}/{kind}": {"regret": 0.0123} for h in (5, 15) for kind in kinds}
+    write("planner_bench", found | regret)
+    _, rows = bench_report.planner_bench_table()
+    assert rows[1] == ["CEM", *["99.5 [99.5, 99.5]"] * 3, *["1.23 [1.23, 1.23]"] * 2]
+    assert rows[4][1:4] == ["", "", ""]  # the gradient planner chooses among no left and right
+    assert bench_report.planner_bench_figure(tmp_path / "results").axes
+
+    timed = {arm: {"ms_equal_calls": 3.2, "regret": 0.02} for arm in regret}
+    write("planner_timing", timed)
+    header, rows = bench_report.planner_timing_table()
+    assert len(header) == len(rows[0]) == 5
+    assert rows[0] == ["random shooting", *["3", "2.00 [2.00, 2.00]"] * 2]
+
+    one = {
+        "gflop_per_step": 0.07, "ms_per_candidate_step": 0.5, "r2": 0.9999, "ms_of_encoder": 20.0,
+        "plan_seconds": 30.0,
+    }  # fmt: skip
+    curve = {"ms_per_step": {key: [2.0, 4.0] for key in ("x", "mean", "low", "high")}}
+    write(
+        "planning_time",
+        {"lewm": one, "dino_wm": one, "ratio": {**one, "gflop_per_step": 458.0}},
+        protocol={"published_ratio": 48.0, "threads": 2},
+        curves={"lewm": curve, "dino_wm": curve},
+    )
+    _, rows = bench_report.planning_time_table()
+    assert rows[0] == ["LeWorldModel", "0.07", "0.5", "0.9999", "20", "30"]
+    assert rows[2][1] == "458x"
+    assert rows[3][-1] == "48x"
+    assert bench_report.planning_time_figure(tmp_path / "results").axes
