@@ -19,7 +19,8 @@ from part5_action_planning.imagine import distance, make_score
 from part5_action_planning.models import ACTION_DIM, Policy, WorldModel
 from part5_action_planning.planners import plan, shift
 from part5_action_planning.plans import Bounds, Plan, Score
-from part5_action_planning.tasks import choices, largest_action, random_actions
+from part5_action_planning.recordings import random_actions
+from part5_action_planning.tasks import choices, largest_action
 
 
 class Agent(Protocol):
@@ -60,7 +61,7 @@ class Memory:
 
 
 class PlanningAgent:
-    """Model-predictive control: plan, execute the first blocks, look again, plan again.
+    """Model-predictive control: plan, execute the first steps, look again, plan again.
 
     intention is what it last meant to do: z_past, a_past, and the actions (E, H, A) planned after.
     """
@@ -85,7 +86,7 @@ class PlanningAgent:
             resting = torch.zeros(len(frames), 1, ACTION_DIM)
             blocks = resting if coasting else self._plan(time)
             self.planned = blocks.repeat_interleave(self.cfg.cost.repeat, 1)
-            self.waiting = self.cfg.cost.execute * self.cfg.cost.repeat
+            self.waiting = self.cfg.cost.execute
         self.intention = (*self.memory.past(), self.planned)
         action, self.planned = self.planned[:, 0], self.planned[:, 1:]
         self.waiting = min(self.waiting - 1, self.planned.shape[1])
@@ -110,7 +111,7 @@ class PlanningAgent:
         middle = self.bounds.middle
         start = middle.expand(episodes, horizon, ACTION_DIM)
         if self.last is not None:
-            start = shift(self.last, cfg.cost.execute, middle)[:, :horizon]
+            start = shift(self.last, cfg.cost.execute // cfg.cost.repeat, middle)[:, :horizon]
         settings = replace(cfg.planner, horizon=horizon)
         found = plan(settings, score, self.bounds, start, self.generator)
         self.last = found.actions

@@ -22,13 +22,9 @@ from part5_action_planning.experiment import BASELINE, Config
 from part5_action_planning.imagine import distance, rollout, total_cost
 from part5_action_planning.models import Oracle
 from part5_action_planning.plans import Bounds, Score
-from part5_action_planning.tasks import (
-    Episodes,
-    advance,
-    choices,
-    random_actions,
-    sample_episodes,
-)
+from part5_action_planning.problems import sample_episodes
+from part5_action_planning.recordings import random_actions
+from part5_action_planning.tasks import Episodes, advance, choices
 
 STEPS = 14  # of a discrete problem
 CALLS = 2**STEPS // 10  # rollouts that a planner may ask for: 1,638, a tenth of all sequences

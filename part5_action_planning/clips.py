@@ -9,7 +9,7 @@ from common.data import pick_frames, to_float
 from common.simulator import sample_scene, sample_start
 from part5_action_planning.experiment import Config
 from part5_action_planning.models import TokenModel
-from part5_action_planning.tasks import Recording, random_actions, record
+from part5_action_planning.recordings import Recording, random_actions, record
 
 CHUNK = 256  # frames encoded at a time
 

@@ -12,7 +12,8 @@ from common.distractors import sample_layers
 from common.rendering import render
 from part5_action_planning.agents import Agent
 from part5_action_planning.experiment import Config, shared_generator
-from part5_action_planning.tasks import Episodes, Task, advance, sample_episodes
+from part5_action_planning.problems import sample_episodes
+from part5_action_planning.tasks import Episodes, Task, advance
 
 
 @dataclass(frozen=True)

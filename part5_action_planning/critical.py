@@ -27,7 +27,7 @@ from common.results import validate_results
 from part5_action_planning.build import make_model
 from part5_action_planning.clips import make_recording, observe_all
 from part5_action_planning.experiment import BASELINE, PART, Config, generator
-from part5_action_planning.tasks import Recording
+from part5_action_planning.recordings import Recording
 
 CURVATURE = 1.5459  # k
 SIZES = (4, 10, 32)  # D

@@ -37,7 +37,8 @@ from common.config import load_config
 from common.distractors import sample_layers
 from common.rendering import render
 from part5_action_planning.experiment import BASELINE, Config
-from part5_action_planning.tasks import Episodes, advance, choices, joined, sample_episodes
+from part5_action_planning.problems import sample_episodes
+from part5_action_planning.tasks import Episodes, advance, choices, joined
 
 IDS = {
     "reach": "JepaBall/Reach-v0",

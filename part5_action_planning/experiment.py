@@ -91,7 +91,7 @@ class CostConfig:
         when: at the last imagined step, summed over all of them, or at the closest approach.
         norm: l2 is the squared distance, l1 the sum of absolute differences.
         repeat: steps that each planned action is held; the planner's horizon counts such blocks.
-        execute: planned blocks that are carried out before planning anew.
+        execute: planned steps that are carried out before planning anew.
     """
 
     when: Literal["last", "sum", "closest"]
@@ -205,10 +205,10 @@ class Config:
                 f"planner.horizon {self.planner.horizon} x cost.repeat {self.cost.repeat} looks "
                 f"{ahead} steps ahead, but task.budget is {self.task.budget}: use at most that"
             )
-        if self.cost.execute > self.planner.horizon:
+        if self.cost.execute > ahead:
             raise ValueError(
-                f"cost.execute {self.cost.execute} carries out more than is planned: use at most "
-                f"planner.horizon, {self.planner.horizon}"
+                f"cost.execute {self.cost.execute} carries out more steps than are planned: use at "
+                f"most planner.horizon x cost.repeat, {ahead}"
             )
         tokens = self.objective in ("vjepa2_ac", "dino_wm")
         if tokens != (self.model.encoder == "frozen"):
@@ -247,7 +247,7 @@ def protocol(cfg: Config) -> dict[str, Any]:
         "iterations": planner.iterations,
         "horizon_blocks": planner.horizon,
         "steps_per_block": cost.repeat,
-        "blocks_executed": cost.execute,
+        "blocks_executed": cost.execute / cost.repeat,
         "cost": f"{cost.norm}, {cost.when}",
         "train_steps": cfg.steps,
         "train_episodes": cfg.data.train_episodes,

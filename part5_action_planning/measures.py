@@ -15,7 +15,8 @@ from part5_action_planning.experiment import Config
 from part5_action_planning.imagine import make_score, rollout
 from part5_action_planning.models import Oracle, WorldModel
 from part5_action_planning.planners import white_noise
-from part5_action_planning.tasks import Recording, choices
+from part5_action_planning.recordings import Recording
+from part5_action_planning.tasks import choices
 
 HORIZONS = (1, 2, 5, 10, 15)
 LABELS = 1000

@@ -21,7 +21,8 @@ from part5_action_planning.clips import observe_all
 from part5_action_planning.experiment import Config
 from part5_action_planning.imagine import rollout
 from part5_action_planning.models import WorldModel
-from part5_action_planning.tasks import Recording, advance, random_actions
+from part5_action_planning.recordings import Recording, random_actions
+from part5_action_planning.tasks import advance
 
 BEFORE, AFTER = 8, 6  # frames until the event, frames after it
 JUMP, SPEED, SHADE = 10.0, 2.0, 0.3  # px, px/frame, brightness: least size of an event

@@ -36,9 +36,9 @@ from part5_action_planning.experiment import (
 from part5_action_planning.imagine import rollout
 from part5_action_planning.models import LatentModel, Oracle, PixelModel, Policy, TokenModel
 from part5_action_planning.plot import draw_figures
+from part5_action_planning.recordings import crossing_share
 from part5_action_planning.scoring import bounds, evaluate
 from part5_action_planning.table import run_table
-from part5_action_planning.tasks import crossing_share
 
 Trainable = LatentModel | PixelModel | TokenModel | Policy
 

@@ -17,8 +17,8 @@ from part5_action_planning.experiment import BASELINE, Config, generator, shared
 from part5_action_planning.imagine import rollout
 from part5_action_planning.measures import rank_correlation, straightness
 from part5_action_planning.models import LatentModel, Oracle, Policy, TokenModel
+from part5_action_planning.recordings import Recording, crossing_share
 from part5_action_planning.surprise import BEFORE, auroc, make_pair, surprise
-from part5_action_planning.tasks import Recording, crossing_share
 from part5_action_planning.train import compute_loss, imagined, main
 
 CONFIGS = REPOSITORY / "configs" / "part5"
@@ -326,7 +326,7 @@ def test_every_config_of_the_part_loads():
         (["--planner.horizon=30"], "looks 30 steps ahead, but task.budget is 20"),
         (["--planner.elites=9"], "elites 9 is more than samples 8: use at most 8"),
         (["--planner.samples=0"], "samples"),
-        (["--cost.execute=6"], "at most planner.horizon, 5"),
+        (["--cost.execute=6"], "at most planner.horizon x cost.repeat, 5"),
         (["--cost.when=lest"], "when"),
         (["--task.held_steps=21"], "more than the budget of 20"),
         (["--task.kind=two_rooms"], "set world.door_width above 0"),

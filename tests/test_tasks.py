@@ -10,14 +10,17 @@ from torch import Tensor
 
 from common.config import load_config
 from common.simulator import Scene, step
-from part5_action_planning import agents, tasks
+from part5_action_planning import agents, bank_shots
 from part5_action_planning.agents import Memory, PlanningAgent, RandomAgent, RestingAgent
+from part5_action_planning.bank_shots import fly, random_shots, straight_shots
 from part5_action_planning.control import Stage, reached, success
 from part5_action_planning.experiment import BASELINE, Config
 from part5_action_planning.imagine import distance, make_score, rollout, total_cost
 from part5_action_planning.models import Oracle
 from part5_action_planning.plans import Plan
-from part5_action_planning.tasks import Episodes, advance, fly, sample_episodes, straight_shots
+from part5_action_planning.problems import sample_episodes
+from part5_action_planning.recordings import crossing_share, random_actions, record
+from part5_action_planning.tasks import Episodes, advance, largest_action
 
 TASKS = ["reach", "two_rooms", "bank_shot", "left_right"]
 
@@ -141,7 +144,7 @@ def test_no_bank_shot_is_reached_without_a_bounce_and_all_are_with_one():
 def test_both_searches_find_straight_shots_where_there_are_some():
     cfg, found = config("bank_shot"), problems("bank_shot", 8)
     rows = torch.arange(8).repeat_interleave(60)
-    shots = tasks.random_shots(cfg.task, cfg.world, len(rows), seeded(3))
+    shots = random_shots(cfg.task, cfg.world, len(rows), seeded(3))
     ends, touched = fly(cfg.task, cfg.world, found.start[rows], found.scene[rows], shots)
     far = (ends - found.start[rows])[:, 0, :2].norm(dim=-1) > cfg.task.min_distance
     good = (far & ~touched).view(8, 60)
@@ -183,7 +186,10 @@ def test_a_flight_in_empty_space_has_not_bounced_and_one_into_a_wall_has():
         (lambda: config("two_rooms", **{"world.door_width": 0.0}), "set world.door_width above 0"),
         (lambda: config("left_right", **{"world.speeds": [3.0, 6.0]}), "one of world.speeds"),
         (lambda: config("reach", **{"planner.horizon": 61}), "looks 61 steps ahead, but task.bud"),
-        (lambda: config("reach", **{"cost.execute": 6}), "cost.execute 6 carries out more than"),
+        (
+            lambda: config("reach", **{"cost.execute": 6}),
+            "cost.execute 6 carries out more steps than",
+        ),
         (
             lambda: draw_impossible("reach", min_distance=500.0),
             "found no start and goal 500 px apart in a box of 64 px: use a smaller task.min_dist",
@@ -201,7 +207,7 @@ def draw_impossible(task: str, **changes: Any) -> Episodes:
 
 
 def test_bank_shots_that_do_not_exist_are_an_error(monkeypatch):
-    monkeypatch.setattr(tasks, "ROUNDS", 1)
+    monkeypatch.setattr(bank_shots, "ROUNDS", 1)
     cfg = config("bank_shot")
     weak = replace(cfg.world, max_thrust=0.05)
     with pytest.raises(ValueError, match="found too few goals that a bounce reaches"):
@@ -251,17 +257,15 @@ def test_left_right_moves_one_step_and_turns_back_at_the_wall():
 @pytest.mark.parametrize("task", TASKS)
 def test_a_recording_is_what_its_actions_do(task):
     cfg, found = config(task), problems(task, 4)
-    actions = tasks.random_actions(cfg.task, cfg.world, 4, 6, cfg.data.smoothness, seeded())
-    kept = tasks.record(
-        cfg.task, cfg.world, cfg.distractor, found.start, found.scene, actions, seeded()
-    )
+    actions = random_actions(cfg.task, cfg.world, 4, 6, cfg.data.smoothness, seeded())
+    kept = record(cfg.task, cfg.world, cfg.distractor, found.start, found.scene, actions, seeded())
     assert kept.frames.shape == (4, 7, 1, 64, 64)
     assert kept.frames.dtype == torch.uint8
     state = found.start
     for t in range(6):
         state = advance(cfg.task, cfg.world, state, found.scene, actions[:, t], t)
         assert torch.equal(kept.states[:, t + 1], state)
-    assert (actions.abs() <= tasks.largest_action(cfg.task, cfg.world)).all()
+    assert (actions.abs() <= largest_action(cfg.task, cfg.world)).all()
     if task == "bank_shot":
         assert (actions[:, 3:] == 0).all()
 
@@ -270,7 +274,7 @@ def test_the_crossing_share_counts_changes_of_room():
     world = config("two_rooms").world
     x = torch.tensor([[10.0, 40.0], [40.0, 50.0], [50.0, 10.0], [10.0, 20.0]])
     states = torch.stack([x, x, x, x], -1).unsqueeze(2)
-    assert tasks.crossing_share(world, states) == 0.5
+    assert crossing_share(world, states) == 0.5
 
 
 # Imagination.
@@ -376,7 +380,7 @@ def test_a_block_is_held_and_a_coast_follows():
 def test_the_oracle_imagines_what_the_simulator_does(task):
     cfg, found = config(task), problems(task, 3)
     steps = 3 if task == "bank_shot" else 6
-    actions = tasks.random_actions(cfg.task, cfg.world, 3 * S, steps, 0.0, seeded())
+    actions = random_actions(cfg.task, cfg.world, 3 * S, steps, 0.0, seeded())
     oracle = Oracle(cfg.task, cfg.world, found.scene)
     z = rollout(
         oracle, oracle.observe(None, found.start).unsqueeze(1), torch.zeros(3, 0, 2),
@@ -475,7 +479,7 @@ def test_the_warm_start_is_the_last_plan_without_what_was_executed(monkeypatch):
 
 
 def test_blocks_are_held_and_several_are_executed_before_planning_anew(monkeypatch):
-    changes: dict[str, Any] = {"cost.repeat": 2, "cost.execute": 2}
+    changes: dict[str, Any] = {"cost.repeat": 2, "cost.execute": 4}
     starts, _, actions, _ = planning(monkeypatch, steps=9, **changes)
     assert len(starts) == 3  # at steps 0, 4 and 8
     wanted = [0.11, 0.11, 0.12, 0.12, 0.21, 0.21, 0.22, 0.22, 0.31]
@@ -483,8 +487,20 @@ def test_blocks_are_held_and_several_are_executed_before_planning_anew(monkeypat
     torch.testing.assert_close(starts[1][0, :, 0], torch.tensor([0.13, 0.14, 0.15, 0.0, 0.0]))
 
 
+def test_a_block_that_was_begun_is_where_the_next_search_starts(monkeypatch):
+    changes: dict[str, Any] = {"cost.repeat": 2, "cost.execute": 1}
+    starts, _, actions, _ = planning(monkeypatch, steps=3, **changes)
+    torch.testing.assert_close(starts[1][0, :, 0], torch.tensor([0.11, 0.12, 0.13, 0.14, 0.15]))
+    torch.testing.assert_close(actions[0, :, 0], torch.tensor([0.11, 0.21, 0.31]))
+
+
 def test_the_horizon_ends_with_the_budget(monkeypatch):
-    changes: dict[str, Any] = {"task.budget": 8, "cost.repeat": 2, "planner.horizon": 4}
+    changes: dict[str, Any] = {
+        "task.budget": 8,
+        "cost.repeat": 2,
+        "cost.execute": 2,
+        "planner.horizon": 4,
+    }
     _, horizons, actions, _ = planning(monkeypatch, **changes)
     assert horizons == [4, 3, 2, 1]  # at 8, 6, 4 and 2 steps from the end
     assert actions.shape == (E, 8, 2)
