@@ -1,4 +1,4 @@
-"""Balls found without labels, by clusters of patch tokens and a rule; and with labels, a ceiling.
+"""Balls found without labels, by clusters of patch tokens and a rule; and with labels.
 
 The rule: the balls are what goes everywhere inside the picture and keeps away from its border. A
 cluster of the tokens of all pictures is named ball when it is seen at EVERYWHERE or more of the
@@ -57,7 +57,7 @@ def whiten(tokens: Tensor, num_directions: int = NUM_DIRECTIONS) -> Tensor:
 def labelled_foreground(
     tokens: Tensor, truth: Tensor, test_tokens: Tensor, ridge: float = 1e-3
 ) -> Tensor:
-    """The same from labels: a linear probe of single patches, (n', N) bool: a ceiling.
+    """The same from labels, by a linear probe of single patches, (n', N) bool.
 
     tokens (n, N, D) with truth (n, N); least squares, at the threshold with the best IoU on them.
     """

@@ -32,7 +32,7 @@ COLLAPSE = {
 FOREGROUND = {
     "foreground": ("IoU, no labels", 2),
     "foreground_removed": ("places taken out", 2),
-    "foreground_labelled": ("*ceiling: 100 labelled frames*", 2),
+    "foreground_labelled": ("a linear probe, 100 labelled frames", 2),
 }
 PLACES = {
     "leakage": ("place's share of variance", 2),
