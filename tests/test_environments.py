@@ -11,7 +11,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from part5_action_planning import environments, tasks
+from part5_action_planning import bank_shots, environments
 from part5_action_planning.agents import PlanningAgent
 from part5_action_planning.environments import IDS, BallEnv, BallVectorEnv
 from part5_action_planning.models import Oracle
@@ -22,8 +22,8 @@ TASKS = list(IDS)
 @pytest.fixture(autouse=True)
 def _quick_search(monkeypatch):
     """Bank shots with less of a search for straight flights: here only the interface matters."""
-    monkeypatch.setattr(tasks, "SEARCHED", 128)
-    monkeypatch.setattr(tasks, "STARTS", 8)
+    monkeypatch.setattr(bank_shots, "SEARCHED", 128)
+    monkeypatch.setattr(bank_shots, "STARTS", 8)
     environments.register()
 
 
