@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from common.config import UserError
 from common.plots import PALETTE, QUIET, Bars, Curves, panels, write_png
 from common.results import read_results
+from part5_action_planning.bench_report import planner_bench_figure, planning_time_figure
 from part5_action_planning.measures import HORIZONS
 
 NAMES = {
@@ -43,6 +44,8 @@ def draw_results(folder: Path) -> list[Path]:
         "slow": rollout_figure,
         "critical": critical_figure,
         "surprise": surprise_figure,
+        "planner_bench": planner_bench_figure,
+        "planning_time": planning_time_figure,
     }
     written = []
     for name, make in makers.items():
