@@ -145,7 +145,7 @@ def grid_figure(
                 picture.numpy(), cmap="gray" if is_mask else "RdBu_r", vmin=low, vmax=1,
                 interpolation="nearest", aspect="auto",
             )  # fmt: skip
-            arrays[f"row{i}_{titles[j].replace(' ', '_')}"] = picture.numpy()
+            arrays[f"row{i}_{titles[j].replace(' ', '_')}"] = picture.numpy().astype(np.float16)
     fig.text(0.01, 0.04 / fig.get_figheight(), note, va="bottom", fontsize=FONT, color=QUIET)
     return fig, arrays
 
