@@ -133,7 +133,7 @@ def main() -> None:
     begin = time.monotonic()
     seeds = list(range(5 if arguments.references else arguments.seeds))
     cfgs = [load_config(Config, [BASELINE, *arguments.config], {"seed": seed}) for seed in seeds]
-    torch.set_num_threads(cfgs[0].threads)
+    torch.set_num_threads(1 if arguments.references else cfgs[0].threads)  # as a sweep's runs
     if arguments.references:
         arms, out = score_seeds(references, cfgs), arguments.out
         out = out or PART / "results" / "references.json"

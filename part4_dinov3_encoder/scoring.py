@@ -114,6 +114,16 @@ def features(encode: Encode, scenes: Scenes) -> Features:
     )
 
 
+def with_noise(found: Features, generator: torch.Generator) -> Features:
+    """Features with noise of 1% of a token's length on each of its coordinates.
+
+    On tokens and not on what is pooled from them: noise of a share of a long vector's length, on
+    every coordinate, would drown vectors of many tokens and spare those of one.
+    """
+    patches = add_noise(found.patches.flatten(0, 2), generator).view_as(found.patches)
+    return Features(add_noise(found.cls.flatten(0, 1), generator).view_as(found.cls), patches)
+
+
 def collapse_scores(found: Features) -> dict[str, float]:
     """How much of the embeddings is in use, of whole frames (cls) and of patches; no labels."""
     num_patches = found.patches.shape[2]
@@ -131,12 +141,10 @@ def collapse_scores(found: Features) -> dict[str, float]:
 def probe_scores(
     z: Tensor, truth: Tensor, z_test: Tensor, test_truth: Tensor, suffix: str
 ) -> dict[str, float]:
-    """Noisy linear probes, R^2 on the test frames, <target>_<suffix>; z (2, n, D) of two frames.
+    """Linear probes, R^2 on the test frames, <target>_<suffix>; z (2, n, D) of two frames.
 
     Of the first frame; with all tokens also velocity2, of both frames' tokens side by side.
     """
-    noise = torch.Generator().manual_seed(0)
-    z, z_test = add_noise(z, noise), add_noise(z_test, noise)
     r2 = ridge_probe(z[0], truth, z_test[0], test_truth)
     scores = {f"{name}_{suffix}": r2[index].mean().item() for name, index in TARGETS.items()}
     if not suffix.startswith("all"):
@@ -150,13 +158,15 @@ def probe_scores(
 def evaluate(subject: Subject, held: Heldout, cfg: Config) -> dict[str, float]:
     """Every number of one encoder."""
     labelled, test = (features(subject.encode, s) for s in (held.labelled, held.test))
+    noise = torch.Generator().manual_seed(0)
+    noisy, noisy_test = (with_noise(f, noise) for f in (labelled, test))
     truth, test_truth = (targets(s, cfg.model.patch_size) for s in (held.labelled, held.test))
     scores = collapse_scores(test)
     for num_labels in LABELS:
         if num_labels > len(truth):
             continue  # of a smoke test's data
         for pooling in subject.poolings:
-            z, z_test = labelled.pooled(pooling)[:, :num_labels], test.pooled(pooling)
+            z, z_test = noisy.pooled(pooling)[:, :num_labels], noisy_test.pooled(pooling)
             suffix = f"{pooling}_{num_labels}"
             scores |= probe_scores(z, truth[:num_labels], z_test, test_truth, suffix)
     if subject.grid == (1, 1):  # one vector for a frame: nothing below has a meaning
@@ -169,32 +179,37 @@ def evaluate(subject: Subject, held: Heldout, cfg: Config) -> dict[str, float]:
     scores["foreground"] = iou(foreground(test_tokens, subject.grid), test_cover)
     scores["foreground_labelled"] = iou(found, test_cover)
     scores["leakage"] = leakage(test_tokens)
-    return scores | _without_places(subject, held, labelled, test, cfg)
+    return scores | _without_places(subject, held, test_tokens, noisy, noisy_test, cfg)
 
 
 def _without_places(
-    subject: Subject, held: Heldout, labelled: Features, test: Features, cfg: Config
+    subject: Subject,
+    held: Heldout,
+    test_tokens: Tensor,
+    noisy: Features,
+    noisy_test: Features,
+    cfg: Config,
 ) -> dict[str, float]:
     """Leakage, foreground and position again, after what a blank picture shows is taken out."""
     size = cfg.world.size
     with torch.no_grad():
         _, blank = subject.encode(torch.full((1, 1, size, size), 0.5))
     directions = blank_directions(blank[0])
-    rest, rest_test = (
-        Features(f.cls, remove_directions(f.patches, directions)) for f in (labelled, test)
+    tokens, cover = (
+        remove_directions(test_tokens, directions),
+        ball_patches(held.test.cover[:, 0], *subject.grid),
     )
-    tokens, cover = rest_test.patches[0], ball_patches(held.test.cover[:, 0], *subject.grid)
     scores = {
         "place_directions": float(len(directions)),
         "leakage_removed": leakage(tokens),
         "foreground_removed": iou(foreground(tokens, subject.grid), cover),
     }
+    rest, rest_test = (
+        Features(f.cls, remove_directions(f.patches, directions)) for f in (noisy, noisy_test)
+    )
     truth, test_truth = (targets(s, cfg.model.patch_size) for s in (held.labelled, held.test))
     for pooling in ("mean", "all"):
-        z, z_test = (
-            add_noise(f.pooled(pooling)[0], torch.Generator().manual_seed(0))
-            for f in (rest, rest_test)
-        )
+        z, z_test = (f.pooled(pooling)[0] for f in (rest, rest_test))
         r2 = ridge_probe(z, truth[:, :2], z_test, test_truth[:, :2])
         scores[f"position_{pooling}_removed"] = r2.mean().item()
     return scores
