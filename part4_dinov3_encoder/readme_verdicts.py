@@ -68,7 +68,7 @@ def pooled() -> tuple[str, str, str]:
     return (
         "the mean of an encoder's tokens still tells where things are",
         f"position R² of the mean token: best {name} {value:.2f}; of all its tokens {kept:.2f}",
-        "**holds**" if value > 0.5 * kept else "**fails**: pooling loses it",
+        "**holds**" if value > 0.5 * kept else "**fails**: pooling loses most of it",
     )
 
 

@@ -22,6 +22,7 @@ from part4_dinov3_encoder.samples import draw_views, draw_windows, make_pool, sh
 from part4_dinov3_encoder.scenes import ball_patches, make_scenes
 from part4_dinov3_encoder.scoring import (
     TARGETS,
+    Features,
     Subject,
     evaluate,
     features,
@@ -29,6 +30,7 @@ from part4_dinov3_encoder.scoring import (
     make_test,
     subject_of,
     targets,
+    with_noise,
 )
 from part4_dinov3_encoder.train import after_step, compute_loss, kept, main, through_time
 
@@ -261,6 +263,16 @@ def test_places_are_taken_out_and_the_rest_is_left():
     assert leakage(rest) < 0.05
     torch.testing.assert_close(rest[..., 1:], content[..., 1:])
     assert len(blank_directions(torch.ones(16, 8))) == 0
+
+
+def test_noise_is_a_share_of_a_token_however_many_there_are():
+    found = Features(torch.ones(2, 50, 8), torch.ones(2, 50, 64, 8))
+    noisy = with_noise(found, seeded())
+    for clean, other in ((found.cls, noisy.cls), (found.patches, noisy.patches)):
+        gap = (other - clean).std().item()
+        assert gap == pytest.approx(0.01 * math.sqrt(8), rel=0.1)
+    train, test = (with_noise(found, g).patches for g in [seeded()] for _ in range(2))
+    assert not torch.equal(train, test)
 
 
 def test_the_foreground_of_tokens_that_know_it():
