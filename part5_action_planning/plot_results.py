@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from common.config import UserError
@@ -128,27 +129,30 @@ def critical_figure(folder: Path) -> Figure:
     arms = read_results(folder / "critical.json")["arms"]
     theory = read_results(folder / "threshold.json")["arms"]
     metrics = {
-        "last": "success, last step",
-        "effective_rank": "effective rank",
-        "error_px_5": "5 steps ahead, px",
+        "last": ("success, last step", (0.0, 1.0)),
+        "mean_std": ("mean std of z", (1e-4, 2.0)),
+        "effective_rank": ("effective rank", (1.0, np.inf)),
     }
     cells: dict[int, dict[float, Mapping[str, Any]]] = {}
     for arm, found in arms.items():
         size, _, weight = arm.partition("-r")
         cells.setdefault(int(size.removeprefix("d")), {})[float(weight)] = found
     contents = []
-    for metric, label in metrics.items():
+    for metric, (label, limits) in metrics.items():
         series = {}
         for size, found in sorted(cells.items()):
             weights = sorted(found)
             series[f"D = {size}"] = {"x": weights} | {
-                end: [found[w][metric][end] for w in weights] for end in ("mean", "low", "high")
+                end: np.clip([found[w][metric][end] for w in weights], *limits).tolist()
+                for end in ("mean", "low", "high")
             }
-        contents.append(Curves(series, "r, weight of SIGReg per sample", label, log_x=True))
+        log_y = metric == "mean_std"
+        contents.append(Curves(series, "r, weight of SIGReg", label, log_x=True, log_y=log_y))
     lines = {f"D = {size}": theory[f"reach-d{size}"]["predicted"]["mean"] for size in sorted(cells)}
     note = (
-        f"{BANDS} Vertical lines, in the colour of their size: where the local theory says that "
-        "collapse of an untrained encoder stops being stable. Dotted: 1 / k, always enough."
+        f"{BANDS} r: SIGReg per sample beside the squared error. Vertical lines, in the colour of "
+        "their size: where the local theory says that collapse of an untrained encoder stops being "
+        "stable. Dotted: 1 / k, always enough."
     )
     fig = panels(contents, note=note)
     for ax in fig.axes:
