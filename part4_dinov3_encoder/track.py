@@ -6,9 +6,9 @@
     python part4_dinov3_encoder/track.py --all                            -> results/tracking.json
 
 Label propagation (``propagation.py``) from the true place of the larger ball in the first of 16
-frames. Prints the mean error in px beside raw pixels, an untrained ViT and a point that never
-moves, and draws one clip as a GIF (--out, default runs/part4/track/track.gif). --all scores every
-recipe with published weights, in 5 worlds.
+frames. Prints the mean error in px, in 5 worlds, beside raw pixels, an untrained ViT and a point
+that never moves, and draws one clip as a GIF (--out; default runs/part4/track/track.gif, of --all
+results/figures/track.gif). --all scores every recipe with published weights.
 """
 
 import argparse
@@ -84,10 +84,10 @@ def subject(encoder: FrozenEncoder, cfg: Config) -> tuple[Encode, tuple[int, int
     return encoder.encode, grid, cfg.world.size / grid[0]
 
 
-def compare(encoders: dict[str, FrozenEncoder], seeds: tuple[int, ...]) -> dict[str, dict]:
+def compare(encoders: dict[str, FrozenEncoder]) -> dict[str, dict]:
     """{row: {metric: interval over seeds}}: each encoder, raw pixels, and a point that stays."""
     found: dict[str, list[dict[str, float]]] = {}
-    for seed in seeds:
+    for seed in SEEDS:
         cfg = load_config(Config, [BASELINE], {"seed": seed})
         clips = make_clips(cfg, CLIPS)
         side = cfg.world.size // cfg.model.patch_size
@@ -151,27 +151,26 @@ def main() -> None:
     parser.add_argument("--clip", type=int, default=0, help="which of the clips is drawn")
     parser.add_argument("--point", help="x,y in px of its first frame; default: the larger ball")
     parser.add_argument("--out", type=Path, default=RUNS / "part4" / "track" / "track.gif")
-    parser.add_argument("--all", action="store_true", help="every recipe, 5 worlds, a results file")
+    parser.add_argument("--all", action="store_true", help="every recipe, and a results file")
     args = parser.parse_args()
     if not 0 <= args.clip < CLIPS:
         raise UserError(f"--clip {args.clip}: expected 0 to {CLIPS - 1}")
-    if args.all and (args.weights or args.random_weights or args.point):
-        parser.error("--all scores what is published: leave --weights, --random_weights, --point")
-    begin = time.monotonic()
-    cfg = load_config(Config, [BASELINE])
+    if args.all and (args.weights or args.random_weights or args.point or args.encoder != DEFAULT):
+        parser.error("--all scores what is published: leave --encoder, its weights and --point")
+    begin, cfg = time.monotonic(), load_config(Config, [BASELINE])
     torch.set_num_threads(1)
     point = None if args.point is None else parse_point(args.point, cfg.world.size)
     if args.all:
         encoders = {name: load_frozen(name) for name in (*RECIPES, UNTRAINED)}
     else:
         own = load_frozen(args.encoder, args.weights, pretrained=not args.random_weights)
-        encoders = {own.name: own}
+        encoders = {own.name: own, UNTRAINED: load_frozen(UNTRAINED)}
     clips = make_clips(cfg, CLIPS)
     clip, truth = clips.frames[args.clip], clips.states[args.clip, :, 0, :2]
     first = truth[0] if point is None else point
     side = cfg.world.size // cfg.model.patch_size
-    shown = {DEFAULT: encoders[DEFAULT]} if args.all else encoders
-    places = {name: follow(*subject(e, cfg), clip, first) for name, e in shown.items()}
+    shown = DEFAULT if args.all else next(iter(encoders))
+    places = {shown: follow(*subject(encoders[shown], cfg), clip, first)}
     places["raw pixels"] = follow(raw_pixels(cfg), (side, side), cfg.model.patch_size, clip, first)
     note = f"Label propagation from frame 0, frozen features. Clip {args.clip} of the hard world."
     out = PART / "results" / "figures" / "track.gif" if args.all else args.out
@@ -179,7 +178,7 @@ def main() -> None:
     print(out)
     if point is not None:
         return
-    rows = compare(encoders, SEEDS if args.all else SEEDS[:1])
+    rows = compare(encoders)
     for name, metrics in rows.items():
         lost = f"{100 * metrics['lost']['mean']:.0f}% lost"
         print(f"{name:40} {format_interval(metrics['error_px'], 2)} px, {lost} at the end")

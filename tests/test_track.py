@@ -107,6 +107,16 @@ def test_wrong_arguments_end_in_one_clear_line(monkeypatch, capsys, arguments, w
     assert words in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
+def test_the_documented_command_prints_every_row(tmp_path, run):
+    out = tmp_path / "track.gif"
+    done = run(sys.executable, "part4_dinov3_encoder/track.py", "--out", out)
+    rows = [line for line in done.stdout.splitlines() if " px, " in line]
+    assert [row.split()[0] for row in rows[1:]] == ["vit_random", "raw_pixels", "never_moving"]
+    assert all("[" in row for row in rows)
+    assert out.stat().st_size > 5_000
+
+
 def test_any_point_can_be_followed(tmp_path, monkeypatch, capsys):
     out = tmp_path / "track.gif"
     arguments = ["--encoder", "vit_random", "--point", "20,40", "--out", str(out)]
