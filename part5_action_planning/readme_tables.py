@@ -33,6 +33,11 @@ def read(experiment: str) -> dict[str, Any]:
     return read_results(PART / "results" / f"{experiment}.json")
 
 
+def is_there(experiment: str) -> bool:
+    """Whether an experiment has been run and kept."""
+    return (PART / "results" / f"{experiment}.json").exists()
+
+
 @cache
 def success_intervals(experiment: str, arm: str) -> dict[str, dict[str, Any]]:
     """Success of an arm from its single episodes: bootstrap over seeds and episodes, crossed."""
@@ -120,7 +125,7 @@ def tasks_table() -> Table:
     """The default, agents without a world model, ceiling and floors on the other tasks."""
     rows, header = [], [""]
     for task, label in TASKS.items():
-        if not (PART / "results" / f"{task}.json").exists():
+        if not is_there(task):
             continue
         header, found = success_table(task, ("lewm", "greedy", "cloning", "oracle"))
         rows += [[f"{label}: {name}", *cells] for name, *cells in found]

@@ -4,7 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from common.results import Table
-from part5_action_planning.readme_tables import critical_arms, read, success_intervals
+from part5_action_planning.readme_tables import (
+    critical_arms,
+    is_there,
+    read,
+    success_intervals,
+)
 
 HELD, LAST = 0.93, 0.97  # what the default is meant to reach
 ALIVE = 0.1  # mean std above which an embedding has not collapsed to the origin
@@ -30,20 +35,23 @@ def plans_in_latent_space() -> list[str]:
 
 def needs_a_world_model() -> list[str]:
     """Agents cannot plan reliably without one (claim 2)."""
-    parts, best, model = [], 0.0, 1.0
+    parts, shares = [], []
     for task in ("reach", "two_rooms", "bank_shot"):
+        if not is_there(task):
+            continue
         arms = read(task)["arms"]
         cloning, greedy = arms["cloning"]["last"], arms["lewm"]["greedy_last"]
-        best = max(best, cloning["mean"], greedy["mean"])
-        model = min(model, arms["lewm"]["last"]["mean"])
+        shares.append(max(cloning["mean"], greedy["mean"]) / arms["lewm"]["last"]["mean"])
         parts.append(
             f"{task.replace('_', ' ')}: model {share(arms['lewm']['last'])}, cloning "
             f"{share(cloning)}, greedy {share(greedy)}"
         )
-    if best < 0.5 * model:
+    if max(shares) < 0.5:
         verdict = "**holds here**: on random data neither comes near what planning does"
+    elif max(shares) < 1:
+        verdict = "**holds in part**: planning is ahead, but cloning does not fail"
     else:
-        verdict = "**not shown on every task**: see the rows"
+        verdict = "**fails here**"
     return ["agents need a world model to plan", "; ".join(parts), verdict]
 
 
@@ -135,13 +143,15 @@ def surprised() -> list[str]:
 
 
 def verdicts_table() -> Table:
-    makers: list[Callable[[], list[str]]] = [
-        plans_in_latent_space,
-        needs_a_world_model,
-        pixels_plan_as_well,
-        frozen_tokens,
-        collapse_line,
-        smallest_weight,
-        surprised,
+    """The claims whose results are there."""
+    makers: list[tuple[Callable[[], list[str]], tuple[str, ...]]] = [
+        (plans_in_latent_space, ("reach",)),
+        (needs_a_world_model, ("reach", "two_rooms")),
+        (pixels_plan_as_well, ("slow",)),
+        (frozen_tokens, ("slow",)),
+        (collapse_line, ("critical", "threshold")),
+        (smallest_weight, ("critical",)),
+        (surprised, ("surprise",)),
     ]
-    return ["the claim", "measured", "verdict"], [make() for make in makers]
+    rows = [make() for make, needed in makers if all(map(is_there, needed))]
+    return ["the claim", "measured", "verdict"], rows
