@@ -87,3 +87,19 @@ def places_table() -> Table:
 def collapse_table() -> Table:
     """Whether anything collapsed."""
     return rows_of(COLLAPSE, arms())
+
+
+def tracking_table() -> Table:
+    """The ball followed through clips: recipes, then what needs no training."""
+    content = read("tracking")
+    labels = RECIPES | {
+        "vit_random": "*floor: the ViT untrained*",
+        "raw_pixels": "*no encoder: raw pixels*",
+        "never_moving": "*a point that never moves*",
+    }
+    found = content["arms"] | content["bounds"]
+    rows = [
+        [label, format_interval(found[name]["error_px"], 2), f"{found[name]['lost']['mean']:.2f}"]
+        for name, label in labels.items()
+    ]
+    return [f"{len(content['seeds'])} seeds of clips", "error, px", "lost at the end"], rows

@@ -9,6 +9,7 @@ from common.config import REPOSITORY
 from common.results import read_results, validate_results
 from part2_pixel_vs_jepa import readme as part2
 from part3_collapse_regularizers import readme as part3
+from part4_dinov3_encoder import readme as part4
 
 READMES = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("part*/**/README.md"))]
 RESULTS = sorted(REPOSITORY.glob("part*/results/*.json"))
@@ -46,7 +47,7 @@ def test_every_quoted_function_is_where_it_is_said_to_be(path):
             assert re.search(rf"^(?:def|class) {function}\b", code, re.MULTILINE), function
 
 
-@pytest.mark.parametrize("part", [part2, part3], ids=["part2", "part3"])
+@pytest.mark.parametrize("part", [part2, part3, part4], ids=["part2", "part3", "part4"])
 def test_the_tables_are_those_of_the_results(part):
     assert not part.update(check=True), f"run: python {name(Path(part.__file__))}"
 
@@ -56,8 +57,9 @@ def test_results_have_the_common_form_and_name_their_command(path):
     content = read_results(path)
     validate_results(content)
     assert content["experiment"] == path.stem
-    command = content["command"].split()
-    assert (REPOSITORY / command[-1]).exists(), content["command"]
+    files = [word for word in content["command"].split() if word.endswith((".py", ".yaml"))]
+    assert files, content["command"]
+    assert all((REPOSITORY / file).exists() for file in files), content["command"]
 
 
 @pytest.mark.parametrize("path", sorted(REPOSITORY.glob("part*/README.md")), ids=name)
