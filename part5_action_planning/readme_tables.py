@@ -113,11 +113,6 @@ def reach_table() -> Table:
     return success_table("reach", ("lewm", "vicreg_idm", "greedy", "cloning", "oracle"))
 
 
-def slow_table() -> Table:
-    """The models whose plans are dear, and the default at their budget."""
-    return success_table("slow", ("lewm", "pixel", "dino_wm", "vjepa2_ac", "oracle"))
-
-
 TASKS = {"two_rooms": "two rooms", "bank_shot": "bank shot", "left_right": "left, right"}
 
 
@@ -166,17 +161,6 @@ def surprise_table() -> Table:
                 digits = {"auroc": 3, "false_alarms": 3, "delay": 1}
                 cells = [cell(metrics, f"{event}_{name}", d) for name, d in digits.items()]
                 rows.append([arm.replace("_", " "), label, *cells])
-    return header, rows
-
-
-def rescored_table() -> Table:
-    """Other planners, costs and horizons on the default's trained models."""
-    content = read("rescored")
-    header = [f"{len(content['seeds'])} seeds", "last step, %", "held, %", "rollouts / step"]
-    rows = [
-        [arm, percent(m["last"]), percent(m["held"]), f"{m['calls_per_step']['mean']:.0f}"]
-        for arm, m in content["arms"].items()
-    ]
     return header, rows
 
 
