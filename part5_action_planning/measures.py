@@ -28,7 +28,7 @@ def describe(model: WorldModel, recording: Recording, cfg: Config) -> dict[str, 
     position_r2, velocity_r2: ridge regression on the state (velocity: on a history of states), from
     LABELS labels of half of the episodes, on the other half. fvu_h: share of the state's variance
     that an h-step rollout leaves unexplained; error_px_h: root mean square error of the position
-    that the same probe reads from the imagined state.
+    that the same probe reads from the imagined state. A coordinate that never varies is left out.
     """
     z = observe_all(model, recording).float()  # (E, T, D)
     truth = recording.states[:, :, 0]  # (E, T, 4)
@@ -62,7 +62,7 @@ def describe(model: WorldModel, recording: Recording, cfg: Config) -> dict[str, 
         scores[f"fvu_{h}"] = fvu(imagined, target)
         r2 = ridge_probe(train[0], train[1][:, :2], imagined, place)
         around = place.var(0, correction=0)
-        scores[f"error_px_{h}"] = math.sqrt(((1 - r2) * around).sum().item())
+        scores[f"error_px_{h}"] = math.sqrt(((1 - r2) * around).nansum().item())
     scores["spread_px"] = math.sqrt(spread.sum().item())
     return scores
 
@@ -75,7 +75,7 @@ def _some(z: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _read(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], which: slice) -> float:
-    return ridge_probe(train[0], train[1][:, which], test[0], test[1][:, which]).mean().item()
+    return ridge_probe(train[0], train[1][:, which], test[0], test[1][:, which]).nanmean().item()
 
 
 @torch.no_grad()
