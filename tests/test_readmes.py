@@ -10,6 +10,7 @@ from common.results import read_results, validate_results
 from part2_pixel_vs_jepa import readme as part2
 from part3_collapse_regularizers import readme as part3
 from part4_dinov3_encoder import readme as part4
+from part5_action_planning import readme as part5
 
 READMES = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("part*/**/README.md"))]
 RESULTS = sorted(REPOSITORY.glob("part*/results/*.json"))
@@ -47,7 +48,9 @@ def test_every_quoted_function_is_where_it_is_said_to_be(path):
             assert re.search(rf"^(?:def|class) {function}\b", code, re.MULTILINE), function
 
 
-@pytest.mark.parametrize("part", [part2, part3, part4], ids=["part2", "part3", "part4"])
+@pytest.mark.parametrize(
+    "part", [part2, part3, part4, part5], ids=["part2", "part3", "part4", "part5"]
+)
 def test_the_tables_are_those_of_the_results(part):
     assert not part.update(check=True), f"run: python {name(Path(part.__file__))}"
 
