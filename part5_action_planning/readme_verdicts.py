@@ -16,7 +16,7 @@ ALIVE = 0.1  # mean std above which an embedding has not collapsed to the origin
 
 
 def share(interval: Mapping[str, Any]) -> str:
-    return f"{100 * interval['mean']:.0f}%"
+    return f"{100 * interval['mean']:.1f}%"
 
 
 def plans_in_latent_space() -> list[str]:
