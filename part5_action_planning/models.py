@@ -20,9 +20,9 @@ from common.heads import MLP
 from common.predictors import Predictor
 from common.simulator import Scene
 from common.world import World
+from part5_action_planning.attention import CausalPredictor, TokenPredictor, VitEncoder
 from part5_action_planning.experiment import Config
 from part5_action_planning.tasks import Task, advance, largest_action
-from part5_action_planning.transformers import CausalPredictor, TokenPredictor, VitEncoder
 
 ACTION_DIM = 2
 
