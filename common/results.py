@@ -127,6 +127,15 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ruler, *rows))
 
 
+def text_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table for a terminal, a ruler under the first row; names left, numbers right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    ]
+    return [lines[0], "-" * len(lines[0]), *lines[1:]]
+
+
 Table = tuple[list[str], list[list[str]]]  # header, rows
 
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from common.results import text_table
 from part3_collapse_regularizers.experiment import PART
 
 REFERENCE = PART / "results" / "main.json"
@@ -28,11 +29,7 @@ def run_table(summary: dict[str, Any], name: str) -> str:
     for arm in REFERENCE_ARMS:
         if found := reference.get(f"{arm}-views"):
             rows.append([f"{arm} *", *_cells({key: cell["mean"] for key, cell in found.items()})])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
-    ]
-    lines.insert(1, "-" * len(lines[0]))
+    lines = text_table(rows)
     lines.append(
         "\ncollapse ratio: 0 a point, 1 spread about 0. rank: effective, of the embedding. R²:"
         "\nnoisy linear probes on held-out frames, from 1,000 labels (or 100); nuisance is what"

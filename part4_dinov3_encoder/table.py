@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from common.results import text_table
 from part4_dinov3_encoder.experiment import PART
 
 REFERENCES = (PART / "results" / "references.json", PART / "results" / "recipes.json")
@@ -24,11 +25,7 @@ def run_table(scores: Mapping[str, float], name: str) -> str:
     for path in REFERENCES:
         for arm, found in (json.loads(path.read_text())["arms"] if path.exists() else {}).items():
             rows.append([f"{arm} *", *_cells({key: cell["mean"] for key, cell in found.items()})])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
-    ]
-    lines.insert(1, "-" * len(lines[0]))
+    lines = text_table(rows)
     lines.append(
         "\nrank: effective, of patch tokens. position to velocity: R² of noisy linear probes from"
         "\n1,000 labelled frames (all tokens, or their maximum for radius and balls; velocity from"

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from common.results import text_table
 from part5_action_planning.experiment import PART
 
 REFERENCE = PART / "results"
@@ -28,11 +29,7 @@ def run_table(summary: dict[str, Any], name: str, task: str) -> str:
     reference = json.loads(path.read_text())["arms"] if path.exists() else {}
     for arm, found in reference.items():
         rows.append([f"{arm} *", *_cells({key: cell["mean"] for key, cell in found.items()})])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
-    ]
-    lines.insert(1, "-" * len(lines[0]))
+    lines = text_table(rows)
     lines.append(
         "\nlast step, held, ever: share of the episodes in which the ball is within the success"
         "\nradius of its goal at the last step, in each of the last few, at any. rank corr.: of"

@@ -14,6 +14,7 @@ from common.results import (
     format_interval,
     markdown_table,
     read_results,
+    text_table,
     update_tables,
     validate_results,
 )
@@ -148,3 +149,9 @@ def test_collect(tmp_path: Path) -> None:
         )
     with pytest.raises(UserError, match="expected arms with their metrics, got none"):
         collect({"a": [write_run(tmp_path / "e0", {}, {}, [])]}, curves=[], bounds_per_arm=True)
+
+
+def test_a_table_for_a_terminal() -> None:
+    rows = [["", "R²"], ["pixels", "0.5"], ["jepa", "-10.25"]]
+    lines = ["            R²", "--------------", "pixels     0.5", "jepa    -10.25"]
+    assert text_table(rows) == lines
