@@ -72,15 +72,18 @@ def collapse_scores(z: Tensor) -> dict[str, float]:
     }
 
 
-def probe_scores(encoder: Encoder, held: Heldout, num_labels: int) -> dict[str, float]:
+def probe_scores(
+    encoder: Encoder, held: Heldout, num_labels: int, noise_share: float = 0.01
+) -> dict[str, float]:
     """Noisy linear probes, R^2 on the test frames: of content, and of nuisance.
 
     content is the mean over the balls' factors: position (of the first ball), radius, second (the
     second ball's position). nuisance: brightness, background (mean over its quadrants).
+    noise_share: of the embeddings' length, on every coordinate.
     """
     noise = torch.Generator().manual_seed(0)
-    z = add_noise(encode(encoder, held.labelled.x[0, :num_labels]), noise)
-    z_test = add_noise(encode(encoder, held.test.x[0]), noise)
+    z = add_noise(encode(encoder, held.labelled.x[0, :num_labels]), noise, noise_share)
+    z_test = add_noise(encode(encoder, held.test.x[0]), noise, noise_share)
     truth, test = _targets(held.labelled, num_labels), _targets(held.test, len(z_test))
     r2 = ridge_probe(z, truth, z_test, test)
     return _named(r2, held.test.content.shape[-1], f"_{num_labels}")
@@ -104,13 +107,20 @@ def evaluate(model: Model, held: Heldout, cfg: Config) -> dict[str, float]:
 
 
 def bounds(held: Heldout, cfg: Config) -> dict[str, Mapping[str, float]]:
-    """What the same probes read from an untrained encoder, and from the pixels themselves."""
+    """What the same probes read from an untrained encoder, and from the pixels themselves.
+
+    Pixels are read as they are: they cannot collapse, and noise of 1% of the length of so many
+    numbers on each of them would drown the picture.
+    """
     untrained = make_model(cfg).encoder
     rows: dict[str, Mapping[str, float]] = {}
-    for name, encoder in (("random_encoder", untrained), ("raw_pixels", raw_pixels)):
+    for name, encoder, noise in (
+        ("random_encoder", untrained, 0.01),
+        ("raw_pixels", raw_pixels, 0.0),
+    ):
         scores: dict[str, float] = {}
         for num_labels in LABELS:
-            scores |= probe_scores(encoder, held, num_labels)
+            scores |= probe_scores(encoder, held, num_labels, noise)
         rows[name] = scores
     rows["random_encoder"] = collapse_scores(encode(untrained, held.test.x[0])) | dict(
         rows["random_encoder"]
