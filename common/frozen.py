@@ -14,7 +14,7 @@ DINOv3 licence; neither its code nor its weights are in this repository.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ class FrozenEncoder:
     name, is_pretrained: what it is. patch_size: of a resized picture (px). dim: D. resolution: the
     shorter side that pictures are resized to (px), None for their own. Height and width are then
     rounded to the nearest multiple of the patch (at least one patch), never cropped. mean, std: per
-    channel, for the backbone.
+    channel, for the backbone. token_grid: patch tokens are averaged to so many rows and columns;
+    None keeps each.
     """
 
     backbone: nn.Module
@@ -57,6 +58,7 @@ class FrozenEncoder:
     resolution: int | None = None
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    token_grid: int | None = None
 
     def __post_init__(self) -> None:
         if self.resolution is not None and self.resolution < self.patch_size:
@@ -78,10 +80,32 @@ class FrozenEncoder:
     def encode_all(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """As encode, with the CLS token (B, D) first; the mean patch where there is none."""
         cls, patches = self.backbone(self.preprocess(frames))
+        if self.token_grid is not None:
+            rows, columns = self.grid(*frames.shape[2:])
+            patches = patches.unflatten(1, self._patches(*frames.shape[2:])).movedim(-1, 1)
+            patches = F.adaptive_avg_pool2d(patches, (rows, columns)).flatten(2).mT
         return cls, patches
 
+    def averaged(self, token_grid: int) -> "FrozenEncoder":
+        """This encoder, its patch tokens averaged to token_grid rows and columns."""
+        return replace(self, token_grid=token_grid)
+
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of patches of a frame of height x width px."""
+        """Rows and columns of tokens of a frame of height x width px.
+
+        Raises UserError for a token_grid finer than its patches.
+        """
+        rows, columns = self._patches(height, width)
+        if self.token_grid is None:
+            return rows, columns
+        if self.token_grid > min(rows, columns):
+            raise UserError(
+                f"{self.name} has {rows} x {columns} patches of a frame of {height} x {width} px: "
+                f"a token grid must be at most {min(rows, columns)}, got {self.token_grid}"
+            )
+        return self.token_grid, self.token_grid
+
+    def _patches(self, height: int, width: int) -> tuple[int, int]:
         scale = 1.0 if self.resolution is None else self.resolution / min(height, width)
         rows, columns = (max(1, round(side * scale / self.patch_size)) for side in (height, width))
         return rows, columns
@@ -93,7 +117,7 @@ class FrozenEncoder:
                 f"got frames {tuple(frames.shape)} of {frames.dtype}; wanted (B, C, H, W) in "
                 "[0, 1], C 1 or 3, in float32"
             )
-        size = [side * self.patch_size for side in self.grid(frames.shape[2], frames.shape[3])]
+        size = [side * self.patch_size for side in self._patches(*frames.shape[2:])]
         frames = frames.float()
         if list(frames.shape[2:]) != size:
             frames = F.interpolate(frames, size, mode="bicubic", antialias=True).clamp(0, 1)
@@ -108,7 +132,9 @@ class FrozenEncoder:
 
     def fingerprint(self) -> str:
         """A hash of weights and preprocessing: equal tokens for equal frames, on one machine."""
-        setting = [self.name, self.patch_size, self.resolution, self.mean, self.std]
+        setting = [
+            self.name, self.patch_size, self.resolution, self.mean, self.std, self.token_grid
+        ]  # fmt: skip
         digest = hashlib.sha256(repr(setting).encode())
         for name, value in self.backbone.state_dict().items():
             digest.update(name.encode())

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from common.checkpoints import load_checkpoint, load_weights
 from common.config import UserError, load_config, parse_config
@@ -32,20 +30,8 @@ def make_model(cfg: Config) -> Model:
 
 def _token_model(cfg: Config) -> TokenModel:
     """A predictor of a frozen encoder's patch tokens, averaged down to token_grid x token_grid."""
-    name, side = cfg.model.frozen_encoder, cfg.model.token_grid
-    frozen = load_frozen(name, cfg.model.frozen_weights or None)
-    rows, columns = frozen.grid(cfg.world.size, cfg.world.size)
-    if side > min(rows, columns):
-        raise UserError(
-            f"{frozen.name} has {rows} x {columns} patches of a frame: model.token_grid must be at "
-            f"most {min(rows, columns)}, got {side}"
-        )
-
-    def encode(frames: Tensor) -> Tensor:
-        tokens = frozen.encode(frames).unflatten(1, (rows, columns)).movedim(-1, 1)
-        return adaptive_avg_pool2d(tokens, side).flatten(2).transpose(1, 2)  # (B, side^2, D)
-
-    return TokenModel(cfg, encode, side * side, frozen.dim)
+    frozen = load_frozen(cfg.model.frozen_encoder, cfg.model.frozen_weights or None)
+    return TokenModel(cfg, frozen.averaged(cfg.model.token_grid))
 
 
 def load_with_knobs(folder: Path, knobs: Sequence[str], description: str) -> tuple[Config, Model]:

@@ -1,11 +1,14 @@
 """The episodes that a model learns from, and the batches of clips drawn from them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from common.data import pick_frames, to_float
+from common.feature_cache import cached_features
 from common.simulator import sample_scene, sample_start
 from part5_action_planning.experiment import Config
 from part5_action_planning.models import TokenModel
@@ -38,35 +41,43 @@ def make_recording(cfg: Config, num_episodes: int, generator: torch.Generator) -
 
 def draw_clips(
     recording: Recording,
-    z: Tensor | None,
+    tokens: np.ndarray | None,
     batch_size: int,
     length: int,
     generator: torch.Generator,
 ) -> Clip:
     """Clips of neighbouring frames, drawn uniformly with replacement.
 
-    z (E, T, D) replaces the frames where a frozen encoder has read them before.
+    tokens (E, T, N, D) replace the frames where a frozen encoder has read them before.
     """
     num_episodes, num_frames = recording.states.shape[:2]
     episode = torch.randint(num_episodes, (batch_size, 1), generator=generator)
     begin = torch.randint(num_frames - length + 1, (batch_size, 1), generator=generator)
     time = begin + torch.arange(length)  # (B, T)
     episodes = episode.expand_as(time)
-    return Clip(
-        seen=pick_frames(recording.frames, episodes, time)
-        if z is None
-        else z[episodes, time].float(),
-        actions=recording.actions[episodes[:, 1:], time[:, :-1]],
-    )
+    if tokens is None:
+        seen = pick_frames(recording.frames, episodes, time)
+    else:
+        drawn = tokens[episodes.numpy(), time.numpy()]  # read from the disk
+        seen = TokenModel.state(torch.from_numpy(drawn).float())
+    return Clip(seen, recording.actions[episodes[:, 1:], time[:, :-1]])
+
+
+def read_tokens(model: TokenModel, recording: Recording, folder: Path) -> np.ndarray:
+    """A frozen encoder's tokens of every recorded frame, (E, T, N, D) in float16.
+
+    Computed once and kept in the folder; mapped, not read into memory.
+    """
+    tokens = cached_features(model.frozen, recording.frames, folder, "recording")
+    return tokens.reshape(*recording.states.shape[:2], *tokens.shape[1:])
 
 
 @torch.no_grad()
 def observe_all(model, recording: Recording) -> Tensor:
-    """What a model makes of every recorded frame, (E, T, D); float16 where it is frozen tokens."""
+    """What a model makes of every recorded frame, (E, T, D)."""
     frames, states = recording.frames.flatten(0, 1), recording.states.flatten(0, 1)
-    kind = torch.float16 if isinstance(model, TokenModel) else torch.float32
     parts = [
-        model.observe(to_float(part), state).to(kind)
+        model.observe(to_float(part), state)
         for part, state in zip(frames.split(CHUNK), states.split(CHUNK), strict=True)
     ]
     return torch.cat(parts).unflatten(0, recording.states.shape[:2])

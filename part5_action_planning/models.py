@@ -16,6 +16,7 @@ from torch.nn.functional import layer_norm
 
 from common.decoders import ConvDecoder
 from common.encoders import ConvEncoder
+from common.frozen import FrozenEncoder
 from common.heads import MLP
 from common.predictors import Predictor
 from common.simulator import Scene
@@ -156,27 +157,34 @@ class PixelModel(nn.Module):
 class TokenModel(nn.Module):
     """V-JEPA 2-AC's and DINO-WM's kind: the state is a frozen encoder's patch tokens.
 
-    encode (B, C, H, W) -> (B, N, D) is not trained and no part of the weights. Each token is layer
-    normalised, as V-JEPA 2 does, so that no channel outweighs the others.
+    The encoder is not trained and no part of the weights.
     """
 
-    def __init__(self, cfg: Config, encode, num_tokens: int, token_dim: int) -> None:
+    def __init__(self, cfg: Config, frozen: FrozenEncoder) -> None:
         super().__init__()
         self.history = cfg.model.history
-        self.tokens = (num_tokens, token_dim)
-        self.encode = encode
+        self.frozen = frozen
+        rows, columns = frozen.grid(cfg.world.size, cfg.world.size)
+        self.tokens = (rows * columns, frozen.dim)
         self.scale = largest_action(cfg.task, cfg.world)
         self.predictor = TokenPredictor(
-            num_tokens=num_tokens,
-            token_dim=token_dim,
+            num_tokens=rows * columns,
+            token_dim=frozen.dim,
             history=cfg.model.history,
             action_dim=ACTION_DIM,
             hidden_dim=cfg.model.hidden_dim,
         )
 
+    @staticmethod
+    def state(tokens: Tensor) -> Tensor:
+        """Patch tokens (..., N, D) -> the state (..., N D), each token layer normalised.
+
+        V-JEPA 2 does so too: no channel then outweighs the others.
+        """
+        return layer_norm(tokens, tokens.shape[-1:]).flatten(-2)
+
     def observe(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
-        tokens = self.encode(frames)
-        return layer_norm(tokens, tokens.shape[-1:]).flatten(1)  # (B, N D)
+        return self.state(self.frozen.encode(frames))
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
         tokens = z_past.unflatten(2, self.tokens)  # (B, n, N, D)

@@ -23,7 +23,7 @@ from common.losses import covariance_penalty, variance_hinge
 from common.runs import Run
 from common.sigreg import random_slices, sigreg
 from part5_action_planning.build import make_model
-from part5_action_planning.clips import Clip, draw_clips, make_recording, observe_all
+from part5_action_planning.clips import Clip, draw_clips, make_recording, read_tokens
 from part5_action_planning.control import Stage
 from part5_action_planning.experiment import (
     BASELINE,
@@ -130,7 +130,9 @@ def train(cfg: Config, run: Run) -> None:
     """Trains one world model, acts with it, scores it, and writes the run."""
     recording = make_recording(cfg, cfg.data.train_episodes, generator(cfg, 1))
     model = make_model(cfg)
-    z = observe_all(model, recording) if isinstance(model, TokenModel) else None
+    tokens = None
+    if isinstance(model, TokenModel):
+        tokens = read_tokens(model, recording, run.folder.parent / "features")
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )
@@ -145,7 +147,7 @@ def train(cfg: Config, run: Run) -> None:
         slices.set_state(saved["slices"])
 
     for step in tqdm(range(start, cfg.steps), initial=start, total=cfg.steps, desc="training"):
-        clip = draw_clips(recording, z, cfg.batch_size, cfg.data.clip_length, samples)
+        clip = draw_clips(recording, tokens, cfg.batch_size, cfg.data.clip_length, samples)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
         done = step + 1

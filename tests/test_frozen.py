@@ -241,6 +241,18 @@ def test_a_folder_with_a_tensor_missing(tmp_path, tiny_dinov3):
         load_frozen("dinov3", tmp_path)
 
 
+def test_tokens_averaged_to_a_coarser_grid():
+    encoder = untrained_vit(SMALL, resolution=32)  # 4 x 4 patches of 8 px
+    coarse = encoder.averaged(2)
+    x = torch.rand(3, 1, 32, 32)
+    fine = encoder.encode(x).unflatten(1, (4, 4))
+    assert coarse.grid(32, 32) == (2, 2)
+    torch.testing.assert_close(coarse.encode(x)[:, 1], fine[:, :2, 2:].mean((1, 2)))
+    assert coarse.fingerprint() != encoder.fingerprint()
+    with pytest.raises(UserError, match="at most 4, got 5"):
+        encoder.averaged(5).grid(32, 32)
+
+
 def test_random_weights_are_said_to_be_random():
     pytest.importorskip("transformers")
     encoder = load_frozen("dinov3_vits16", pretrained=False)
