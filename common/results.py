@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from common.config import UserError
-from common.files import read_json, write_atomic
+from common.files import read_json, write_atomic, write_json
+from common.provenance import versions
 
 FORM = {
     "experiment": str,
@@ -38,6 +39,36 @@ def read_results(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
     return content
+
+
+def write_results(
+    path: Path,
+    command: str,
+    *,
+    protocol: Mapping[str, Any],
+    seconds: float,
+    seeds: Sequence[int],
+    arms: Mapping[str, Any],
+    bounds: Mapping[str, Any] | None = None,
+    **optional: Mapping[str, Any],
+) -> None:
+    """Writes the results of an experiment, named as its file, with the versions that made them.
+
+    optional: curves, grid. Raises ValueError where the content is not of this module's form.
+    """
+    content = {
+        "experiment": path.stem,
+        "command": command,
+        "protocol": dict(protocol),
+        "versions": versions(),
+        "seconds": round(seconds, 1),
+        "seeds": list(seeds),
+        "arms": dict(arms),
+        "bounds": dict(bounds or {}),
+        **optional,
+    }
+    validate_results(content)
+    write_json(path, content)
 
 
 def validate_results(content: Mapping[str, Any]) -> None:

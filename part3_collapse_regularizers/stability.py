@@ -22,10 +22,8 @@ import torch
 from torch import Tensor
 
 from common.config import load_config, run_script
-from common.files import write_json
 from common.intervals import mean_interval
-from common.provenance import versions
-from common.results import validate_results
+from common.results import write_results
 from common.sigreg import random_slices, sigreg
 from part3_collapse_regularizers.experiment import BASELINE, PART, Config, generator
 from part3_collapse_regularizers.model import make_model
@@ -123,19 +121,15 @@ def main() -> None:
             )
         found = [untrained_threshold(setting, seed) for seed in SEEDS]
         arms[f"{setting}-untrained"] = {"predicted": mean_interval(found)}
-    content = {
-        "experiment": "stability",
-        "command": "python part3_collapse_regularizers/stability.py",
-        "protocol": {"samples": SAMPLES, "embedding_dim": DIM, "scale": START, "steps": STEPS},
-        "versions": versions(),
-        "seconds": round(time.monotonic() - begin, 1),
-        "seeds": list(SEEDS),
-        "arms": arms,
-        "bounds": {},
-        "curves": curves,
-    }
-    validate_results(content)
-    write_json(PART / "results" / "stability.json", content)
+    write_results(
+        PART / "results" / "stability.json",
+        "python part3_collapse_regularizers/stability.py",
+        protocol={"samples": SAMPLES, "embedding_dim": DIM, "scale": START, "steps": STEPS},
+        seconds=time.monotonic() - begin,
+        seeds=SEEDS,
+        arms=arms,
+        curves=curves,
+    )
 
 
 if __name__ == "__main__":

@@ -23,10 +23,9 @@ from torch import Tensor
 from common.checkpoints import load_checkpoint, load_weights
 from common.config import REPOSITORY, UserError, command_line, load_config, run_script
 from common.encoders import ConvEncoder
-from common.files import write_json
 from common.frozen import DEFAULT, FrozenEncoder, load_frozen
 from common.intervals import mean_interval
-from common.provenance import versions
+from common.results import write_results
 from common.vit import ViT, patchify
 from part4_dinov3_encoder.experiment import BASELINE, PART, Config, protocol
 from part4_dinov3_encoder.scoring import (
@@ -151,19 +150,16 @@ def main() -> None:
     if out is not None:
         if out.suffix != ".json":
             raise UserError(f"--out {out}: expected a name that ends in .json")
-        content = {
-            "experiment": out.stem,
-            "command": "python part4_dinov3_encoder/probe.py --references"
+        write_results(
+            out,
+            "python part4_dinov3_encoder/probe.py --references"
             if arguments.references
             else command_line(),
-            "protocol": protocol(cfgs[0]),
-            "versions": versions(),
-            "seconds": round(time.monotonic() - begin, 1),
-            "seeds": seeds,
-            "arms": arms,
-            "bounds": {},
-        }
-        write_json(out, content)
+            protocol=protocol(cfgs[0]),
+            seconds=time.monotonic() - begin,
+            seeds=seeds,
+            arms=arms,
+        )
         print(f"wrote {out}")
 
 

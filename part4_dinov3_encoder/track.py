@@ -22,12 +22,10 @@ import torch
 from torch import Tensor
 
 from common.config import UserError, load_config, run_script
-from common.files import write_json
 from common.frozen import DEFAULT, RECIPES, UNTRAINED, FrozenEncoder, load_frozen
 from common.intervals import mean_interval
 from common.plots import PALETTE
-from common.provenance import versions
-from common.results import format_interval, validate_results
+from common.results import format_interval, write_results
 from common.runs import RUNS
 from common.strips import Group, strip, write_gif
 from common.vit import patchify
@@ -184,18 +182,15 @@ def main() -> None:
         print(f"{name:40} {format_interval(metrics['error_px'], 2)} px, {lost} at the end")
     if args.all:
         bounds = {name: rows.pop(name) for name in (UNTRAINED, "raw_pixels", "never_moving")}
-        content = {
-            "experiment": "tracking",
-            "command": "python part4_dinov3_encoder/track.py --all",
-            "protocol": {"clips": CLIPS, "frames": FRAMES, "lost_px": LOST},
-            "versions": versions(),
-            "seconds": round(time.monotonic() - begin, 1),
-            "seeds": list(SEEDS),
-            "arms": rows,
-            "bounds": bounds,
-        }
-        validate_results(content)
-        write_json(PART / "results" / "tracking.json", content)
+        write_results(
+            PART / "results" / "tracking.json",
+            "python part4_dinov3_encoder/track.py --all",
+            protocol={"clips": CLIPS, "frames": FRAMES, "lost_px": LOST},
+            seconds=time.monotonic() - begin,
+            seeds=SEEDS,
+            arms=rows,
+            bounds=bounds,
+        )
 
 
 if __name__ == "__main__":

@@ -20,10 +20,8 @@ import torch
 from torch import Tensor
 
 from common.config import load_config, run_script
-from common.files import write_json
 from common.intervals import mean_interval
-from common.provenance import versions
-from common.results import validate_results
+from common.results import write_results
 from part5_action_planning.build import make_model
 from part5_action_planning.clips import make_recording, observe_all
 from part5_action_planning.experiment import BASELINE, PART, Config, generator
@@ -95,18 +93,14 @@ def main() -> None:
                 name: mean_interval([run[name] for run in runs]) for name in runs[0]
             }
             print(task, size, {k: round(v["mean"], 3) for k, v in arms[f"{task}-d{size}"].items()})
-    content = {
-        "experiment": "threshold",
-        "command": "python part5_action_planning/critical.py",
-        "protocol": {"episodes": EPISODES, "curvature": CURVATURE},
-        "versions": versions(),
-        "seconds": round(time.monotonic() - begin, 1),
-        "seeds": list(SEEDS),
-        "arms": arms,
-        "bounds": {},
-    }
-    validate_results(content)
-    write_json(PART / "results" / "threshold.json", content)
+    write_results(
+        PART / "results" / "threshold.json",
+        "python part5_action_planning/critical.py",
+        protocol={"episodes": EPISODES, "curvature": CURVATURE},
+        seconds=time.monotonic() - begin,
+        seeds=SEEDS,
+        arms=arms,
+    )
 
 
 if __name__ == "__main__":

@@ -18,10 +18,8 @@ import torch
 from torch import Tensor
 
 from common.config import run_script
-from common.files import write_json
 from common.intervals import mean_interval, wilson
-from common.provenance import versions
-from common.results import validate_results
+from common.results import write_results
 from common.schedules import stream
 from part5_action_planning.bench_problems import (
     CALLS,
@@ -115,10 +113,10 @@ def main() -> None:
     torch.set_num_threads(1)
     with torch.no_grad():
         arms, chosen = bench()
-    content = {
-        "experiment": "planner_bench",
-        "command": "python part5_action_planning/planner_bench.py",
-        "protocol": {
+    write_results(
+        PART / "results" / "planner_bench.json",
+        "python part5_action_planning/planner_bench.py",
+        protocol={
             "discrete_problems": DISCRETE_PROBLEMS,
             "discrete_calls": CALLS,
             "tie": TIE,
@@ -127,14 +125,11 @@ def main() -> None:
             "long_search": f"CEM, {LONGER} times the calls, best of {RESTARTS} searches",
             "settings": {row: used_settings(cfg) for row, cfg in chosen.items()},
         },
-        "versions": versions(),
-        "seconds": round(time.monotonic() - begin, 1),
-        "seeds": [0],
-        "arms": arms,
-        "bounds": {"enumeration": {"calls": mean_interval([2**STEPS])}},
-    }
-    validate_results(content)
-    write_json(PART / "results" / "planner_bench.json", content)
+        seconds=time.monotonic() - begin,
+        seeds=[0],
+        arms=arms,
+        bounds={"enumeration": {"calls": mean_interval([2**STEPS])}},
+    )
 
 
 if __name__ == "__main__":

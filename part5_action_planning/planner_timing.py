@@ -16,10 +16,8 @@ from typing import Any
 import torch
 
 from common.config import run_script
-from common.files import write_json
 from common.intervals import mean_interval
-from common.provenance import versions
-from common.results import validate_results
+from common.results import write_results
 from part5_action_planning.bench_problems import Problems, continuous_problems
 from part5_action_planning.bench_search import (
     CONTINUOUS_PROBLEMS,
@@ -80,10 +78,10 @@ def main() -> None:
     torch.set_num_threads(1)
     with torch.no_grad():
         arms, chosen = time_planners()
-    content = {
-        "experiment": "planner_timing",
-        "command": "python part5_action_planning/planner_timing.py",
-        "protocol": {
+    write_results(
+        PART / "results" / "planner_timing.json",
+        "python part5_action_planning/planner_timing.py",
+        protocol={
             "threads": torch.get_num_threads(),
             "timed_runs": TIMED_RUNS,
             "continuous_problems": CONTINUOUS_PROBLEMS,
@@ -91,14 +89,10 @@ def main() -> None:
             "long_search": f"CEM, {LONGER} times the calls, best of {RESTARTS} searches",
             "settings": {row: used_settings(cfg) for row, cfg in chosen.items()},
         },
-        "versions": versions(),
-        "seconds": round(time.monotonic() - begin, 1),
-        "seeds": [0],
-        "arms": arms,
-        "bounds": {},
-    }
-    validate_results(content)
-    write_json(PART / "results" / "planner_timing.json", content)
+        seconds=time.monotonic() - begin,
+        seeds=[0],
+        arms=arms,
+    )
 
 
 if __name__ == "__main__":

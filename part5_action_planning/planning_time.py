@@ -24,10 +24,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from common.config import run_script
-from common.files import write_json
 from common.intervals import mean_interval
-from common.provenance import versions
-from common.results import validate_results
+from common.results import write_results
 from common.vit import ViT
 from part5_action_planning.experiment import PART
 
@@ -172,10 +170,10 @@ def main() -> None:
         lewm, lewm_curve = time_model("lewm", (*COUNTS, *MORE_COUNTS), RUNS)
         dino_wm, dino_curve = time_model("dino_wm", COUNTS, RUNS)
     arms = {"lewm": lewm, "dino_wm": dino_wm, "ratio": ratios(lewm, dino_wm)}
-    content = {
-        "experiment": "planning_time",
-        "command": "python part5_action_planning/planning_time.py",
-        "protocol": {
+    write_results(
+        PART / "results" / "planning_time.json",
+        "python part5_action_planning/planning_time.py",
+        protocol={
             "threads": THREADS,
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "history_frames": HISTORY,
@@ -185,18 +183,14 @@ def main() -> None:
             "published_ratio": PUBLISHED,
             "published_on": "one L40S GPU, by LeWorldModel's authors",
         },
-        "versions": versions(),
-        "seconds": round(time.monotonic() - begin, 1),
-        "seeds": [0],
-        "arms": {
+        seconds=time.monotonic() - begin,
+        seeds=[0],
+        arms={
             arm: {key: mean_interval([value]) for key, value in metrics.items()}
             for arm, metrics in arms.items()
         },
-        "bounds": {},
-        "curves": {"lewm": {"ms_per_step": lewm_curve}, "dino_wm": {"ms_per_step": dino_curve}},
-    }
-    validate_results(content)
-    write_json(PART / "results" / "planning_time.json", content)
+        curves={"lewm": {"ms_per_step": lewm_curve}, "dino_wm": {"ms_per_step": dino_curve}},
+    )
 
 
 if __name__ == "__main__":

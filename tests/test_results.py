@@ -17,6 +17,7 @@ from common.results import (
     text_table,
     update_tables,
     validate_results,
+    write_results,
 )
 
 
@@ -155,3 +156,16 @@ def test_a_table_for_a_terminal() -> None:
     rows = [["", "R²"], ["pixels", "0.5"], ["jepa", "-10.25"]]
     lines = ["            R²", "--------------", "pixels     0.5", "jepa    -10.25"]
     assert text_table(rows) == lines
+
+
+def test_a_file_is_named_after_its_experiment_and_checked_before_it_is_written(tmp_path):
+    cell = {"mean": 1.0, "low": 0.5, "high": 1.5, "n": 2, "values": [0.9, 1.1]}
+    path = tmp_path / "speed.json"
+    given = {"protocol": {"steps": 3}, "seconds": 1.26, "seeds": (0, 1)}
+    write_results(path, "python x.py", arms={"ours": {"error": cell}}, **given)
+    content = read_results(path)
+    assert (content["experiment"], content["command"]) == ("speed", "python x.py")
+    assert (content["seconds"], content["seeds"], content["bounds"]) == (1.3, [0, 1], {})
+    with pytest.raises(ValueError, match=r"arms\.ours\.error"):
+        write_results(tmp_path / "bad.json", "", arms={"ours": {"error": {"mean": 1}}}, **given)
+    assert not (tmp_path / "bad.json").exists()
