@@ -1,4 +1,4 @@
-"""Attention where a config asks for it: LeWorldModel's predictor and encoder, and tokens.
+"""Attention where a config asks for it: LeWorldModel's predictor and encoder.
 
 Block is a pre-norm transformer block; with a condition it is modulated by adaptive layer norm whose
 gates start at zero (DiT, arXiv 2212.09748, sec. 3.2), which is how LeWorldModel (2603.19312) lets
@@ -71,39 +71,6 @@ class CausalPredictor(nn.Module):
         for block in self.blocks:
             h = block(h, condition, causal=True)
         return z_past[:, -1] + self.last(self.norm(h[:, -1]))
-
-
-class TokenPredictor(nn.Module):
-    """Patch tokens of the past -> those of the next frame; the action is on every token (DINO-WM).
-
-    tokens (B, n, N, D), a_past (B, n, A) -> (B, N, D). Differs from DINO-WM (arXiv 2411.04983): the
-    history of a patch is one wide token, so attention runs over the N patches alone.
-    """
-
-    def __init__(
-        self,
-        *,
-        num_tokens: int,
-        token_dim: int,
-        history: int,
-        action_dim: int,
-        hidden_dim: int,
-        depth: int = 2,
-    ) -> None:
-        super().__init__()
-        self.first = nn.Linear(history * (token_dim + action_dim), hidden_dim)
-        self.place = nn.Parameter(0.02 * torch.randn(num_tokens, hidden_dim))
-        self.blocks = nn.ModuleList(Block(hidden_dim) for _ in range(depth))
-        self.norm = nn.LayerNorm(hidden_dim)
-        self.last = nn.Linear(hidden_dim, token_dim)
-
-    def forward(self, tokens: Tensor, a_past: Tensor) -> Tensor:
-        actions = a_past.flatten(1).unsqueeze(1).expand(-1, tokens.shape[2], -1)  # (B, N, n A)
-        seen = tokens.transpose(1, 2).flatten(2)  # (B, N, n D)
-        h = self.first(torch.cat([seen, actions], dim=-1)) + self.place
-        for block in self.blocks:
-            h = block(h)
-        return tokens[:, -1] + self.last(self.norm(h))
 
 
 class VitEncoder(nn.Module):

@@ -19,7 +19,7 @@ CHUNK = 256  # frames encoded at a time
 
 @dataclass(frozen=True)
 class Clip:
-    """A batch: seen (B, T, C, H, W) frames in [0, 1], or (B, T, D) tokens of a frozen encoder.
+    """A batch: seen (B, T, C, H, W) frames in [0, 1], or (B, T, N, D) tokens of a frozen encoder.
 
     actions (B, T - 1, A): actions[:, t] leads from frame t to frame t + 1.
     """
@@ -58,8 +58,7 @@ def draw_clips(
     if tokens is None:
         seen = pick_frames(recording.frames, episodes, time)
     else:
-        drawn = tokens[episodes.numpy(), time.numpy()]  # read from the disk
-        seen = TokenModel.state(torch.from_numpy(drawn).float())
+        seen = torch.from_numpy(tokens[episodes.numpy(), time.numpy()])  # read from the disk
     return Clip(seen, recording.actions[episodes[:, 1:], time[:, :-1]])
 
 

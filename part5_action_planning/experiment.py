@@ -30,7 +30,8 @@ class ModelConfig:
         embedding_dim: D, the width of an embedding (of each token, where there are tokens).
         history: embeddings of the past, and the actions after them, that a prediction sees.
         predictor: mlp on history and action; adaln, causal attention over the history, with the
-            action entering through adaptive layer norm as in LeWorldModel.
+            action entering through adaptive layer norm as in LeWorldModel; attention, over the
+            patch tokens of a frozen encoder.
         hidden_dim: width of the predictor's hidden layers.
         width: factor on the encoder's two convolutions.
     """
@@ -41,7 +42,7 @@ class ModelConfig:
     token_grid: int = field(metadata={"min": 1, "max": 64})
     embedding_dim: int = field(metadata={"min": 1, "max": 4096})
     history: int = field(metadata={"min": 1, "max": 16})
-    predictor: Literal["mlp", "adaln"]
+    predictor: Literal["mlp", "adaln", "attention"]
     hidden_dim: int = field(metadata={"min": 1, "max": 16384})
     width: float = field(metadata={"min": 0.05, "max": 16.0})
 
@@ -215,6 +216,12 @@ class Config:
             raise ValueError(
                 f"objective {self.objective} and model.encoder {self.model.encoder} do not fit: "
                 "vjepa2_ac and dino_wm predict a frozen encoder's tokens, no other objective does"
+            )
+        other = "adaln" if tokens else "attention"
+        if self.model.predictor == other:
+            raise ValueError(
+                f"model.predictor {other} does not predict what {self.objective} has as its state: "
+                f"use mlp or {'attention' if tokens else 'adaln'}"
             )
 
 

@@ -21,9 +21,10 @@ from common.heads import MLP
 from common.predictors import Predictor
 from common.simulator import Scene
 from common.world import World
-from part5_action_planning.attention import CausalPredictor, TokenPredictor, VitEncoder
+from part5_action_planning.attention import CausalPredictor, VitEncoder
 from part5_action_planning.experiment import Config
 from part5_action_planning.tasks import Task, advance, largest_action
+from part5_action_planning.token_predictors import TokenAttention, TokenMLP
 
 ACTION_DIM = 2
 
@@ -157,7 +158,8 @@ class PixelModel(nn.Module):
 class TokenModel(nn.Module):
     """V-JEPA 2-AC's and DINO-WM's kind: the state is a frozen encoder's patch tokens.
 
-    The encoder is not trained and no part of the weights.
+    The encoder is not trained and no part of the weights. mean (N, D) and spread of the tokens that
+    it gives to recorded frames are: see ``standardise``.
     """
 
     def __init__(self, cfg: Config, frozen: FrozenEncoder) -> None:
@@ -167,21 +169,33 @@ class TokenModel(nn.Module):
         rows, columns = frozen.grid(cfg.world.size, cfg.world.size)
         self.tokens = (rows * columns, frozen.dim)
         self.scale = largest_action(cfg.task, cfg.world)
-        self.predictor = TokenPredictor(
+        kind = TokenAttention if cfg.model.predictor == "attention" else TokenMLP
+        self.predictor = kind(
             num_tokens=rows * columns,
             token_dim=frozen.dim,
             history=cfg.model.history,
             action_dim=ACTION_DIM,
             hidden_dim=cfg.model.hidden_dim,
         )
+        self.mean: Tensor
+        self.spread: Tensor
+        self.register_buffer("mean", torch.zeros(self.tokens))
+        self.register_buffer("spread", torch.ones(()))
 
-    @staticmethod
-    def state(tokens: Tensor) -> Tensor:
-        """Patch tokens (..., N, D) -> the state (..., N D), each token layer normalised.
+    def standardise(self, tokens: Tensor) -> None:
+        """Sets mean and spread from tokens (n, N, D), so that a state's variance is 1.
 
-        V-JEPA 2 does so too: no channel then outweighs the others.
+        What all frames share, most of a token where one small ball moves, says nothing about them.
         """
-        return layer_norm(tokens, tokens.shape[-1:]).flatten(-2)
+        normed = layer_norm(tokens, tokens.shape[-1:])
+        self.mean.copy_(normed.mean(0))
+        self.spread.copy_((normed - self.mean).square().mean().sqrt())
+
+    def state(self, tokens: Tensor) -> Tensor:
+        """Patch tokens (..., N, D) -> the state (..., N D): layer normalised, as in V-JEPA 2, and
+        standardised."""
+        normed = layer_norm(tokens, tokens.shape[-1:])
+        return ((normed - self.mean) / self.spread).flatten(-2)
 
     def observe(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
         return self.state(self.frozen.encode(frames))

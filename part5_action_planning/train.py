@@ -13,6 +13,7 @@ cores (its run.json says how many). Files: runs/part5/<name>-seed<k>/; to see it
     python part5_action_planning/plan.py runs/part5/baseline-seed0
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
@@ -71,7 +72,7 @@ def compute_loss(
     if isinstance(model, Policy):
         return cloning_loss(model, clip)
     if isinstance(model, TokenModel):
-        z = clip.seen  # what the frozen encoder made of the frames, (B, T, D)
+        z = model.state(clip.seen.float())  # of the tokens that the frozen encoder gave
     else:
         z = model.observe(clip.seen.flatten(0, 1)).unflatten(0, clip.seen.shape[:2])
 
@@ -133,6 +134,7 @@ def train(cfg: Config, run: Run) -> None:
     tokens = None
     if isinstance(model, TokenModel):
         tokens = read_tokens(model, recording, run.folder.parent / "features")
+        model.standardise(torch.from_numpy(np.array(tokens[::4, ::4])).float().flatten(0, 1))
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )
