@@ -2,7 +2,8 @@
 
 A frame's patches take their labels from those patches of the first frame and of the last few that
 are most like them, within a window (as DINO, arXiv 2104.14294, sec. 4.2.2, and DINOv3 do for
-masks). Read out with a soft maximum: the hard one alone would cost 0.39 of a patch side.
+masks). Read out with a soft maximum: the hard one alone would cost 0.39 of a patch side. Lengths
+are px of the frame, whatever the grid: a ball does not shrink when patches do.
 """
 
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor
 LAST = 7  # frames before this one, beside the first
 TOP = 5  # most similar patches that a label comes from
 TEMPERATURE = 0.1  # of their cosines
-WINDOW = 2.0  # patches: how far a label may move between two frames
+WINDOW = 20.0  # px: how far a label may move between two frames
+SPREAD = 4.0  # px: standard deviation of the first frame's labels around the point
 SHARPNESS = 2.0  # power of the labels before their centre is taken
 
 
@@ -25,7 +27,7 @@ def centres(grid: tuple[int, int], patch: float) -> Tensor:
 def start_labels(point: Tensor, grid: tuple[int, int], patch: float) -> Tensor:
     """Labels (N,) of the first frame: how near each patch is to a point (2,), largest 1."""
     gap = (centres(grid, patch) - point).square().sum(-1)
-    labels = torch.exp(-gap / (2 * (patch / 2) ** 2))
+    labels = torch.exp(-gap / (2 * SPREAD**2))
     return labels / labels.max()
 
 
@@ -48,7 +50,7 @@ def track(tokens: Tensor, grid: tuple[int, int], patch: float, point: Tensor) ->
     unit = tokens - tokens.mean((0, 1))
     unit = unit / unit.norm(dim=-1, keepdim=True).clamp(min=1e-12)
     place = centres(grid, patch)
-    near = torch.cdist(place, place) <= WINDOW * patch + 1e-6  # (N, N)
+    near = torch.cdist(place, place) <= max(WINDOW, patch)  # (N, N)
     labels = [start_labels(point, grid, patch)]
     for t in range(1, length):
         context = sorted({0, *range(max(0, t - LAST), t)})

@@ -90,16 +90,20 @@ def collapse_table() -> Table:
 
 
 def tracking_table() -> Table:
-    """The ball followed through clips: recipes, then what needs no training."""
+    """The ball followed through clips at several resolutions: recipes, then what is not trained."""
     content = read("tracking")
     labels = RECIPES | {
         "vit_random": "*floor: the ViT untrained*",
         "raw_pixels": "*no encoder: raw pixels*",
+        "true_labels": "*ceiling: true labels, same readout*",
         "never_moving": "*a point that never moves*",
     }
     found = content["arms"] | content["bounds"]
-    rows = [
-        [label, format_interval(found[name]["error_px"], 2), f"{found[name]['lost']['mean']:.2f}"]
-        for name, label in labels.items()
-    ]
-    return [f"{len(content['seeds'])} seeds of clips", "error, px", "lost at the end"], rows
+    resolutions = content["protocol"]["resolutions"]
+    rows = []
+    for name, label in labels.items():
+        cells = [found[f"{name}@{side}"] for side in resolutions]
+        errors = [format_interval(cell["error_px"], 2) for cell in cells]
+        rows.append([label, *errors, f"{cells[-1]['lost']['mean']:.2f}"])
+    header = [f"{side // 8} x {side // 8} tokens, px" for side in resolutions]
+    return [f"{len(content['seeds'])} seeds of clips", *header, "lost at the end"], rows

@@ -103,6 +103,29 @@ def clusters() -> tuple[str, str, str]:
     )
 
 
+def tracking() -> tuple[str, str, str]:
+    content = read("tracking")
+    found, side = content["arms"] | content["bounds"], 128
+    half = 64 / (side / 8) / 2  # px: half the side of a patch of the enlarged frame
+    name = min(RECIPES, key=lambda arm: mean(found[f"{arm}@{side}"], "error_px"))
+    own, untrained, pixels = (
+        found[f"{arm}@{side}"]["error_px"] for arm in (name, "vit_random", "raw_pixels")
+    )
+    if own["mean"] > half:
+        verdict = "**fails**: further off than half a patch side"
+    elif own["high"] >= min(untrained["low"], pixels["low"]):
+        verdict = "**holds**, and shows nothing: without training, propagation does it as well"
+    else:
+        verdict = "**holds**"
+    return (
+        f"frozen patches follow the ball to half a patch side ({half:g} px of a frame of 64)",
+        f"frames enlarged to {side} px: best {RECIPES[name]} {own['mean']:.1f} px, untrained ViT "
+        f"{untrained['mean']:.1f}, raw pixels {pixels['mean']:.1f}; as they are, 8 x 8 patches: "
+        f"{mean(found[f'{name}@64'], 'error_px'):.1f} px, half a side is 4",
+        verdict,
+    )
+
+
 def places() -> tuple[str, str, str]:
     found = {arm: read("recipes")["arms"][arm] for arm in RECIPES}
     before, after = (
@@ -119,7 +142,7 @@ def places() -> tuple[str, str, str]:
 
 def verdicts_table() -> Table:
     """Claims, measured, verdict."""
-    makers = (collapse, position, pooled, motion, clusters, places)
+    makers = (collapse, position, pooled, motion, clusters, tracking, places)
     return ["the claim", "measured (means over seeds)", "verdict"], [
         list(make()) for make in makers
     ]

@@ -9,7 +9,15 @@ from common.config import load_config, run_script
 from part4_dinov3_encoder import track as script
 from part4_dinov3_encoder.experiment import BASELINE, Config
 from part4_dinov3_encoder.propagation import centres, read_out, start_labels, track
-from part4_dinov3_encoder.track import make_clips, marked, tracking_error
+from part4_dinov3_encoder.track import marked
+from part4_dinov3_encoder.tracking import (
+    follow,
+    make_clips,
+    raw_pixels,
+    score,
+    tracking_error,
+    true_labels,
+)
 
 GRID, PATCH = (6, 8), 8.0
 
@@ -74,6 +82,20 @@ def test_lost_is_told_by_the_last_frame_and_the_error_leaves_out_the_first():
     assert tracking_error(places, truth) == {"error_px": 7.0, "lost": 1.0}
 
 
+def test_finer_grids_read_true_labels_better_and_follow_better():
+    cfg = load_config(Config, [BASELINE], {"seed": 7})
+    clips = make_clips(cfg, 4)
+    ceilings = [score(true_labels(side), clips)["error_px"] for side in (8, 16, 24)]
+    assert ceilings[0] < 2
+    assert ceilings == sorted(ceilings, reverse=True)
+    errors = []
+    for resolution in (64, 128):
+        encoder = raw_pixels(cfg, resolution)
+        assert encoder.grid(64, 64) == (resolution // 8, resolution // 8)
+        errors.append(score(lambda clip, truth, e=encoder: follow(e, clip, truth[0]), clips))
+    assert errors[1]["error_px"] < errors[0]["error_px"]
+
+
 def test_a_cross_is_drawn_where_the_place_is():
     frame = torch.zeros(1, 64, 64, dtype=torch.uint8)
     picture = marked(frame, {"a": torch.tensor([10.0, 40.0])})
@@ -112,7 +134,9 @@ def test_the_documented_command_prints_every_row(tmp_path, run):
     out = tmp_path / "track.gif"
     done = run(sys.executable, "part4_dinov3_encoder/track.py", "--out", out)
     rows = [line for line in done.stdout.splitlines() if " px, " in line]
-    assert [row.split()[0] for row in rows[1:]] == ["vit_random", "raw_pixels", "never_moving"]
+    assert [row.split()[0] for row in rows[1:]] == [
+        "vit_random", "raw_pixels", "true_labels", "never_moving",
+    ]  # fmt: skip
     assert all("[" in row for row in rows)
     assert out.stat().st_size > 5_000
 
