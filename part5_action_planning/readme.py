@@ -5,11 +5,18 @@ python part5_action_planning/readme.py
 
 from common.config import run_script
 from common.results import named_tables, update_pages
-from part5_action_planning.bench_report import planner_bench_table
+from part5_action_planning.bench_report import (
+    planner_bench_table,
+    planner_timing_table,
+    planning_time_table,
+)
 from part5_action_planning.experiment import PART
 from part5_action_planning.readme_tables import (
     critical_table,
+    equal_seconds_table,
     reach_table,
+    search_table,
+    slow_table,
     surprise_table,
     tasks_table,
     threshold_table,
@@ -20,10 +27,14 @@ from part5_action_planning.readme_verdicts import verdicts_table
 def update(check: bool = False) -> bool:
     """Rewrites the tables of this part's pages; whether any differed."""
     pages = {
-        PART / "README.md": named_tables(
-            reach_table, tasks_table, planner_bench_table, verdicts_table
-        ),
+        PART / "README.md": named_tables(reach_table, slow_table, verdicts_table),
         PART / "results" / "README.md": named_tables(
+            tasks_table,
+            planner_bench_table,
+            planner_timing_table,
+            search_table,
+            planning_time_table,
+            equal_seconds_table,
             critical_table,
             threshold_table,
             surprise_table,

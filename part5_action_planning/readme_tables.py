@@ -113,6 +113,11 @@ def reach_table() -> Table:
     return success_table("reach", ("lewm", "vicreg_idm", "greedy", "cloning", "oracle"))
 
 
+def slow_table() -> Table:
+    """World models whose plans are dear, and the default at their budget."""
+    return success_table("slow", ("lewm", "pixel", "dino_wm", "vjepa2_ac", "oracle"))
+
+
 TASKS = {"two_rooms": "two rooms", "bank_shot": "bank shot", "left_right": "left, right"}
 
 
@@ -161,6 +166,32 @@ def surprise_table() -> Table:
                 digits = {"auroc": 3, "false_alarms": 3, "delay": 1}
                 cells = [cell(metrics, f"{event}_{name}", d) for name, d in digits.items()]
                 rows.append([arm.replace("_", " "), label, *cells])
+    return header, rows
+
+
+def search_table() -> Table:
+    """Other planners, costs and horizons on the default's trained models."""
+    content = read("search")
+    header = [f"{len(content['seeds'])} seeds", "last step, %", "held, %", "rollouts / step"]
+    rows = [
+        [arm, percent(m["last"]), percent(m["held"]), f"{m['calls_per_step']['mean']:.0f}"]
+        for arm, m in content["arms"].items()
+    ]
+    return header, rows
+
+
+def equal_seconds_table() -> Table:
+    """Success against thinking time, two styles of world model."""
+    content = read("equal_seconds")
+    header = [
+        f"{len(content['seeds'])} seeds", "candidates x iterations", "ms / step", "last step, %",
+        "held, %",
+    ]  # fmt: skip
+    rows = []
+    for row, m in content["arms"].items():
+        arm, _, budget = row.partition("/")
+        cells = [budget.replace("x", " x "), format_interval(m["ms_per_step"], 2)]
+        rows.append([NAMES[arm], *cells, percent(m["last"]), percent(m["held"])])
     return header, rows
 
 
