@@ -16,6 +16,7 @@ and infinity are refused everywhere.
 """
 
 import argparse
+import os
 import re
 import shlex
 import sys
@@ -152,6 +153,9 @@ def run_script(main: Callable[[], None]) -> None:
         again = command_line().replace(" --overwrite", "")
         print(f"\nstopped; to resume: {again}", file=sys.stderr)
         raise SystemExit(130) from None
+    except BrokenPipeError:  # who read the output had enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
 
 
 def _make_parser(knobs: Mapping[str, Knob], description: str) -> jsonargparse.ArgumentParser:

@@ -47,6 +47,7 @@ def draw_results(folder: Path) -> list[Path]:
         "surprise": surprise_figure,
         "planner_bench": planner_bench_figure,
         "planning_time": planning_time_figure,
+        "equal_seconds": equal_seconds_figure,
     }
     written = []
     for name, make in makers.items():
@@ -179,3 +180,22 @@ def surprise_figure(folder: Path) -> Figure:
     }
     note = f"One-step prediction error of an impossible clip against its twin. {SEEDS}"
     return panels([Bars(rows, "AUROC", {"chance": 0.5})], note=note)
+
+
+def equal_seconds_figure(folder: Path) -> Figure:
+    """Success against thinking time, of world models that were given more and less of it."""
+    content = read_results(folder / "equal_seconds.json")
+    series: dict[str, dict[str, list[float]]] = {}
+    for row, metrics in content["arms"].items():
+        curve = series.setdefault(
+            NAMES[row.partition("/")[0]], {"x": [], "mean": [], "low": [], "high": []}
+        )
+        curve["x"].append(metrics["ms_per_step"]["mean"])
+        for end in ("mean", "low", "high"):
+            curve[end].append(min(1.0, max(0.0, metrics["last"][end])))
+    note = (
+        f"Success at the last step of {content['protocol']['episodes']} episodes; one thread, all "
+        f"episodes at once. {BANDS}"
+    )
+    contents = [Curves(series, "thinking, ms a step and episode", "success", log_x=True)]
+    return panels(contents, note=note)

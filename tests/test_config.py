@@ -361,3 +361,15 @@ def test_any_file_ends_a_script_well(baseline: Path, content: bytes) -> None:
         assert len(said.getvalue().splitlines()) == 1
     else:
         assert run(baseline, "--config", str(path))[0] == expected
+
+
+def test_a_reader_that_stops_early_gets_no_traceback():
+    code = "from common.config import run_script; run_script(lambda: print('x\\n' * 1_000_000))"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
