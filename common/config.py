@@ -146,6 +146,7 @@ def run_script(main: Callable[[], None]) -> None:
     torch.set_flush_denormal(True)
     try:
         main()
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -2,7 +2,7 @@
 
 A frame's patches take their labels from those patches of the first frame and of the last few that
 are most like them, within a window (as DINO, arXiv 2104.14294, sec. 4.2.2, and DINOv3 do for
-masks). Read out with a soft maximum: the hard one alone would cost 0.39 of a patch side. Lengths
+masks). Read out with a soft maximum: the hard one alone would cost 0.38 of a patch side. Lengths
 are px of the frame, whatever the grid: a ball does not shrink when patches do.
 """
 

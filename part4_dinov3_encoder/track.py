@@ -123,7 +123,8 @@ def main() -> None:
         for side in RESOLUTIONS:
             followers |= published(RECIPES, cfg, side)
     else:
-        followers = {own.name: with_features(own)} | controls(cfg, resolution)
+        side = own.grid(cfg.world.size, cfg.world.size)[0]
+        followers = {own.name: with_features(own)} | controls(cfg, resolution, side)
     rows = compare(followers)
     for name, metrics in rows.items():
         lost = f"{100 * metrics['lost']['mean']:.0f}% lost"

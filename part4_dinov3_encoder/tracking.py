@@ -101,10 +101,9 @@ def compare(followers: Mapping[str, Follow]) -> dict[str, dict]:
     }
 
 
-def controls(cfg: Config, resolution: int | None) -> dict[str, Follow]:
-    """The rows beside an encoder: untrained, raw pixels, the ceiling of that grid, the floor."""
+def controls(cfg: Config, resolution: int | None, side: int) -> dict[str, Follow]:
+    """The rows beside an encoder of side x side tokens: untrained, raw pixels, ceiling, floor."""
     untrained, pixels = load_frozen(UNTRAINED, resolution=resolution), raw_pixels(cfg, resolution)
-    side = pixels.grid(cfg.world.size, cfg.world.size)[0]
     return {
         UNTRAINED: with_features(untrained),
         "raw_pixels": with_features(pixels),
@@ -117,4 +116,5 @@ def published(recipes: Sequence[str], cfg: Config, resolution: int) -> dict[str,
     """Published recipes and controls at a resolution, named "lejepa@128"."""
     encoders = {name: load_frozen(name, resolution=resolution) for name in recipes}
     rows = {name: with_features(encoder) for name, encoder in encoders.items()}
-    return {f"{name}@{resolution}": row for name, row in (rows | controls(cfg, resolution)).items()}
+    rows |= controls(cfg, resolution, resolution // cfg.model.patch_size)
+    return {f"{name}@{resolution}": row for name, row in rows.items()}

@@ -27,7 +27,7 @@ class ModelConfig:
         frozen_encoder: name of a frozen encoder, as in common/frozen.py.
         frozen_weights: file or folder of its weights; empty for the shipped ones.
         token_grid: its patch tokens are averaged down to so many rows and columns.
-        embedding_dim: D, the width of an embedding (of each token, where there are tokens).
+        embedding_dim: D, the width of an embedding; a frozen encoder's tokens have its own.
         history: embeddings of the past, and the actions after them, that a prediction sees.
         predictor: mlp on history and action; adaln, causal attention over the history, with the
             action entering through adaptive layer norm as in LeWorldModel; attention, over the

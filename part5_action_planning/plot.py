@@ -4,7 +4,7 @@
     python part5_action_planning/plot.py --results                  those of results/*.json
 
 A run has episode.gif (what happens, what the model imagines at that moment, and the goal) and
-paths.png (where the ball went in the first episodes of the evaluation).
+paths.png (where the ball went in episodes like those of the evaluation).
 """
 
 import argparse

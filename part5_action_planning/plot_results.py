@@ -82,7 +82,7 @@ def success_figure(folder: Path) -> Figure:
         contents.append(Bars(rows, "episodes, %", title=title))
     note = (
         "Share of the episodes with the ball within 3 px of its goal at the last step, or in each "
-        f"of the last five. {SEEDS}"
+        f"of the last five (bank shot; left, right: the last). {SEEDS}"
     )
     return panels(contents, COLORS, note, columns=2)
 
@@ -98,7 +98,7 @@ def _percent(interval: Mapping[str, Any]) -> dict[str, Any]:
 def rollout_figure(folder: Path) -> Figure:
     """Error of the imagined place against the horizon, for every world model."""
     found: dict[str, Mapping[str, Any]] = {}
-    for experiment in ("reach", "slow"):  # the same model is shown as the first file has it
+    for experiment in ("slow", "reach"):  # the same model is shown as the first file has it
         path = folder / f"{experiment}.json"
         if path.exists():
             for arm, metrics in read_results(path)["arms"].items():
@@ -117,7 +117,10 @@ def rollout_figure(folder: Path) -> Figure:
             shares, "steps imagined", "state unexplained (FVU)", {"mean state": 1.0}, log_y=True
         ),
     ]
-    note = f"Read from the imagined state by a linear probe of real states. {BANDS}"
+    note = (
+        "Read from the imagined state by a linear probe of real states. PLDM style: trained as in "
+        f"reach.json; the others, on less, as in slow.json. {BANDS}"
+    )
     return panels(contents, note=note, columns=2)
 
 

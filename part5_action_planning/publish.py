@@ -16,6 +16,8 @@ from common.config import UserError, run_script
 from part5_action_planning.build import load_model
 from part5_action_planning.experiment import PART
 
+FIGURES = ("episode.gif", "paths.png")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Copies a run's figures and weights to results/.")
@@ -25,13 +27,16 @@ def main() -> None:
         raise UserError(
             f"{run} is no finished run; make one with: python part5_action_planning/train.py"
         )
+    for name in FIGURES:
+        if not (run / "figures" / name).exists():
+            raise UserError(f"{run} has no {name}: draw it with plot.py, or publish another model")
     cfg, model = load_model(run)
     weights, figures = PART / "results" / "weights" / cfg.objective, PART / "results" / "figures"
     weights.mkdir(parents=True, exist_ok=True)
     figures.mkdir(parents=True, exist_ok=True)
     save_checkpoint(weights / "model.pt", model.state_dict())
     shutil.copy(run / "config.yaml", weights / "config.yaml")
-    for name in ("episode.gif", "paths.png"):
+    for name in FIGURES:
         shutil.copy(run / "figures" / name, figures / name)
 
 

@@ -7,8 +7,8 @@
 
 search: one change at a time from the default planner, cost and horizon, on the default model.
 seconds: success against thinking time, LeWorldModel style beside DINO-WM style, which is what the
-posts' "48x faster" is about: what can either do with the seconds of the other? Wants an idle
-machine. Both on the first EPISODES of the test episodes.
+posts' "48x faster" is about: what can either do with the seconds of the other? Both on EPISODES
+episodes of the test split.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Patch tokens of the past, and the actions between -> the tokens of the next frame.
 
-tokens (B, n, N, D), a_past (B, n, A) -> (B, N, D), as they are and not as a change: when a ball
-crosses from patch to patch its tokens change almost whole, so the last frame is a poor first guess.
+tokens (B, n, N, D), a_past (B, n, A) -> (B, N, D), as they are and not as a change: where a ball
+crosses from patch to patch, tokens change almost whole.
 """
 
 import torch
@@ -15,8 +15,8 @@ class TokenMLP(nn.Module):
     """All tokens at once, through one narrow layer.
 
     Differs from DINO-WM (arXiv 2411.04983) and V-JEPA 2-AC (2506.09985), whose predictors are
-    transformers: what is predicted through one layer for the whole frame stays a possible frame,
-    where tokens that are predicted each for itself drift apart within a few steps.
+    transformers: what comes through one narrow layer for the whole frame is kept near possible
+    frames, as a rollout needs it.
     """
 
     def __init__(

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from tqdm import tqdm
 
+from common.checkpoints import load_weights
 from common.config import UserError, parse_config, run_script, to_yaml
 from common.losses import covariance_penalty, variance_hinge
 from common.runs import Run
@@ -143,7 +144,7 @@ def train(cfg: Config, run: Run) -> None:
     start = 0
     if saved := run.restore():
         start = saved["step"]
-        model.load_state_dict(saved["model"])
+        load_weights(model, saved["model"], run.folder / "checkpoint.pt")
         optimizer.load_state_dict(saved["optimizer"])
         samples.set_state(saved["samples"])
         slices.set_state(saved["slices"])

@@ -363,13 +363,19 @@ def test_any_file_ends_a_script_well(baseline: Path, content: bytes) -> None:
         assert run(baseline, "--config", str(path))[0] == expected
 
 
-def test_a_reader_that_stops_early_gets_no_traceback():
-    code = "from common.config import run_script; run_script(lambda: print('x\\n' * 1_000_000))"
+@pytest.mark.parametrize("lines", [3, 1_000_000])  # less and more than a pipe holds
+def test_a_reader_that_stops_early_gets_no_traceback(lines):
+    code = (
+        "import sys; from common.config import run_script; "
+        f"run_script(lambda: (sys.stdin.read(), print('x\\n' * {lines})))"
+    )
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        process.stdout.readline()
         process.stdout.close()
+        process.stdin.close()  # only now does it print
         assert process.stderr.read() == b""
     assert process.returncode == 141
