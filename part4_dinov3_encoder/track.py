@@ -92,12 +92,12 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, help="px that a frame's side is resized to")
     parser.add_argument("--clip", type=int, default=0, help="which of the clips is drawn")
     parser.add_argument("--point", help="x,y in px of its first frame; default: the larger ball")
-    parser.add_argument("--out", type=Path, default=RUNS / "part4" / "track" / "track.gif")
+    parser.add_argument("--out", type=Path, help="the GIF")
     parser.add_argument("--all", action="store_true", help="every recipe, and a results file")
     args = parser.parse_args()
     if not 0 <= args.clip < CLIPS:
         raise UserError(f"--clip {args.clip}: expected 0 to {CLIPS - 1}")
-    given = (args.weights, args.random_weights, args.point, args.resolution)
+    given = (args.weights, args.random_weights, args.point, args.resolution, args.out)
     if args.all and (any(given) or args.encoder != DEFAULT):
         parser.error("--all scores what is published: leave every other option but --clip")
     begin, cfg = time.monotonic(), load_config(Config, [BASELINE])
@@ -113,7 +113,9 @@ def main() -> None:
     first = truth[0] if point is None else point
     places = {own.name: follow(own, clip, first), pixels.name: follow(pixels, clip, first)}
     note = f"Label propagation from frame 0, frozen features. Clip {args.clip} of the hard world."
-    out = PART / "results" / "figures" / "track.gif" if args.all else args.out
+    out = args.out or RUNS / "part4" / "track" / "track.gif"
+    if args.all:
+        out = PART / "results" / "figures" / "track.gif"
     draw(out, clip, places, note)
     print(out)
     if point is not None:

@@ -86,8 +86,8 @@ def headline() -> list[str]:
     flop, plan = ratio["gflop_per_step"]["mean"], ratio["plan_seconds"]["mean"]
     return [
         f"planning is up to {published:.0f}x faster than with a DINO-based world model",
-        f"at the published sizes: {flop:.0f}x fewer operations for a candidate's step; a whole plan, "
-        f"extrapolated, {plan:.0f}x faster on this CPU; {published:.0f}x on the authors' GPU",
+        f"at the published sizes: {flop:.0f}x fewer operations for a candidate's step; a whole "
+        f"plan, extrapolated, {plan:.0f}x faster on this CPU; {published:.0f}x on the authors' GPU",
         "**holds**, and understates the arithmetic"
         if plan > published
         else "**not shown** on this CPU",
