@@ -12,6 +12,7 @@ from part5_action_planning.bench_report import (
 )
 from part5_action_planning.experiment import PART
 from part5_action_planning.readme_tables import (
+    ablations_table,
     critical_table,
     equal_seconds_table,
     reach_table,
@@ -35,6 +36,7 @@ def update(check: bool = False) -> bool:
             search_table,
             planning_time_table,
             equal_seconds_table,
+            ablations_table,
             critical_table,
             threshold_table,
             surprise_table,

@@ -169,6 +169,21 @@ def surprise_table() -> Table:
     return header, rows
 
 
+def ablations_table() -> Table:
+    """The default's knobs, one at a time."""
+    content = read("ablations")
+    measures = {**MEASURES, "straightness": ("straightness", 2)}
+    del measures["ms_per_step"], measures["position_r2"]
+    header = [f"{len(content['seeds'])} seeds", "last step, %", "held, %"]
+    header += [label for label, _ in measures.values()]
+    rows = []
+    for arm, found in content["arms"].items():
+        intervals = success_intervals("ablations", arm)
+        cells = [cell(found, name, digits) for name, (_, digits) in measures.items()]
+        rows.append([arm, percent(intervals["last"]), percent(intervals["held"]), *cells])
+    return header, rows
+
+
 def search_table() -> Table:
     """Other planners, costs and horizons on the default's trained models."""
     content = read("search")
