@@ -201,4 +201,6 @@ def equal_seconds_figure(folder: Path) -> Figure:
         f"episodes at once. {BANDS}"
     )
     contents = [Curves(series, "thinking, ms a step and episode", "success", log_x=True)]
-    return panels(contents, note=note)
+    fig = panels(contents, note=note)
+    fig.axes[0].set_xticks([0.1, 1, 10], labels=["0.1", "1", "10"])
+    return fig
