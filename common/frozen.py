@@ -138,7 +138,7 @@ class FrozenEncoder:
         digest = hashlib.sha256(repr(setting).encode())
         for name, value in self.backbone.state_dict().items():
             digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+            digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().data)
         return digest.hexdigest()[:16]
 
 
