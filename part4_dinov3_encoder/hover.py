@@ -24,9 +24,10 @@ from torch.nn import functional as F
 
 from common.config import UserError, run_script
 from common.files import write_atomic
-from common.frozen import DEFAULT, NAMES, FrozenEncoder, load_frozen
+from common.frozen import FrozenEncoder, load_frozen
 from common.runs import RUNS
 from part4_dinov3_encoder.images import read_photo, sample_photo, to_tensor
+from part4_dinov3_encoder.options import add_encoder_options
 from part4_dinov3_encoder.page import View, render
 
 NUM_PATCHES = 28  # along the longer side, by default
@@ -96,9 +97,7 @@ def main() -> None:
     )
     shown = "JPEG, PNG or WebP; default: one from an installed package"
     parser.add_argument("photo", nargs="?", type=Path, help=shown)
-    parser.add_argument("--encoder", default=DEFAULT, help=f"one of {', '.join(NAMES)}")
-    parser.add_argument("--weights", type=Path, help="a file or folder to read them from")
-    parser.add_argument("--random_weights", action="store_true", help="untrained, and marked so")
+    add_encoder_options(parser)
     longer = f"longer side that the encoder sees (px); default: {NUM_PATCHES} patches"
     parser.add_argument("--size", type=int, help=longer)
     parser.add_argument("--out", type=Path, help="the page; default: in runs/part4/hover/")

@@ -23,11 +23,12 @@ from torch import Tensor
 from common.checkpoints import load_checkpoint, load_weights
 from common.config import REPOSITORY, UserError, command_line, load_config, run_script
 from common.encoders import ConvEncoder
-from common.frozen import DEFAULT, FrozenEncoder, load_frozen
+from common.frozen import FrozenEncoder, load_frozen
 from common.intervals import mean_interval
 from common.results import write_results
 from common.vit import ViT, patchify
 from part4_dinov3_encoder.experiment import BASELINE, PART, Config, protocol
+from part4_dinov3_encoder.options import add_encoder_options
 from part4_dinov3_encoder.scoring import (
     POOLINGS,
     Encode,
@@ -111,9 +112,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--encoder", default=DEFAULT, help="a name of common/frozen.py")
-    parser.add_argument("--weights", type=Path, help="file or folder to read instead")
-    parser.add_argument("--random_weights", action="store_true", help="of that size")
+    add_encoder_options(parser)
     parser.add_argument("--resolution", type=int, help="frames are resized to it (px)")
     parser.add_argument("--references", action="store_true", help="the rows to beat, 5 seeds")
     parser.add_argument("--config", type=Path, action="append", default=[], help="on the baseline")

@@ -23,11 +23,12 @@ from torch.nn import functional as F
 
 from common.config import load_config, run_script
 from common.data import to_float
-from common.frozen import DEFAULT, FrozenEncoder, load_frozen
+from common.frozen import FrozenEncoder, load_frozen
 from common.plots import DPI, FONT, QUIET, WIDTH, Bars, panels, wrap, write_png
 from common.results import read_results
 from part4_dinov3_encoder.experiment import BASELINE, PART, Config
 from part4_dinov3_encoder.foreground import foreground
+from part4_dinov3_encoder.options import add_encoder_options
 from part4_dinov3_encoder.photos import HELD_OUT, load_photo
 from part4_dinov3_encoder.probe import raw_pixels
 from part4_dinov3_encoder.scenes import ball_patches
@@ -174,9 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--encoder", default=DEFAULT, help="a name of common/frozen.py")
-    parser.add_argument("--weights", type=Path, help="file or folder to read instead")
-    parser.add_argument("--random_weights", action="store_true", help="of that size")
+    add_encoder_options(parser)
     parser.add_argument("--out", type=Path, default=PART / "results" / "figures")
     arguments = parser.parse_args()
     cfg = load_config(Config, [BASELINE])

@@ -28,6 +28,7 @@ from common.results import format_interval, write_results
 from common.runs import RUNS
 from common.strips import Group, strip, write_gif
 from part4_dinov3_encoder.experiment import BASELINE, PART, Config
+from part4_dinov3_encoder.options import add_encoder_options
 from part4_dinov3_encoder.tracking import (
     CLIPS,
     FRAMES,
@@ -86,9 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--encoder", default=DEFAULT, help="a name of common/frozen.py")
-    parser.add_argument("--weights", type=Path, help="file or folder to read instead")
-    parser.add_argument("--random_weights", action="store_true", help="of that size")
+    add_encoder_options(parser)
     parser.add_argument("--resolution", type=int, help="px that a frame's side is resized to")
     parser.add_argument("--clip", type=int, default=0, help="which of the clips is drawn")
     parser.add_argument("--point", help="x,y in px of its first frame; default: the larger ball")

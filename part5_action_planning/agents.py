@@ -16,7 +16,8 @@ from torch import Tensor
 from part5_action_planning.discrete import DiscreteConfig, plan_discrete
 from part5_action_planning.experiment import Config
 from part5_action_planning.imagine import distance, make_score
-from part5_action_planning.models import ACTION_DIM, Policy, WorldModel
+from part5_action_planning.models import Policy, WorldModel
+from part5_action_planning.networks import ACTION_DIM
 from part5_action_planning.planners import plan, shift
 from part5_action_planning.plans import Bounds, Plan, Score
 from part5_action_planning.recordings import random_actions

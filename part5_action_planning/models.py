@@ -14,19 +14,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
-from common.decoders import ConvDecoder
-from common.encoders import ConvEncoder
 from common.frozen import FrozenEncoder
 from common.heads import MLP
-from common.predictors import Predictor
 from common.simulator import Scene
 from common.world import World
-from part5_action_planning.attention import CausalPredictor, VitEncoder
 from part5_action_planning.experiment import Config
+from part5_action_planning.networks import (
+    ACTION_DIM,
+    ActionPredictor,
+    make_decoder,
+    make_encoder,
+)
 from part5_action_planning.tasks import Task, advance, largest_action
 from part5_action_planning.token_predictors import TokenAttention, TokenMLP
-
-ACTION_DIM = 2
 
 
 class WorldModel(Protocol):
@@ -37,62 +37,6 @@ class WorldModel(Protocol):
     def observe(self, frames: Tensor, states: Tensor) -> Tensor: ...
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor: ...
     def compared(self, z: Tensor) -> Tensor: ...
-
-
-def make_encoder(cfg: Config) -> nn.Module:
-    """A trainable encoder of one frame, (B, C, H, W) -> (B, D)."""
-    if cfg.model.encoder == "vit":
-        return VitEncoder(
-            in_channels=cfg.world.channels, size=cfg.world.size,
-            embedding_dim=cfg.model.embedding_dim,
-        )  # fmt: skip
-    return ConvEncoder(
-        in_channels=cfg.world.channels,
-        channels=_channels(cfg),
-        size=cfg.world.size,
-        embedding_dim=cfg.model.embedding_dim,
-    )
-
-
-def make_decoder(cfg: Config) -> nn.Module:
-    """Its mirror image, (B, D) -> (B, C, H, W)."""
-    return ConvDecoder(
-        out_channels=cfg.world.channels,
-        channels=_channels(cfg),
-        size=cfg.world.size,
-        embedding_dim=cfg.model.embedding_dim,
-    )
-
-
-def _channels(cfg: Config) -> tuple[int, int]:
-    return max(1, round(32 * cfg.model.width)), max(1, round(64 * cfg.model.width))
-
-
-class ActionPredictor(nn.Module):
-    """z_next from n embeddings and the n actions that leave them; actions are scaled to +-1."""
-
-    def __init__(self, cfg: Config) -> None:
-        super().__init__()
-        sizes = {"embedding_dim": cfg.model.embedding_dim, "hidden_dim": cfg.model.hidden_dim}
-        self.scale = largest_action(cfg.task, cfg.world)
-        if cfg.model.predictor == "adaln":
-            self.network: nn.Module = CausalPredictor(
-                history=cfg.model.history, action_dim=ACTION_DIM, **sizes
-            )
-        else:
-            self.network = Predictor(
-                num_past=cfg.model.history,
-                action_dim=ACTION_DIM * cfg.model.history,
-                num_hypotheses=1,
-                **sizes,
-            )
-
-    def forward(self, z_past: Tensor, a_past: Tensor) -> Tensor:
-        actions = a_past / self.scale
-        if isinstance(self.network, Predictor):
-            z_pred, _ = self.network(z_past, actions.flatten(1))
-            return z_pred[:, 0]
-        return self.network(z_past, actions)
 
 
 class LatentModel(nn.Module):

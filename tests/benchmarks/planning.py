@@ -20,7 +20,8 @@ from part5_action_planning.build import make_model
 from part5_action_planning.control import Stage
 from part5_action_planning.experiment import BASELINE, Config
 from part5_action_planning.imagine import make_score
-from part5_action_planning.models import ACTION_DIM, LatentModel
+from part5_action_planning.models import LatentModel
+from part5_action_planning.networks import ACTION_DIM
 from part5_action_planning.planners import plan
 
 EPISODES = (1, 200)
