@@ -119,7 +119,10 @@ def width_figure(results: Results) -> Figure:
         ]
         series, bounds = _series(points), BOUNDS[metric]
         contents.append(Curves(series, "parameters", LABELS[metric], bounds, log_x=True))
-    return panels(contents, COLORS, f"{SMEAR} {BANDS}")
+    fig = panels(contents, COLORS, f"{SMEAR} {BANDS}")
+    for ax in fig.axes:
+        ax.tick_params(axis="x", labelrotation=60)
+    return fig
 
 
 def worlds_figure(results: Results) -> Figure | None:
