@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from common.plots import DPI, FONT, LINE, MARKERS, PALETTE, QUIET, WIDTH, wrap
@@ -105,8 +106,11 @@ def phases(contents: Sequence[Phases], value_label: str, note: str = "") -> Figu
         ax.set_ylabel(content.row_label, fontsize=FONT)
         ax.set_title(content.title, fontsize=FONT, fontweight="bold", loc="left")
         for (r, c), value in np.ndenumerate(content.mean):
-            color = "black" if value > 0.55 else "white"
-            ax.text(c, r, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
+            color, halo = ("black", "white") if value > 0.55 else ("white", "black")
+            ax.text(
+                c, r, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color, zorder=5,
+                path_effects=[withStroke(linewidth=1.5, foreground=halo)],
+            )  # fmt: skip
         _draw_line(ax, content)
         axes.append(ax)
     bar = fig.colorbar(image, ax=axes, fraction=0.04, pad=0.02)

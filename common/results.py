@@ -155,7 +155,8 @@ def format_interval(interval: Mapping[str, Any], digits: int = 3) -> str:
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Returns a Markdown table; the first column is aligned left, the others right."""
     ruler = ["---", *("---:" for _ in header[1:])]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ruler, *rows))
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in (header, ruler, *rows))
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -46,6 +46,7 @@ METHODS = {
     "vicreg": "VICReg",
     "sigreg": "SIGReg",
 }
+LEAST_SHOWN = -0.1  # content R² of a run, in the figure of the loss
 PROBES = "R² of noisy linear probes on held-out frames, from 1,000 labels."
 SEEDS = "Whiskers: 95% interval over seeds; dots: single seeds."
 BANDS = "Bands: 95% interval over seeds."
@@ -140,11 +141,16 @@ def judge_figure(folder: Path) -> Figure:
     alive = is_alive(found).numpy()
     panels_of = []
     for key, label in (("loss", "held-out loss"), ("scaled", "loss / weight^0.4")):
-        x, y = found[key].numpy(), found["quality"].numpy()
+        x, y = found[key].numpy(), found["quality"].numpy().clip(min=LEAST_SHOWN)
         series = {"not collapsed": (x[alive], y[alive]), "collapsed": (x[~alive], y[~alive])}
         panels_of.append((series, label))
+    quality = found["quality"].numpy()
+    below = ", ".join(f"{value:.2f}" for value in quality[quality < LEAST_SHOWN])
+    still = (quality[~alive] > quality[alive].min()).sum()
     note = (
-        f"{len(alive)} runs of LeJEPA that differ in weight, learning rate, batch, width and steps."
+        f"{len(alive)} runs of LeJEPA that differ in weight, learning rate, batch, width and steps; "
+        f"{still} that count as collapsed, for their tiny scale, read as much as others. Drawn at "
+        f"{LEAST_SHOWN:g}, but below: {below}."
     )
     return points(panels_of, "content R²", note)
 

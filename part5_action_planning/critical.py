@@ -10,25 +10,29 @@ per sample (k = 1.546 for 17 knots on [0, 3]), so collapse is unstable where som
 r being weights.sigreg_weight and R^2 how well that direction of the embedding, h steps ahead, can
 be predicted from history and actions, averaged over the rollout's h. Here the direction is the best
 one of the untrained encoder and the predictor the best linear one, fitted on half of the recorded
-episodes; both are then scored on the other half. The sweep configs/part5/sweeps/critical.yaml
-trains on both sides of this line.
+episodes; both are then scored on the other half. The sweeps configs/part5/sweeps/critical.yaml and
+critical_two_rooms.yaml train on both sides of this line.
 """
 
 import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from common.config import load_config, run_script
 from common.intervals import mean_interval
-from common.results import write_results
+from common.results import read_results, write_results
 from part5_action_planning.build import make_model
 from part5_action_planning.clips import make_recording, observe_all
 from part5_action_planning.experiment import BASELINE, PART, Config, generator
 from part5_action_planning.recordings import Recording
 
 CURVATURE = 1.5459  # k
-SIZES = (4, 10, 32)  # D
+SIZES = {"reach": (4, 10, 32), "two_rooms": (10, 16)}  # D
+TRAINED = {"reach": "critical", "two_rooms": "critical_two_rooms"}  # what is trained around it
 SEEDS = (0, 1, 2)
 EPISODES = 512
 
@@ -76,11 +80,25 @@ def threshold(cfg: Config) -> dict[str, float]:
     }
 
 
+def read_trained(folder: Path) -> dict[tuple[str, int], dict[float, Mapping[str, Any]]]:
+    """{(task, D): {r: metrics}} of the experiments whose results are there, arms "d10-r0.6"."""
+    found: dict[tuple[str, int], dict[float, Mapping[str, Any]]] = {}
+    for task, experiment in TRAINED.items():
+        path = folder / f"{experiment}.json"
+        if not path.exists():
+            continue
+        for arm, metrics in read_results(path)["arms"].items():
+            size, _, weight = arm.partition("-r")
+            found.setdefault((task, int(size.removeprefix("d"))), {})[float(weight)] = metrics
+    return found
+
+
 def main() -> None:
     begin = time.monotonic()
     arms = {}
-    for task, files in (("reach", []), ("two_rooms", [BASELINE.with_name("two_rooms.yaml")])):
-        for size in SIZES:
+    for task, sizes in SIZES.items():
+        files = [] if task == "reach" else [BASELINE.with_name(f"{task}.yaml")]
+        for size in sizes:
             runs = [
                 threshold(
                     load_config(

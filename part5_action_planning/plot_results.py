@@ -11,6 +11,7 @@ from common.config import UserError
 from common.plots import PALETTE, QUIET, Bars, Curves, panels, write_png
 from common.results import read_results
 from part5_action_planning.bench_report import planner_bench_figure, planning_time_figure
+from part5_action_planning.critical import read_trained
 from part5_action_planning.measures import HORIZONS
 
 NAMES = {
@@ -133,37 +134,32 @@ def _curve(metrics: Mapping[str, Any], prefix: str, steps: list[int]) -> dict[st
 
 def critical_figure(folder: Path) -> Figure:
     """Success, rank and rollout error against SIGReg's weight, with the predicted threshold."""
-    arms = read_results(folder / "critical.json")["arms"]
+    cells = read_trained(folder)
     theory = read_results(folder / "threshold.json")["arms"]
     metrics = {
         "last": ("success, last step", (0.0, 1.0)),
         "mean_std": ("mean std of z", (1e-4, 2.0)),
         "effective_rank": ("effective rank", (1.0, np.inf)),
     }
-    cells: dict[int, dict[float, Mapping[str, Any]]] = {}
-    for arm, found in arms.items():
-        size, _, weight = arm.partition("-r")
-        cells.setdefault(int(size.removeprefix("d")), {})[float(weight)] = found
-    contents = []
+    contents, lines = [], [theory[f"{t}-d{size}"]["predicted"]["mean"] for t, size in cells]
     for metric, (label, limits) in metrics.items():
         series = {}
-        for size, found in sorted(cells.items()):
+        for (task, size), found in cells.items():
             weights = sorted(found)
-            series[f"D = {size}"] = {"x": weights} | {
+            series[f"{TASKS[task]}, D = {size}"] = {"x": weights} | {
                 end: np.clip([found[w][metric][end] for w in weights], *limits).tolist()
                 for end in ("mean", "low", "high")
             }
         log_y = metric == "mean_std"
         contents.append(Curves(series, "r, weight of SIGReg", label, log_x=True, log_y=log_y))
-    lines = {f"D = {size}": theory[f"reach-d{size}"]["predicted"]["mean"] for size in sorted(cells)}
     note = (
         f"{BANDS} r: SIGReg per sample beside the squared error. Vertical lines, in the colour of "
-        "their size: where the local theory says that collapse of an untrained encoder stops being "
-        "stable. Dotted: 1 / k, always enough."
+        "their curve: where the local theory says that collapse of an untrained encoder stops "
+        "being stable. Dotted: 1 / k, always enough."
     )
     fig = panels(contents, note=note)
     for ax in fig.axes:
-        for (_, weight), color in zip(lines.items(), PALETTE.values(), strict=False):
+        for weight, color in zip(lines, PALETTE.values(), strict=False):
             ax.axvline(weight, color=color, linewidth=1, linestyle="--", zorder=1)
         ax.axvline(theory["reach-d10"]["always_enough"]["mean"], color=QUIET, linestyle=":")
         ax.tick_params(axis="x", labelrotation=60, labelsize=8)

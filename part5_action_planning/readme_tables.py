@@ -10,6 +10,7 @@ import torch
 from common.intervals import bootstrap_seed_episode
 from common.results import Table, format_interval, read_results
 from part5_action_planning.control import reached
+from part5_action_planning.critical import read_trained
 from part5_action_planning.experiment import PART
 
 NAMES = {
@@ -210,19 +211,19 @@ def equal_seconds_table() -> Table:
     return header, rows
 
 
-def critical_arms() -> dict[tuple[int, float], Mapping[str, Any]]:
-    """{(D, r): metrics} of the critical-weight experiment, arms "d10-r0.6"."""
-    found = {}
-    for arm, metrics in read("critical")["arms"].items():
-        size, _, weight = arm.partition("-r")
-        found[int(size.removeprefix("d")), float(weight)] = metrics
-    return found
+def critical_arms() -> dict[tuple[str, int], dict[float, Mapping[str, Any]]]:
+    """{(task, D): {r: metrics}} of what was trained around the critical weight."""
+    return read_trained(PART / "results")
+
+
+def case(task: str, size: int) -> str:
+    return f"{task.replace('_', ' ')}, D = {size}"
 
 
 def critical_table() -> Table:
     """Success, rank and rollout error against SIGReg's weight."""
     arms = critical_arms()
-    weights = sorted({weight for _, weight in arms})
+    weights = sorted({weight for found in arms.values() for weight in found})
     shown = {
         "last": ("last step, %", lambda m: f"{100 * m['mean']:.0f}"),
         "held": ("held, %", lambda m: f"{100 * m['mean']:.0f}"),
@@ -232,8 +233,8 @@ def critical_table() -> Table:
     }
     header = [f"{len(read('critical')['seeds'])} seeds", *(f"r = {w:g}" for w in weights)]
     rows = [
-        [f"D = {size}: {label}", *(form(arms[size, w][name]) for w in weights)]
-        for size in sorted({size for size, _ in arms})
+        [f"{case(*key)}: {label}", *(form(found[w][name]) for w in weights)]
+        for key, found in arms.items()
         for name, (label, form) in shown.items()
     ]
     return header, rows

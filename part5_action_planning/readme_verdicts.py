@@ -5,6 +5,7 @@ from typing import Any
 
 from common.results import Table
 from part5_action_planning.readme_tables import (
+    case,
     critical_arms,
     is_there,
     read,
@@ -129,37 +130,35 @@ def frozen_tokens() -> list[str]:
 def smallest_weight() -> list[str]:
     """Is the best weight the smallest that does not collapse on any seed?"""
     arms, parts, hits = critical_arms(), [], 0
-    sizes = sorted({size for size, _ in arms})
-    for size in sizes:
-        weights = sorted(weight for other, weight in arms if other == size)
-        least = min(w for w in weights if min(arms[size, w]["mean_std"]["values"]) > ALIVE)
-        best = max(weights, key=lambda w: arms[size, w]["last"]["mean"])
-        found, top = arms[size, least]["last"], arms[size, best]["last"]
-        hits += least == best or found["high"] >= top["mean"]
+    for key, found in arms.items():
+        least = min(w for w in found if min(found[w]["mean_std"]["values"]) > ALIVE)
+        best = max(found, key=lambda w: found[w]["last"]["mean"])
+        reaches, top = found[least]["last"], found[best]["last"]
+        hits += least == best or reaches["high"] >= top["mean"]
         parts.append(
-            f"D = {size}: smallest alive on every seed r = {least:g} ({share(found)}), best "
+            f"{case(*key)}: smallest alive on every seed r = {least:g} ({share(reaches)}), best "
             f"r = {best:g} ({share(top)})"
         )
-    verdict = {len(sizes): "**holds**", 0: "**fails**"}.get(hits, "**holds in part**")
+    verdict = {len(arms): "**holds**", 0: "**fails**"}.get(hits, "**holds in part**")
     return [
         "the best weight of SIGReg is the smallest that does not collapse (ours)",
         "; ".join(parts),
-        f"{verdict}: within the interval at {hits} of {len(sizes)} sizes",
+        f"{verdict}: within the interval in {hits} of {len(arms)} cases",
     ]
 
 
 def collapse_line() -> list[str]:
     """Does collapse end where the untrained encoder says?"""
     arms, theory, parts, hits = critical_arms(), read("threshold")["arms"], [], 0
-    sizes = sorted({size for size, _ in arms})
-    for size in sizes:
-        weights = sorted(weight for other, weight in arms if other == size)
-        dead = max(w for w in weights if arms[size, w]["mean_std"]["mean"] <= ALIVE)
-        alive = min(w for w in weights if arms[size, w]["mean_std"]["mean"] > ALIVE)
-        line = theory[f"reach-d{size}"]["predicted"]["mean"]
+    for (task, size), found in arms.items():
+        dead = max(w for w in found if found[w]["mean_std"]["mean"] <= ALIVE)
+        alive = min(w for w in found if found[w]["mean_std"]["mean"] > ALIVE)
+        line = theory[f"{task}-d{size}"]["predicted"]["mean"]
         hits += dead < line < alive
-        parts.append(f"D = {size}: collapsed at {dead:g}, alive at {alive:g}, predicted {line:.2f}")
-    verdict = "**holds**" if hits == len(sizes) else f"**fails** at {len(sizes) - hits} sizes"
+        parts.append(
+            f"{case(task, size)}: collapsed at {dead:g}, alive at {alive:g}, predicted {line:.2f}"
+        )
+    verdict = "**holds**" if hits == len(arms) else f"**fails** in {len(arms) - hits} cases"
     return [
         "collapse ends at the weight that an untrained encoder tells (ours)",
         "; ".join(parts),

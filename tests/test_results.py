@@ -93,6 +93,7 @@ def test_tables(tmp_path: Path) -> None:
     assert format_interval(mean_interval([0.8]), digits=1) == "0.8 (one seed)"
     table = markdown_table(["arm", "smear"], [["pixels", "0.8"]])
     assert table == "| arm | smear |\n| --- | ---: |\n| pixels | 0.8 |"
+    assert markdown_table(["|z|"], []) == "| \\|z\\| |\n| --- |"
     readme = tmp_path / "README.md"
     readme.write_text("# A\n<!-- table:main -->\nold\n<!-- /table -->\nend\n")
     assert update_tables(readme, {"main": table}, check=True)
