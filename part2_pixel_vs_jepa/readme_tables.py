@@ -134,7 +134,7 @@ def distractor_table() -> Table:
     table = []
     for world in ("dots", "squares", "background"):
         results = read(world)
-        for arm in ("pixels", "jepa", "jepa_z", "jepa_z_sigreg"):
+        for arm in ("pixels", "jepa", "jepa_z", "jepa_sigreg", "jepa_z_sigreg"):
             table.append([world, ARM_LABELS[arm], *cells(results["arms"][arm], names)])
         for bound in ("raw_pixels", "random_encoder"):
             table.append([world, BOUND_LABELS[bound], *cells(results["bounds"][bound], names)])
@@ -186,19 +186,27 @@ def squares_table() -> Table:
 
 def account_table() -> Table:
     """Run by run: does z read the bit that is worth more? Of the runs with K = 2."""
-    agree = total = 0
+    found: dict[str, list[bool]] = {"jepa": [], "pixels": []}
     for arm, metrics in read("squares_why")["arms"].items():
         if arm.endswith("K32"):
             continue
         columns = ("worth_direction", "worth_square", "z_reads_direction", "z_reads_square")
-        runs = zip(*(metrics[column]["values"] for column in columns), strict=True)
-        for worth_direction, worth_square, reads_direction, reads_square in runs:
-            agree += (worth_direction > worth_square) == (reads_direction > reads_square)
-            total += 1
-    low, high = wilson(agree, total)
-    header = ["runs with K = 2", "z reads the bit that is worth more", "share, 95% Wilson interval"]
-    share = f"{agree / total:.2f} [{low:.2f}, {high:.2f}]"
-    return header, [[str(total), str(agree), share]]
+        for worth, other_worth, reads, other_reads in zip(
+            *(metrics[column]["values"] for column in columns), strict=True
+        ):
+            found[arm.split("_")[0]].append((worth > other_worth) == (reads > other_reads))
+    labels = {
+        "jepa": "embeddings, worth read after training",
+        "pixels": "pixels, worth known before",
+    }
+    table = []
+    for space, label in labels.items():
+        agree, total = sum(found[space]), len(found[space])
+        low, high = wilson(agree, total)
+        table.append(
+            [label, str(total), str(agree), f"{agree / total:.2f} [{low:.2f}, {high:.2f}]"]
+        )
+    return ["space", "runs", "z reads the bit worth more", "share, 95% Wilson interval"], table
 
 
 def horizon_table() -> Table:

@@ -148,7 +148,7 @@ def judge_figure(folder: Path) -> Figure:
     below = ", ".join(f"{value:.2f}" for value in quality[quality < LEAST_SHOWN])
     still = (quality[~alive] > quality[alive].min()).sum()
     note = (
-        f"{len(alive)} runs of LeJEPA that differ in weight, learning rate, batch, width and steps; "
+        f"{len(alive)} runs of LeJEPA, of several weights, rates, batches, widths and steps; "
         f"{still} that count as collapsed, for their tiny scale, read as much as others. Drawn at "
         f"{LEAST_SHOWN:g}, but below: {below}."
     )

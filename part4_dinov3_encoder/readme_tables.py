@@ -15,6 +15,7 @@ REFERENCES = {
 PROBES = {
     "position_all_100": ("position, 100 labels", 2),
     "position_all_1000": ("position", 2),
+    "position_mean_1000": ("position, mean", 2),
     "position_max_1000": ("position, max", 2),
     "phase_all_1000": ("phase in patch", 2),
     "radius_max_1000": ("radius, max", 2),
@@ -106,4 +107,4 @@ def tracking_table() -> Table:
         errors = [format_interval(cell["error_px"], 2) for cell in cells]
         rows.append([label, *errors, f"{cells[-1]['lost']['mean']:.2f}"])
     header = [f"{side // 8} x {side // 8} tokens, px" for side in resolutions]
-    return [f"{len(content['seeds'])} seeds of clips", *header, "lost at the end"], rows
+    return [f"{len(content['seeds'])} seeds of clips", *header, "lost at the end, 24 x 24"], rows

@@ -94,7 +94,8 @@ def features_figure(encoder: FrozenEncoder, cfg: Config) -> tuple[Figure, dict[s
     titles = ["picture, patch", "like it: encoder", "like it: colour", "3 directions", "foreground"]
     note = (
         f"Encoder: {encoder.name}. Centred cosine, likeness of mean colour: -1 (blue) to 1 "
-        "(red). The photographs were in no recipe's training data."
+        "(red). The photographs were in no recipe's training data. Foreground: two clusters of "
+        "the one picture, as in hover.py, not the rule that the table scores."
     )
     return grid_figure(table, titles, note)
 
