@@ -8,8 +8,8 @@ part. Inside ``common``:
                   frozen <- dinov3 (loaded from files or a hub) and feature_cache
     the maths     losses, sigreg, dino, gram <- distributed alone; metrics, probes, intervals,
                   schedules, masking, clusters
-    bookkeeping   strict_yaml, knobs <- config <- files, checkpoints, runs, sweep; plots <- strips,
-                  grids
+    bookkeeping   strict_yaml, knobs <- config <- files, checkpoints, guards, provenance <- runs;
+                  results <- collect, jobs <- sweep; plots <- strips, grids
 
 ``plots`` and ``runs`` know no models. ``tests/test_imports.py`` holds all this.
 

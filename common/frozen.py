@@ -168,8 +168,7 @@ def load_frozen(
     weights file. resolution: see FrozenEncoder; by default 224 for DINOv3 and a picture's own size
     for this repository's encoders. pretrained=False: random weights, said in ``name``.
 
-    Raises UserError, which says what failed and what would do, and ConfigError's kind for a name
-    that is not known.
+    Raises UserError, which says what failed and what would do; for a name that is not known, too.
     """
     path = None if weights is None else Path(weights).expanduser()
     if not pretrained and path is not None:

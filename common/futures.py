@@ -117,7 +117,6 @@ def render_futures(world: World, states: Tensor, scene: Scene) -> Tensor:
 
 
 def bayes(
-    world: World,
     distractor: Distractor,
     futures: Tensor,
     probabilities: Tensor,

@@ -38,6 +38,7 @@ FILES = (
     "summary.json",
     "outcomes.npz",
     "checkpoint.pt",
+    "encoder.pt",
     "metrics.jsonl",
     "run.json",
     "config.yaml",

@@ -8,12 +8,12 @@ import torch
 def warmup_cosine(step: int, num_steps: int, peak: float, warmup: float) -> float:
     """Learning rate: linear up to ``peak``, then half a cosine.
 
-    ``warmup`` is the share of the steps that go up. Reaches the peak with the last of them, and 0
-    at the end.
+    ``warmup`` is the share of the steps that go up. Reaches the peak with the last of them, is
+    never above it, and ends at 0.
     """
     warm = warmup * num_steps
     if step < warm:
-        return peak * (step + 1) / warm
+        return min(peak, peak * (step + 1) / warm)
     done = (step - warm) / max(1.0, num_steps - warm)
     return peak * 0.5 * (1 + math.cos(math.pi * done))
 

@@ -21,6 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from common.distributed import all_reduce_sum, check_equal_batches, check_finite, world_size
 
+CURVATURE = 1.5459  # k: an embedding of spread e at 0 gains k e^2 per sample (17 knots on [0, 3])
 CHUNK_ELEMENTS = 262_144  # complex64 temporaries of 2 MB, which stay in the cores' caches
 
 

@@ -15,7 +15,7 @@ A sweep file:
     curves: [loss]                               # optional, metrics kept against the step
     bounds_per_arm: false                        # optional, true when the arms' worlds differ
     arms:
-      pixels: {config: [configs/part2/pixels.yaml], overrides: {width: 0.5}}
+      jepa_sigreg: {config: [configs/part2/sigreg.yaml], overrides: {arms: [jepa]}}
 
 A job is one process of one thread in ``runs/<part>/sweep/<hash of its config>-seed<k>``, with its
 output in a .log beside. So a sweep may be killed and run again, finished runs are skipped, and
@@ -205,6 +205,7 @@ def _write_results(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namesp
     validate_results(content)
     results = (REPOSITORY / sweep.script).parent / "results" / f"{sweep.experiment}.json"
     results = arguments.results or results
+    results.with_suffix(".npz").unlink(missing_ok=True)  # of an earlier sweep that had outcomes
     write_arrays(results.with_suffix(".npz"), collect_outcomes(folders, sweep.seeds))
     write_json(results, content)
     print(f"wrote {results}")

@@ -86,9 +86,10 @@ def load_run(run_dir: Path) -> tuple[Config, dict[str, Arm]]:
     saved = {} if published else load_checkpoint(checkpoint, f"{train} --run_dir {run_dir}")
     for name, arm in arms.items():
         if published:
-            weights = load_checkpoint(run_dir / f"{name}.pt", f"{train} and publish.py")
+            file = run_dir / f"{name}.pt"
+            weights = load_checkpoint(file, f"{train} and publish.py")
         else:
-            weights = saved.get("state", {}).get("arms", {}).get(name, {})
-        load_weights(arm, weights, checkpoint)
+            file, weights = checkpoint, saved.get("state", {}).get("arms", {}).get(name, {})
+        load_weights(arm, weights, file)
         arm.eval()
     return cfg, arms

@@ -72,7 +72,7 @@ def make_heldout(cfg: Config) -> Heldout:
         layer_next = to_float(clips.layers[batch.episode, time])
         layer = layer_next if clips.layers.shape[1] == 1 else None
     left = (render_futures(cfg.world, known[0], scene), known[1])
-    best, error = bayes(cfg.world, cfg.distractor, *left, scene, layer, seen.amin(1))
+    best, error = bayes(cfg.distractor, *left, scene, layer, seen.amin(1))
     weight = left[1][:, :, None, None]
     clean = (weight * left[0].square()).sum(1) - (weight * left[0]).sum(1).square()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.config import run_script
+from common.config import UserError, run_script
 from common.plots import Curves, panels, write_png
 from common.runs import Run
 from common.strips import write_gif
@@ -96,6 +96,8 @@ def training_figure(curves: Mapping[str, Mapping[str, list[float]]], held: Heldo
 def redraw(run_dir: Path) -> list[Path]:
     """Draws the figures of a run again, from its config, checkpoint and log; raises UserError."""
     cfg, arms = load_run(run_dir)
+    if not (run_dir / "metrics.jsonl").exists():
+        raise UserError(f"{run_dir} has no metrics.jsonl: published weights have no figures")
     return _draw(run_dir, arms, make_heldout(cfg), cfg)
 
 

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from common.checkpoints import save_checkpoint
-from common.config import run_script
+from common.config import UserError, run_script
 from part2_pixel_vs_jepa.arms import load_run
 from part2_pixel_vs_jepa.experiment import PART
 
@@ -23,6 +23,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Copies a run's figures and weights to results/.")
     parser.add_argument("run_dir", type=Path, help="a finished run, figures included")
     run_dir = parser.parse_args().run_dir
+    wanted = [run_dir / "summary.json", *(run_dir / "figures" / name for name in FIGURES)]
+    for path in wanted:
+        if not path.exists():
+            raise UserError(f"{path} is missing: publish a finished run, with figures: true")
     _, arms = load_run(run_dir)
     weights, figures = PART / "results" / "weights", PART / "results" / "figures"
     weights.mkdir(parents=True, exist_ok=True)

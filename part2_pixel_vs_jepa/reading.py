@@ -85,7 +85,7 @@ def latent_scores(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
     if cfg.distractor.kind == "squares" and held.ambiguous.any():
         scores["z_reads_square"] = r2[1:].max().item()
         scores |= _worth_of_bits(arm, held, cfg)
-    return scores
+    return {name: value for name, value in scores.items() if value == value}
 
 
 def _worth_of_bits(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:

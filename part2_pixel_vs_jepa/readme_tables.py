@@ -32,6 +32,11 @@ def read(experiment: str) -> dict[str, Any]:
     return read_results(PART / "results" / f"{experiment}.json")
 
 
+def seeds(experiment: str) -> str:
+    """Returns "5 seeds"."""
+    return f"{len(read(experiment)['seeds'])} seeds"
+
+
 def cells(metrics: Mapping[str, Any], names: list[str], digits: int = 3) -> list[str]:
     """One cell a metric, with its interval; empty where a row has none."""
     return [format_interval(metrics[n], digits) if n in metrics else "" for n in names]
@@ -53,7 +58,7 @@ def main_table() -> Table:
     """The headline: smear, coverage, precision, error to the Bayes floor."""
     names = ["smear", "smear_excess", "coverage", "precision", "mse_over_bayes"]
     header = [
-        "5 seeds",
+        seeds("main"),
         "smear",
         "smear less readout's",
         "coverage",
@@ -68,7 +73,7 @@ def main_table() -> Table:
 def inside_table() -> Table:
     """What needs no readout: latent smear, rank, nearest frame, unexplained variance."""
     names = ["smear_bank", "latent_smear", "fvu", "effective_rank", "grey_mass", "weight_error"]
-    header = ["5 seeds", "smear, nearest real frame", "latent smear", "FVU", "effective rank",
+    header = [seeds("main"), "smear, nearest real frame", "latent smear", "FVU", "effective rank",
               "grey mass", "weight error"]  # fmt: skip
     return header, rows(read("main"), names, ARM_LABELS, ["oracle", "bayes", "random_encoder"])
 
@@ -76,14 +81,14 @@ def inside_table() -> Table:
 def probes_table() -> Table:
     """What can be read from the embeddings of the posts' world."""
     names = ["probe_x", "probe_sin_phase", "probe_cos_phase", "probe_velocity"]
-    header = ["R², 5 seeds", "x", "sin phase", "cos phase", "velocity (two frames)"]
+    header = [f"R², {seeds('main')}", "x", "sin phase", "cos phase", "velocity (two frames)"]
     return header, rows(read("main"), names, ARM_LABELS, ["raw_pixels", "random_encoder"])
 
 
 def worlds_table(metric: str) -> Table:
     """One metric of every arm on every other world."""
     table = [[world, *cells_of(read(world), metric)] for world in WORLDS]
-    return [f"{metric}, 3 seeds", *ARM_LABELS.values()], table
+    return [f"{metric}, {seeds(WORLDS[0])}", *ARM_LABELS.values()], table
 
 
 def cells_of(results: Mapping[str, Any], metric: str) -> list[str]:
@@ -117,11 +122,12 @@ def noise_table() -> Table:
     ]
     table = []
     for label, experiment, name in (
-        ("no dots (3 seeds)", "hypotheses", "pixels-K1"),
-        ("200 dots (3 seeds)", "dots", "pixels"),
+        ("no dots", "hypotheses", "pixels-K1"),
+        ("200 dots", "dots", "pixels"),
     ):
         results = read(experiment)
         arm, bayes = results["arms"][name], results["bounds"]["bayes"]
+        label = f"{label} ({seeds(experiment)})"
         table.append([label, *cells(arm, ["mse"], 4), *cells(bayes, ["mse"], 4),
                       *cells(arm, ["mse_over_bayes"]), *cells(arm, ["ball_error"], 4)])  # fmt: skip
     return header, table
@@ -130,7 +136,7 @@ def noise_table() -> Table:
 def distractor_table() -> Table:
     """What the encoder throws away."""
     names = ["probe_distractor", "probe_x"]
-    header = ["world (3 seeds)", "arm", "R² of the distractors' state", "R² of x"]
+    header = [f"world ({seeds('dots')})", "arm", "R² of the distractors' state", "R² of x"]
     table = []
     for world in ("dots", "squares", "background"):
         results = read(world)
@@ -150,14 +156,15 @@ def hypotheses_table() -> Table:
     """K, where two futures are real."""
     names = ["smear", "smear_excess", "coverage", "precision", "weight_error"]
     return plain_table("hypotheses", names, [
-        "3 seeds", "smear", "smear less readout's", "coverage", "precision", "weight error",
+        seeds("hypotheses"), "smear", "smear less readout's", "coverage", "precision",
+        "weight error",
     ])  # fmt: skip
 
 
 def width_table() -> Table:
     """Model size."""
     names = ["parameters", "smear", "mse_over_bayes", "grey_mass"]
-    header = ["3 seeds", "parameters", "smear", "MSE / Bayes", "grey mass"]
+    header = [seeds("width"), "parameters", "smear", "MSE / Bayes", "grey mass"]
     table = []
     for arm, metrics in read("width")["arms"].items():
         count = f"{metrics['parameters']['mean']:,.0f}"
@@ -167,7 +174,7 @@ def width_table() -> Table:
 
 def action_table() -> Table:
     """Without and with the heading as an input."""
-    header = ["3 seeds", "error of the ball", "smear"]
+    header = [seeds("action"), "error of the ball", "smear"]
     return header, [
         [arm, *cells(metrics, ["ball_error"], 4), *cells(metrics, ["smear"])]
         for arm, metrics in read("action")["arms"].items()
@@ -179,8 +186,9 @@ def squares_table() -> Table:
     names = ["worth_direction", "worth_square", "z_reads_direction", "z_reads_square",
              "probe_distractor", "smear", "coverage"]  # fmt: skip
     return plain_table("squares_why", names, [
-        "3 seeds", "worth of the direction", "worth of the best square", "z reads the direction",
-        "z reads a square", "squares in the embedding (R²)", "smear", "coverage",
+        seeds("squares_why"), "worth of the direction", "worth of the best square",
+        "z reads the direction", "z reads a square", "squares in the embedding (R²)", "smear",
+        "coverage",
     ])  # fmt: skip
 
 
@@ -213,7 +221,13 @@ def horizon_table() -> Table:
     """Position error of the ball, fed back."""
     steps = (1, 5, 10, 20, 40)
     names = [f"position_error_at_{h}" for h in steps] + ["sharpness_at_1", "sharpness_at_40"]
-    header = ["3 seeds", "world", *(f"px at {h}" for h in steps), "sharpness at 1", "at 40"]
+    header = [
+        seeds("two_frames"),
+        "world",
+        *(f"px at {h}" for h in steps),
+        "sharpness at 1",
+        "at 40",
+    ]
     table = []
     for world in ("two_frames", "stochastic_wall"):
         results = read(world)
@@ -227,5 +241,5 @@ def horizon_table() -> Table:
 def headline_table() -> Table:
     """The table of the front page: the 2 x 2."""
     names = ["smear", "coverage", "precision", "mse_over_bayes"]
-    header = ["5 seeds", "smear", "coverage", "precision", "MSE / Bayes floor"]
+    header = [seeds("main"), "smear", "coverage", "precision", "MSE / Bayes floor"]
     return header, rows(read("main"), names, ARM_LABELS, ["oracle", "bayes", "copy"])

@@ -1,8 +1,8 @@
 """The headline table: the four arms of the 2 x 2 between their floors and ceilings."""
 
-import json
 from typing import Any
 
+from common.results import read_results, text_table
 from part2_pixel_vs_jepa.experiment import ARMS, PART, Config
 
 REFERENCE = PART / "results" / "main.json"
@@ -32,7 +32,8 @@ def headline_table(summary: dict[str, Any], cfg: Config) -> str:
     reference = _reference()
     starred = False
     for arm in ARMS:
-        label = {"vicreg": arm, "sigreg": f"{arm} (SIGReg)"}[cfg.regularizer]
+        is_sigreg = cfg.regularizer == "sigreg" and arm.startswith("jepa")
+        label = f"{arm} (SIGReg)" if is_sigreg else arm
         if arm in summary["arms"]:
             hypotheses = cfg.num_hypotheses if arm.endswith("_z") else 1
             scores = summary["arms"][arm]
@@ -41,13 +42,13 @@ def headline_table(summary: dict[str, Any], cfg: Config) -> str:
             starred = True
             scores = {name: value["mean"] for name, value in reference[arm].items()}
             rows.append([f"{arm} *", *_cells(scores)])
-    for name, label in BOUNDS.items():
-        if name in summary["bounds"]:
-            rows.append([f"({label})", *_cells(summary["bounds"][name])])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(_pad(cell, widths[i], i) for i, cell in enumerate(row)) for row in rows]
-    lines.insert(1, "-" * len(lines[0]))
-    lines.insert(-len(BOUNDS), "-" * len(lines[0]))
+    floors = [
+        [f"({label})", *_cells(summary["bounds"][name])]
+        for name, label in BOUNDS.items()
+        if name in summary["bounds"]
+    ]
+    lines = text_table([*rows, *floors])
+    lines.insert(len(rows) + 1, lines[1])  # a ruler above the floors too
     pairs = summary["bounds"]["pairs"]
     lines.append(
         "\nsmear: 0 a real future, 1 the exact blur of them all; on held-out pairs whose futures"
@@ -64,7 +65,7 @@ def headline_table(summary: dict[str, Any], cfg: Config) -> str:
 def _reference() -> dict[str, Any]:
     if not REFERENCE.exists():
         return {}
-    return json.loads(REFERENCE.read_text())["arms"]
+    return read_results(REFERENCE)["arms"]
 
 
 def _cells(scores: dict[str, float]) -> list[str]:
@@ -78,7 +79,3 @@ def _cells(scores: dict[str, float]) -> list[str]:
         else:
             cells.append(f"{value:.3f}")
     return cells
-
-
-def _pad(cell: str, width: int, column: int) -> str:
-    return cell.ljust(width) if column == 0 else cell.rjust(width)

@@ -48,7 +48,7 @@ def main() -> None:
     run_dir = parser.parse_args().run_dir
     cfg, model = load_run(run_dir)
     held = make_heldout(cfg)
-    arms = {cfg.loss: evaluate(model, held, cfg)}
+    arms = {cfg.loss: evaluate(model, held)}
     print(run_table({"arms": arms, "bounds": bounds(held, cfg)}, run_dir.resolve().name))
 
 

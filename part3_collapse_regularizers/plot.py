@@ -6,7 +6,7 @@
 
 A run has pca.gif (its embedding in the plane of largest spread while it trains), correlation.png
 (cross-correlation of the two frames of a sample), spectrum.png and dashboard.png. With several runs
-pca.gif and dashboard.png are drawn side by side, into --out (default: the first run's figures/).
+pca.gif and dashboard.png are drawn side by side, into --out (default: side_by_side/ in the first).
 """
 
 import argparse

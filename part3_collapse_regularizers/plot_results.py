@@ -12,8 +12,8 @@ from common.config import UserError
 from common.grids import Phases, phases, points
 from common.plots import PALETTE, Bars, Curves, panels, write_png
 from common.results import read_results
+from common.sigreg import CURVATURE
 from part3_collapse_regularizers.judge import columns, is_alive
-from part3_collapse_regularizers.stability import CURVATURE
 
 ARMS = {
     "none": "none",

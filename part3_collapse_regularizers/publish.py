@@ -5,7 +5,7 @@
     done
     python part3_collapse_regularizers/publish.py runs/part3
 
-results/figures: pca.gif and dashboard.png of the naive and a regularised run side by side,
+results/figures: pca.gif of the naive and a regularised run side by side, dashboard.png of all four,
 correlation.png and spectrum.png of Barlow Twins. results/weights/<arm>: each run's encoder
 in half precision with its config, below 3 MB each; evaluate.py reads them.
 """
@@ -24,6 +24,7 @@ from part3_collapse_regularizers.experiment import PART
 from part3_collapse_regularizers.plot import dashboard_figure, pca_frames, read_arrays
 
 ARMS = ("none", "barlow", "vicreg", "sigreg")
+FIGURES = ("correlation.png", "spectrum.png")  # of Barlow Twins
 BESIDE = ("none", "vicreg")  # in the animation
 
 
@@ -37,12 +38,15 @@ def main() -> None:
                 f"{run} is no finished run; make it with: python "
                 f"part3_collapse_regularizers/train.py --config configs/part3/{arm}.yaml"
             )
+    for name in FIGURES:
+        if not (runs["barlow"] / "figures" / name).exists():
+            raise UserError(f"{runs['barlow']} has no figures/{name}: train it with figures: true")
     figures, weights = PART / "results" / "figures", PART / "results" / "weights"
     beside = {arm: read_arrays(runs[arm]) for arm in BESIDE}
     write_gif(figures / "pca.gif", pca_frames(beside), fps=4)
     logs = {arm: run / "metrics.jsonl" for arm, run in runs.items()}
     write_png(figures / "dashboard.png", dashboard_figure(logs))
-    for name in ("correlation.png", "spectrum.png"):
+    for name in FIGURES:
         shutil.copy(runs["barlow"] / "figures" / name, figures / name)
     for arm, run in runs.items():
         made_by = f"python part3_collapse_regularizers/train.py --run_dir {run}"

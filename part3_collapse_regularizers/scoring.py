@@ -89,7 +89,7 @@ def probe_scores(
     return _named(r2, held.test.content.shape[-1], f"_{num_labels}")
 
 
-def evaluate(model: Model, held: Heldout, cfg: Config) -> dict[str, float]:
+def evaluate(model: Model, held: Heldout) -> dict[str, float]:
     """Every number of one trained model."""
     model.eval()
     z = encode(model.encoder, held.test.x[0])

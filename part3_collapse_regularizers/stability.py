@@ -24,12 +24,11 @@ from torch import Tensor
 from common.config import load_config, run_script
 from common.intervals import mean_interval
 from common.results import write_results
-from common.sigreg import random_slices, sigreg
+from common.sigreg import CURVATURE, random_slices, sigreg
 from part3_collapse_regularizers.experiment import BASELINE, PART, Config, generator
 from part3_collapse_regularizers.model import make_model
 from part3_collapse_regularizers.samples import draw_sample, frames_ahead, make_pool
 
-CURVATURE = 1.5459  # k
 R2 = (0.0, 0.5, 0.9, 0.99)  # of the features, one step ahead; of two views, rho
 RATIOS = (0.5, 0.8, 0.9, 1.1, 1.25, 2.0)  # r over the predicted threshold
 SEEDS = (0, 1, 2, 3, 4)
@@ -97,6 +96,7 @@ def crossing(ratios: tuple[float, ...], growths: list[float]) -> float:
 
 def main() -> None:
     begin = time.monotonic()
+    torch.set_num_threads(1)  # as a sweep's runs
     arms, curves = {}, {}
     for setting in ("next_frame", "views"):
         for r2 in R2:

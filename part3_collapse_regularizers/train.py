@@ -11,16 +11,16 @@ The other configs are the ways around it: stop-gradient, predictor, teacher, cen
 with a table beside raw pixels and an untrained encoder. Files: runs/part3/<name>-seed<k>/.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from statistics import fmean
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from common.config import UserError, parse_config, run_script, to_yaml
+from common.config import parse_config, run_script, to_yaml
 from common.dino import cross_entropy
+from common.guards import before_training, check_weights, stopping_at
 from common.losses import (
     barlow_twins,
     covariance_penalty,
@@ -128,21 +128,6 @@ def compute_loss(
     return terms["prediction"], terms  # mse, cosine and dino have nothing else
 
 
-@contextmanager
-def stopping_at(step: int) -> Iterator[None]:
-    """Turns what the losses refuse, an embedding that is not finite, into a clear last line."""
-    try:
-        yield
-    except ValueError as error:
-        raise UserError(f"step {step}: {error}; a smaller learning_rate may help") from None
-
-
-def check_weights(learnt: Sequence[Tensor]) -> None:
-    """Raises ValueError for weights that are not finite, before they are measured or saved."""
-    if not all(weight.isfinite().all() for weight in learnt):
-        raise ValueError("got weights that are not finite; wanted finite numbers")
-
-
 def after_step(model: Model, sample: Sample, step: int, cfg: Config) -> None:
     """What moves without a gradient: DINO's centre, and the teacher."""
     if cfg.loss == "dino":
@@ -160,8 +145,9 @@ def after_step(model: Model, sample: Sample, step: int, cfg: Config) -> None:
 
 def train(cfg: Config, run: Run) -> None:
     """Trains one arm, watches it collapse or not, scores it, and writes the run."""
-    pool = make_pool(cfg, cfg.data.train_episodes, cfg.world.episode_length, generator(cfg, 1))
-    held = make_heldout(cfg)
+    with before_training():
+        pool = make_pool(cfg, cfg.data.train_episodes, cfg.world.episode_length, generator(cfg, 1))
+        held = make_heldout(cfg)
     model = make_model(cfg)
     learnt = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -211,7 +197,7 @@ def train(cfg: Config, run: Run) -> None:
             }
             run.save(done, state)
 
-    scores = evaluate(model, held, cfg) | heldout_terms(model, held, cfg)
+    scores = evaluate(model, held) | heldout_terms(model, held, cfg)
     summary = {"arms": {cfg.loss: scores}, "bounds": bounds(held, cfg), "protocol": protocol(cfg)}
     if cfg.figures:
         draw_figures(run.folder, dashboard.snapshots, held.test)

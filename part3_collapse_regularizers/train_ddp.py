@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from common.config import RunOptions, UserError, parse_config, run_script, to_yaml
+from common.guards import check_weights, stopping_at
 from common.runs import RUNS, Run
 from part3_collapse_regularizers.experiment import (
     BASELINE,
@@ -33,10 +34,8 @@ from part3_collapse_regularizers.scoring import bounds, evaluate, make_heldout
 from part3_collapse_regularizers.table import run_table
 from part3_collapse_regularizers.train import (
     after_step,
-    check_weights,
     compute_loss,
     heldout_terms,
-    stopping_at,
 )
 
 
@@ -123,7 +122,7 @@ def main() -> None:
             run.log(line.pop("step"), line)
         run.save(cfg.steps, {"model": model.cpu().state_dict()})
         held = make_heldout(cfg)
-        scores = evaluate(model, held, cfg) | heldout_terms(model, held, cfg)
+        scores = evaluate(model, held) | heldout_terms(model, held, cfg)
         summary = {
             "arms": {cfg.loss: scores},
             "bounds": bounds(held, cfg),

@@ -73,6 +73,10 @@ class Config:
                 f"data.view must hold an even number of patches of {patch} px, got {view}: use "
                 f"{max(1, view // (2 * patch)) * 2 * patch}"
             )
+        for name in ("target_scale", "target_aspect", "context_scale"):
+            low, high = getattr(self.mask, name)
+            if low > high:
+                raise ValueError(f"mask.{name} must run from low to high, got [{low:g}, {high:g}]")
         if self.mask.num_targets * self.mask.target_scale[1] >= self.mask.context_scale[0]:
             raise ValueError(
                 f"mask.num_targets {self.mask.num_targets} of up to "
@@ -103,6 +107,17 @@ class Config:
             raise ValueError(
                 "this part draws one or two grey balls in the plane: use world.channels 1, "
                 "world.axes 2 and world.num_balls 2"
+            )
+        if self.world.door_width or self.world.max_thrust:
+            raise ValueError(
+                "this part knows no inner wall and no thrust: set world.door_width and "
+                "world.max_thrust to 0"
+            )
+        starts = self.weights.gram_start * self.steps
+        if self.weights.gram_weight and round(starts) < 1:
+            raise ValueError(
+                f"weights.gram_start {self.weights.gram_start:g} of {self.steps} steps leaves Gram "
+                "anchoring an untrained teacher: use at least one step"
             )
         if self.model.tubelet > 1 and self.recipe != "vjepa":
             raise ValueError(

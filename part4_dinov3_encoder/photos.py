@@ -48,7 +48,8 @@ def load_photo(name: str) -> Tensor:
 def photo_clips(num_clips: int, length: int, size: int, generator: torch.Generator) -> Tensor:
     """Clips (E, T, 3, size, size) in uint8 of a window that drifts over a photograph.
 
-    Photograph, zoom, place and drift (up to DRIFT px a frame on either axis) are uniform.
+    Photograph, zoom, place and drift (up to DRIFT px a frame on either axis) are uniform. Raises
+    ValueError when no photograph is large enough.
     """
     reach = DRIFT * (length - 1)
     pictures = []
@@ -58,6 +59,11 @@ def photo_clips(num_clips: int, length: int, size: int, generator: torch.Generat
             height, width = (round(side * zoom) for side in photo.shape[1:])
             if min(height, width) >= size + 2 * reach:
                 pictures.append(_resize(photo, height, width))
+    if not pictures:
+        raise ValueError(
+            f"no photograph is large enough for clips of {length} frames of {size} px: use a "
+            "smaller data.canvas or data.clip_length, or data.photo_share 0"
+        )
     clips = torch.empty(num_clips, length, 3, size, size, dtype=torch.uint8)
     which = torch.randint(len(pictures), (num_clips,), generator=generator).tolist()
     drift = torch.randint(-DRIFT, DRIFT + 1, (num_clips, 2), generator=generator).tolist()

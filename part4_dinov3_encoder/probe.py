@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from common.checkpoints import load_checkpoint, load_weights
-from common.config import REPOSITORY, UserError, command_line, load_config, run_script
+from common.config import REPOSITORY, command_line, load_config, run_script
 from common.encoders import ConvEncoder
 from common.frozen import FrozenEncoder, load_frozen
 from common.intervals import mean_interval
@@ -123,6 +123,10 @@ def parse() -> argparse.Namespace:
         parser.error(f"--seeds: expected at least 1, got {arguments.seeds}")
     if arguments.references and (arguments.weights or arguments.random_weights):
         parser.error("--references are raw pixels, an untrained ViT and part 2's: leave --weights")
+    if arguments.references and (arguments.resolution or arguments.seeds > 1):
+        parser.error("--references are scored at their own resolution on 5 seeds: leave these out")
+    if arguments.out is not None and arguments.out.suffix != ".json":
+        parser.error(f"--out {arguments.out}: expected a name that ends in .json")
     return arguments
 
 
@@ -147,8 +151,6 @@ def main() -> None:
     for name, metrics in arms.items():
         print(run_table({key: cell["mean"] for key, cell in metrics.items()}, name))  # pyright: ignore
     if out is not None:
-        if out.suffix != ".json":
-            raise UserError(f"--out {out}: expected a name that ends in .json")
         write_results(
             out,
             "python part4_dinov3_encoder/probe.py --references"

@@ -30,9 +30,9 @@ def main() -> None:
                 f"{run} is no finished run; make it with: python "
                 f"part4_dinov3_encoder/train.py --config configs/part4/{recipe}.yaml"
             )
+        load_frozen(recipe, run)  # refuses what is not this recipe's
     WEIGHTS.mkdir(parents=True, exist_ok=True)
     for recipe, run in runs.items():
-        load_frozen(recipe, run)  # refuses what is not this recipe's
         shutil.copy(run / "encoder.pt", WEIGHTS / f"{recipe}.pt")
         shutil.copy(run / "config.yaml", WEIGHTS / f"{recipe}.yaml")
         print(WEIGHTS / f"{recipe}.pt")

@@ -143,16 +143,19 @@ def probe_scores(
 ) -> dict[str, float]:
     """Linear probes, R^2 on the test frames, <target>_<suffix>; z (2, n, D) of two frames.
 
-    Of the first frame; with all tokens also velocity2, of both frames' tokens side by side.
+    Of the first frame; with all tokens also velocity2, of both frames' tokens side by side. A
+    target that does not vary in this world is left out.
     """
     r2 = ridge_probe(z[0], truth, z_test[0], test_truth)
     scores = {f"{name}_{suffix}": r2[index].mean().item() for name, index in TARGETS.items()}
+    scores = {name: value for name, value in scores.items() if value == value}
     if not suffix.startswith("all"):
         return scores
     two, two_test = (v.transpose(0, 1).flatten(1) for v in (z, z_test))
     velocity = TARGETS["velocity"]
     r2 = ridge_probe(two, truth[:, velocity], two_test, test_truth[:, velocity])
-    return scores | {f"velocity2_{suffix}": r2.mean().item()}
+    both = r2.mean().item()
+    return scores | ({f"velocity2_{suffix}": both} if both == both else {})
 
 
 def evaluate(subject: Subject, held: Heldout, cfg: Config) -> dict[str, float]:

@@ -12,18 +12,16 @@ frozen encoder, beside an untrained ViT and raw pixels, and with encoder.pt, whi
 Files: runs/part4/<name>-seed<k>/.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from common.config import UserError, parse_config, run_script, to_yaml
+from common.config import parse_config, run_script, to_yaml
 from common.dino import cross_entropy, dino
 from common.frozen import save_vit
 from common.gram import gram_anchoring
+from common.guards import before_training, check_weights, stopping_at
 from common.losses import squared_error
 from common.masking import block_masks
 from common.runs import Run
@@ -188,26 +186,10 @@ def after_step(model: Model, step: int, cfg: Config) -> None:
             model.gram_teacher.load_state_dict(model.teacher.state_dict())
 
 
-@contextmanager
-def stopping_at(step: int) -> Iterator[None]:
-    """Turns what losses and masks refuse into a clear last line."""
-    try:
-        yield
-    except ValueError as error:
-        advice = "; a smaller learning_rate may help" if "finite" in str(error) else ""
-        raise UserError(f"step {step}: {error}{advice}") from None
-
-
-def check_weights(model: Model) -> None:
-    """Raises ValueError for weights that are not finite, before they are measured or saved."""
-    if not all(weight.isfinite().all() for weight in model.parameters()):
-        raise ValueError("got weights that are not finite; wanted finite numbers")
-
-
 def train(cfg: Config, run: Run) -> None:
     """Trains one recipe, watches whether it collapses, scores it, and writes the run."""
-    pool = make_pool(cfg, generator(cfg, 1))
-    test = make_test(cfg)
+    with before_training():
+        pool, test = make_pool(cfg, generator(cfg, 1)), make_test(cfg)
     model = make_model(cfg)
     learnt = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -235,7 +217,7 @@ def train(cfg: Config, run: Run) -> None:
             optimizer.step()
             after_step(model, step, cfg)
             if done % cfg.measure_every == 0 or done % cfg.save_every == 0 or done == cfg.steps:
-                check_weights(model)
+                check_weights(model.parameters())
 
         if done % cfg.log_every == 0 or done == cfg.steps:
             line = {"loss": loss.detach()} | {name: t.detach() for name, t in terms.items()}

@@ -35,7 +35,15 @@ def _token_model(cfg: Config) -> TokenModel:
 
 
 def load_with_knobs(folder: Path, knobs: Sequence[str], description: str) -> tuple[Config, Model]:
-    """As ``load_model``, with knobs of the command line that leave the network as it is."""
+    """As ``load_model``, with knobs of the command line that leave the network as it is.
+
+    A knob is --key=value: a value of its own would be taken for the folder.
+    """
+    for knob in knobs:
+        if not (knob in ("-h", "--help") or (knob.startswith("--") and "=" in knob)):
+            raise UserError(f"{knob}: write a knob as --key=value, such as --planner.kind=mppi")
+        if knob.split("=")[0] in ("--run_dir", "--name", "--overwrite"):
+            raise UserError(f"{knob}: nothing is trained here; give the run's folder alone")
     trained, model = load_model(folder)
     cfg, _ = parse_config(
         Config, baseline=folder / "config.yaml", description=description, argv=knobs

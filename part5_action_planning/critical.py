@@ -10,8 +10,8 @@ per sample (k = 1.546 for 17 knots on [0, 3]), so collapse is unstable where som
 r being weights.sigreg_weight and R^2 how well that direction of the embedding, h steps ahead, can
 be predicted from history and actions, averaged over the rollout's h. Here the direction is the best
 one of the untrained encoder and the predictor the best linear one, fitted on half of the recorded
-episodes; both are then scored on the other half. The sweeps configs/part5/sweeps/critical.yaml and
-critical_two_rooms.yaml train on both sides of this line.
+episodes; both are then scored on the other half. The sweeps configs/part5/sweeps/critical.yaml,
+critical_fine.yaml and critical_two_rooms.yaml train on both sides of this line.
 """
 
 import time
@@ -25,14 +25,15 @@ from torch import Tensor
 from common.config import load_config, run_script
 from common.intervals import mean_interval
 from common.results import read_results, write_results
+from common.sigreg import CURVATURE
 from part5_action_planning.build import make_model
 from part5_action_planning.clips import make_recording, observe_all
 from part5_action_planning.experiment import BASELINE, PART, Config, generator
 from part5_action_planning.recordings import Recording
 
-CURVATURE = 1.5459  # k
 SIZES = {"reach": (4, 10, 32), "two_rooms": (10, 16)}  # D
-TRAINED = {"reach": "critical", "two_rooms": "critical_two_rooms"}  # what is trained around it
+TRAINED = {"reach": "critical", "two_rooms": "critical_two_rooms"}  # what is trained around it,
+FINE = {"reach": "critical_fine"}  # and close to it
 SEEDS = (0, 1, 2)
 EPISODES = 512
 
@@ -80,10 +81,12 @@ def threshold(cfg: Config) -> dict[str, float]:
     }
 
 
-def read_trained(folder: Path) -> dict[tuple[str, int], dict[float, Mapping[str, Any]]]:
+def read_trained(
+    folder: Path, experiments: Mapping[str, str] = TRAINED
+) -> dict[tuple[str, int], dict[float, Mapping[str, Any]]]:
     """{(task, D): {r: metrics}} of the experiments whose results are there, arms "d10-r0.6"."""
     found: dict[tuple[str, int], dict[float, Mapping[str, Any]]] = {}
-    for task, experiment in TRAINED.items():
+    for task, experiment in experiments.items():
         path = folder / f"{experiment}.json"
         if not path.exists():
             continue
@@ -95,6 +98,7 @@ def read_trained(folder: Path) -> dict[tuple[str, int], dict[float, Mapping[str,
 
 def main() -> None:
     begin = time.monotonic()
+    torch.set_num_threads(1)  # as a sweep's runs
     arms = {}
     for task, sizes in SIZES.items():
         files = [] if task == "reach" else [BASELINE.with_name(f"{task}.yaml")]

@@ -4,7 +4,8 @@
     python part5_action_planning/evaluate.py part5_action_planning/results/weights/lewm
     python part5_action_planning/evaluate.py RUN --planner.kind=mppi --cost.when=last
 
-Prints the table; writes nothing. Any knob but the network's and the objective can be turned.
+Prints the table; writes nothing. Any knob but the network's, the objective's and the world's can be
+turned, as --key=value.
 """
 
 import argparse

@@ -9,6 +9,7 @@ import torch
 from common.distractors import Distractor
 from common.schedules import stream, warmup_cosine
 from common.world import World
+from part5_action_planning.discrete import LARGEST
 from part5_action_planning.planners import PlannerConfig
 from part5_action_planning.settings import (
     CostConfig,
@@ -17,7 +18,7 @@ from part5_action_planning.settings import (
     ModelConfig,
     WeightsConfig,
 )
-from part5_action_planning.tasks import Task, check_task
+from part5_action_planning.tasks import Task, check_task, choices
 
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part5" / "baseline.yaml"
@@ -108,6 +109,13 @@ class Config:
                 f"planner.horizon {self.planner.horizon} x cost.repeat {self.cost.repeat} looks "
                 f"{ahead} steps ahead, but task.budget is {self.task.budget}: use at most that"
             )
+        options = choices(self.task)
+        if options is not None and len(options) ** self.planner.horizon > LARGEST:
+            raise ValueError(
+                f"task {self.task.kind} is planned by trying every sequence, and {len(options)} "
+                f"choices over planner.horizon {self.planner.horizon} are more than {LARGEST:,}: "
+                "use a shorter horizon"
+            )
         if self.cost.execute > ahead:
             raise ValueError(
                 f"cost.execute {self.cost.execute} carries out more steps than are planned: use at "
@@ -118,6 +126,11 @@ class Config:
             raise ValueError(
                 f"objective {self.objective} and model.encoder {self.model.encoder} do not fit: "
                 "vjepa2_ac and dino_wm predict a frozen encoder's tokens, no other objective does"
+            )
+        if self.model.predictor != "mlp" and self.model.hidden_dim % 16:
+            raise ValueError(
+                f"model.predictor {self.model.predictor} has a head for every 16 of "
+                f"model.hidden_dim: use a multiple of 16, got {self.model.hidden_dim}"
             )
         other = "adaln" if tokens else "attention"
         if self.model.predictor == other:

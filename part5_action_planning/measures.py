@@ -22,7 +22,7 @@ HORIZONS = (1, 2, 5, 10, 15)
 LABELS = 1000
 
 
-def describe(model: WorldModel, recording: Recording, cfg: Config) -> dict[str, float]:
+def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
     """Probes, rank, straightness and rollout errors of a model, on held-out episodes.
 
     position_r2, velocity_r2: ridge regression on the state (velocity: on a history of states), from
@@ -99,7 +99,8 @@ def rank_correlation(
     """Spearman of imagined and true cost over a planner's first candidates, mean over states.
 
     The states are those of recorded episodes, the goals those of the stage's. A candidate is what a
-    planner draws first: the middle of the bounds and noise of its init_std, or random choices.
+    planner draws first: the middle of the bounds and noise of its init_std, or random choices. A
+    state in which all candidates cost the same is left out; 0 where that is every state.
     """
     bounds, n = action_bounds(cfg), model.history
     states = min(cfg.evaluation.ranked_states, len(stage.goal_frames), len(recording.states))
@@ -135,4 +136,5 @@ def rank_correlation(
     ):
         score = make_score(judge, past, before, goal, cfg.cost, coast)
         costs.append(torch.cat([score(block) for block in candidates.split(32, dim=1)], 1))
-    return fmean(spearman(one, other) for one, other in zip(*costs, strict=True))
+    found = [spearman(one, other) for one, other in zip(*costs, strict=True)]
+    return fmean([rho for rho in found if rho == rho] or [0.0])

@@ -57,7 +57,7 @@ def main() -> None:
     pick(stage, args.episode)
     trial, imagined = film(model, stage, cfg)
     goal = stage.goal_frames[0].mean(0).numpy()
-    write_gif(args.out / "episode.gif", episode_frames(trial, imagined, goal, cfg), fps=6)
+    write_gif(args.out / "episode.gif", episode_frames(trial, imagined, goal), fps=6)
     write_png(args.out / "paths.png", paths_figure(trial, stage, cfg))
     distance = trial.distance[0]
     reached = "reached" if distance[-1] <= cfg.task.success_radius else "missed"

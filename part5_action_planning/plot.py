@@ -60,9 +60,7 @@ def film(model: Model, stage: Stage, cfg: Config) -> tuple[Trial, list[np.ndarra
     return trial, recorder.imagined
 
 
-def episode_frames(
-    trial: Trial, imagined: Sequence[np.ndarray], goal: np.ndarray, cfg: Config
-) -> list[Figure]:
+def episode_frames(trial: Trial, imagined: Sequence[np.ndarray], goal: np.ndarray) -> list[Figure]:
     """One figure a step of the first episode: now, imagined ahead, goal."""
     figures = []
     for t in range(len(trial.actions[0])):
@@ -84,10 +82,11 @@ def paths_figure(trial: Trial, stage: Stage, cfg: Config, shown: int = 8) -> Fig
     columns = 4
     rows = -(-shown // columns)
     fig = Figure(figsize=(WIDTH, 1.9 * rows + 0.3), dpi=DPI, layout="constrained")
+    extent = (0, cfg.world.size, cfg.world.size, 0)
     for i in range(shown):
         ax = fig.add_subplot(rows, columns, i + 1)
         frame = trial.frames[i, 0].float().mean(0).numpy() / 255
-        ax.imshow(0.75 + 0.25 * (1 - frame), cmap="gray", vmin=0, vmax=1, extent=(0, 64, 64, 0))
+        ax.imshow(0.75 + 0.25 * (1 - frame), cmap="gray", vmin=0, vmax=1, extent=extent)
         path = trial.states[i, :, 0, :2].numpy()
         ax.plot(*path.T, color=PALETTE["blue"], linewidth=1.2, marker=".", markersize=2.5)
         x, y = stage.goal_states[i, 0, :2].tolist()
@@ -112,7 +111,7 @@ def draw_figures(folder: Path, model: Model, stage: Stage, cfg: Config) -> list[
         goal = few.goal_frames[0].mean(0).numpy()
         arrays = {"frames": trial.frames[0].numpy(), "distance": trial.distance[0].numpy()}
         paths.append(folder / "figures" / "episode.gif")
-        write_gif(paths[1], episode_frames(trial, imagined, goal, cfg), fps=6, **arrays)
+        write_gif(paths[1], episode_frames(trial, imagined, goal), fps=6, **arrays)
     return paths
 
 

@@ -44,7 +44,7 @@ def evaluate(model: Any, stage: Stage, cfg: Config) -> tuple[dict[str, float], T
     greedy = GreedyAgent(cfg, model, stage.goal_frames, stage.goal_states, generator(cfg, 8))
     without = success(stage.play(greedy), cfg.task)
     scores |= {f"greedy_{name}": value for name, value in without.items() if name != "at_start"}
-    scores |= {"rank_correlation": correlation} | describe(model, recording, cfg)
+    scores |= {"rank_correlation": correlation} | describe(model, recording)
     if cfg.evaluation.surprise_clips:
         scores |= score_surprise(model, cfg, shared_generator(cfg, 5))
     return scores, trial

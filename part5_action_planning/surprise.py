@@ -27,6 +27,7 @@ from part5_action_planning.tasks import advance
 BEFORE, AFTER = 8, 6  # frames until the event, frames after it
 JUMP, SPEED, SHADE = 10.0, 2.0, 0.3  # px, px/frame, brightness: least size of an event
 DETECTION = 0.95
+ROUNDS = 100  # draws of starts, before an event counts as impossible in a world
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,25 @@ def make_pair(
     """So many clips of one kind of event; raises ValueError where the world cannot have it.
 
     Starts are drawn, so many at once, until the event is one: the ball fast enough to flip, on its
-    way to the wall.
+    way to the wall; at most ROUNDS times.
     """
     if kind == "wall" and not cfg.world.door_width:
         raise ValueError("event wall needs an inner wall: set world.door_width above 0")
     pairs: list[Pair] = []
     missing = count
-    while missing > 0:
+    for _ in range(ROUNDS):
         drawn = _draw(cfg, kind, at_once, generator)
         found = _happens(cfg, kind, drawn).nonzero()[:missing, 0]
         pairs.append(_render(cfg, drawn.take(found)))
         missing -= len(found)
-    return Pair(_join([p.event for p in pairs]), _join([p.control for p in pairs]))
+        if not missing:
+            return Pair(_join([p.event for p in pairs]), _join([p.control for p in pairs]))
+    raise ValueError(
+        f"event {kind} hardly ever happens in this world: {count - missing} of {count} clips found "
+        f"in {ROUNDS * at_once} (a teleport is {JUMP:g} px or more, a flip happens at {SPEED:g} "
+        f"px/frame or more, a change of colour is {SHADE:g} of full brightness or more); set "
+        "evaluation.surprise_clips to 0, or change the world"
+    )
 
 
 def _draw(cfg: Config, kind: str, count: int, generator: torch.Generator) -> Drawn:
@@ -164,16 +172,27 @@ def auroc(event: Tensor, control: Tensor) -> float:
     return above.mean().item()
 
 
+def events(cfg: Config) -> list[str]:
+    """The kinds of event that a config's world is scored on."""
+    walls = ["wall"] if cfg.world.door_width else []
+    return ["teleport", "flip", *walls, *(["colour"] if cfg.world.channels == 3 else [])]
+
+
+def check_events(cfg: Config) -> None:
+    """Raises ValueError where an event that the config asks for hardly ever happens."""
+    if cfg.evaluation.surprise_clips:
+        for kind in events(cfg):
+            make_pair(cfg, kind, 1, torch.Generator().manual_seed(0))
+
+
 def score_surprise(model: WorldModel, cfg: Config, generator: torch.Generator) -> dict[str, float]:
     """AUROC, false alarms at 95% detection, and the delay of detection (frames), of each event.
 
     The delay is counted from the event's first frame to the first above the threshold that 95% of
     the events reach, mean over the clips that reach it.
     """
-    kinds = ["teleport", "flip", *(["wall"] if cfg.world.door_width else [])]
-    kinds += ["colour"] if cfg.world.channels == 3 else []
     scores, first = {}, BEFORE - model.history
-    for kind in kinds:
+    for kind in events(cfg):
         pair = make_pair(cfg, kind, cfg.evaluation.surprise_clips, generator)
         event, control = (surprise(model, clips)[:, first:] for clips in (pair.event, pair.control))
         most, twin = event.amax(1), control.amax(1)

@@ -20,7 +20,8 @@ from torch.nn.functional import cosine_similarity
 from tqdm import tqdm
 
 from common.checkpoints import load_weights
-from common.config import UserError, parse_config, run_script, to_yaml
+from common.config import parse_config, run_script, to_yaml
+from common.guards import before_training, check_weights, stopping_at
 from common.losses import covariance_penalty, variance_hinge
 from common.runs import Run
 from common.sigreg import random_slices, sigreg
@@ -40,6 +41,7 @@ from part5_action_planning.models import LatentModel, Oracle, PixelModel, Policy
 from part5_action_planning.plot import draw_figures
 from part5_action_planning.recordings import crossing_share
 from part5_action_planning.scoring import bounds, evaluate
+from part5_action_planning.surprise import check_events
 from part5_action_planning.table import run_table
 
 Trainable = LatentModel | PixelModel | TokenModel | Policy
@@ -94,7 +96,7 @@ def compute_loss(
         slices = random_slices(z.shape[-1], w.num_slices, slice_generator, device=z.device)
         terms["sigreg"] = sigreg(z.transpose(0, 1), slices) / len(z)  # (T, B, D): each time apart
         loss = loss + w.sigreg_weight * terms["sigreg"]
-    else:  # PLDM, arXiv 2502.14819: VICReg and inverse dynamics
+    else:  # PLDM, arXiv 2502.14819: VICReg (here over batch and time at once) and inverse dynamics
         flat = z.flatten(0, 1)
         terms["variance"], terms["covariance"] = variance_hinge(flat), covariance_penalty(flat)
         pairs = torch.cat([z[:, :-1], z[:, 1:]], -1).flatten(0, 1)
@@ -130,7 +132,10 @@ def cloning_loss(policy: Policy, clip: Clip) -> tuple[Tensor, dict[str, Tensor]]
 
 def train(cfg: Config, run: Run) -> None:
     """Trains one world model, acts with it, scores it, and writes the run."""
-    recording = make_recording(cfg, cfg.data.train_episodes, generator(cfg, 1))
+    with before_training():
+        stage = Stage(cfg, cfg.evaluation.episodes)
+        check_events(cfg)
+        recording = make_recording(cfg, cfg.data.train_episodes, generator(cfg, 1))
     model = make_model(cfg)
     tokens = None
     if isinstance(model, TokenModel):
@@ -154,13 +159,13 @@ def train(cfg: Config, run: Run) -> None:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
         done = step + 1
-        try:
+        with stopping_at(done):
             loss, terms = compute_loss(model, clip, cfg, slices)
-        except ValueError as error:  # the losses refuse embeddings that are not finite
-            raise UserError(f"step {done}: {error}; a smaller learning_rate may help") from None
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if done % cfg.save_every == 0 or done == cfg.steps:
+                check_weights(p for p in model.parameters() if p.requires_grad)
 
         if done % cfg.log_every == 0 or done == cfg.steps:
             line = {"loss": loss.detach()} | {name: t.detach() for name, t in terms.items()}
@@ -174,15 +179,16 @@ def train(cfg: Config, run: Run) -> None:
             }
             run.save(done, state)
     crossed = {"crossing_share": crossing_share(cfg.world, recording.states)}
-    finish(cfg, run, model.eval(), crossed if cfg.world.door_width else {})
+    finish(cfg, run, stage, model.eval(), crossed if cfg.world.door_width else {})
 
 
-def finish(cfg: Config, run: Run, model: Trainable | None, known: dict[str, float]) -> None:
+def finish(
+    cfg: Config, run: Run, stage: Stage, model: Trainable | None, known: dict[str, float]
+) -> None:
     """Acts in every episode of the evaluation, and writes scores, figures and table.
 
     known is what is told beside the scores: the share of training episodes that cross the door.
     """
-    stage = Stage(cfg, cfg.evaluation.episodes)
     actor = model or Oracle(cfg.task, cfg.world, stage.episodes.scene)
     scores, trial = evaluate(actor, stage, cfg)
     summary = {
@@ -201,7 +207,9 @@ def main() -> None:
     torch.set_num_threads(cfg.threads)
     with Run.open("part5", options, to_yaml(cfg), seed=cfg.seed) as run:
         if cfg.objective in FREE:
-            finish(cfg, run, None, {})
+            with before_training():
+                stage = Stage(cfg, cfg.evaluation.episodes)
+            finish(cfg, run, stage, None, {})
         else:
             train(cfg, run)
 

@@ -56,7 +56,7 @@ def all_pairs(world: World, behind: Distractor, clips: Clips, velocity_is_seen: 
         layer = to_float(clips.layers[episode, 0])
     ball = render_futures(world, now.unsqueeze(1), scene)[:, 0]
     hidden = ball / scene.color[:, 0, 0, None, None]
-    best, floor = bayes(world, behind, futures, probabilities, scene, layer, hidden)
+    best, floor = bayes(behind, futures, probabilities, scene, layer, hidden)
     return Pairs(batch.x_past[:, 0, 0], batch.x_next[:, 0], futures, probabilities, best, floor)
 
 
@@ -94,7 +94,7 @@ def test_the_floors_of_the_posts(make_world: MakeWorld) -> None:
     dots = distractor("dots")
     layer = torch.zeros(1, 64, 64)
     args = (clips.scene[torch.zeros(len(pairs.futures), dtype=torch.long)], None, layer)
-    noisy = bayes(world, dots, pairs.futures, pairs.probabilities, *args)[1]
+    noisy = bayes(dots, pairs.futures, pairs.probabilities, *args)[1]
     value, error = mean_and_error(noisy, episodes)
     assert error < 2e-4
     assert abs(value - 0.05915) < 1e-4 + 4 * error  # stated as 0.0591, measured as 0.0592
@@ -108,7 +108,7 @@ def test_the_floor_with_dots_has_a_closed_form(make_world: MakeWorld, antialias:
     scene = Scene(torch.full((1, 1), 8.0), torch.ones(1, 1, 1), torch.zeros(1))
     after, p = possible_next(world, states, scene, True)
     futures = render_futures(world, after, scene)
-    best, floor = bayes(world, distractor("dots"), futures, p, scene, None, torch.zeros(1, 64, 64))
+    best, floor = bayes(distractor("dots"), futures, p, scene, None, torch.zeros(1, 64, 64))
     lit = 1 - (1 - 1 / 4096) ** 200
     beside = 1 - futures[0, 0]
     assert floor.item() == pytest.approx(lit * (1 - lit) * beside.square().mean().item(), rel=1e-5)

@@ -16,7 +16,9 @@ PART_FILES = sorted(path for part in PARTS for path in part.rglob("*.py"))
 WORLD = {"world", "simulator", "contacts", "rendering", "distractors", "futures", "data"}
 MODELS = {"encoders", "decoders", "predictors", "heads", "teacher", "vit"}
 MATHS = {"losses", "sigreg", "dino", "metrics", "probes", "intervals", "schedules"}
-BOOKKEEPING = {"config", "knobs", "strict_yaml", "files", "checkpoints", "runs", "provenance"}
+BOOKKEEPING = {
+    "config", "knobs", "strict_yaml", "files", "checkpoints", "guards", "runs", "provenance",
+}  # fmt: skip
 RESULTS = {"sweep", "jobs", "collect", "results", "plots", "strips", "grids"}
 
 # What a module of common may import of common; one that is not listed, nothing of other groups.

@@ -12,6 +12,7 @@ import torch
 
 from common.config import REPOSITORY, load_config, run_script
 from common.metrics import collapse_ratio
+from common.schedules import warmup_cosine
 from part3_collapse_regularizers import judge, stability
 from part3_collapse_regularizers.experiment import BASELINE, Config, generator, learning_rate
 from part3_collapse_regularizers.model import make_model
@@ -201,6 +202,13 @@ def test_naive_training_collapses_and_regularizers_stop_it():
         assert spread > 0.3, found  # the ratio alone would miss a code that has shrunk to 0
     ratio, spread = train_briefly(config("sigreg", "smoke", weights__sigreg_share=1e-5))
     assert ratio > 0.5 > 0.05 > spread
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(4, 0.1), (175, 0.1), (100, 0.1), (10, 1.0)])
+def test_a_warm_up_reaches_its_peak_and_never_passes_it(steps: int, warmup: float):
+    rates = [warmup_cosine(step, steps, 0.3, warmup) for step in range(steps)]
+    assert max(rates) == pytest.approx(0.3, rel=0.2)
+    assert max(rates) <= 0.3
 
 
 def test_the_constant_schedule_stays_at_its_peak():

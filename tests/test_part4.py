@@ -126,6 +126,11 @@ def test_a_clip_drifts_over_one_photograph():
         assert any(found)
 
 
+def test_a_clip_that_fits_no_photograph_is_refused():
+    with pytest.raises(ValueError, match="clips of 64 frames of 512 px"):
+        photo_clips(1, 64, 512, seeded())
+
+
 def test_without_photographs(monkeypatch):
     monkeypatch.setattr(photos.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"--data\.photo_share=0"):
@@ -185,10 +190,10 @@ def test_half_of_a_batch_are_photographs():
 
 @pytest.mark.parametrize("name", [*RECIPES, "dino_gram"])
 def test_every_recipe_learns_and_its_teacher_does_not(name):
-    cfg = config(name, "smoke", weights__gram_start=0.0)
+    cfg = config(name, "smoke", steps=4, weights__gram_start=0.25)
     model = make_model(cfg)
     pool = make_pool(cfg, generator(cfg, 1))
-    loss, terms = compute_loss(model, pool, cfg, 0, seeded())
+    loss, terms = compute_loss(model, pool, cfg, 1, seeded())
     loss.backward()
     assert math.isfinite(loss.item())
     assert all(term.ndim == 0 for term in terms.values())
@@ -351,6 +356,9 @@ def test_every_config_of_the_part_loads():
         (["--world.num_balls=1"], "world.num_balls 2"),
         (["--mask.target_scale=[0.5,0.5]", "--recipe=ijepa"], "use fewer or smaller targets"),
         (["--learning_rte=1"], "did you mean --learning_rate"),
+        (["--world.door_width=30"], "knows no inner wall and no thrust"),
+        (["--mask.target_aspect=[2.0,0.5]"], "must run from low to high, got [2, 0.5]"),
+        (["--weights.gram_weight=1", "--weights.gram_start=0"], "at least one step"),
     ],
 )
 def test_contradictions_end_in_one_clear_line(tmp_path, monkeypatch, capsys, overrides, words):

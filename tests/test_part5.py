@@ -354,6 +354,11 @@ def test_every_config_of_the_part_loads():
         (["--weights.num_slices=0"], "num_slices"),
         (["--world.size=60"], "divisible by 16"),
         (["--plannr.kind=cem"], "planner.kind"),
+        (["--model.predictor=adaln", "--model.hidden_dim=50"], "use a multiple of 16, got 50"),
+        (
+            ["--config=configs/part5/left_right.yaml", "--task.budget=30", "--planner.horizon=25"],
+            "2 choices over planner.horizon 25 are more than 1,048,576",
+        ),
     ],
 )
 def test_contradictions_end_in_one_clear_line_and_write_nothing(
@@ -366,6 +371,35 @@ def test_contradictions_end_in_one_clear_line_and_write_nothing(
     assert ended.value.code == 2
     assert words in capsys.readouterr().err.strip().splitlines()[-1]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["--task.min_distance=100"], "use a smaller task.min_distance"),
+        (["--world.radius=[31.0,31.0]"], "px apart"),
+        (["--evaluation.surprise_clips=4", "--world.max_thrust=0.01"], "event flip hardly ever"),
+        (["--evaluation.surprise_clips=4", "--world.channels=3"], "event colour hardly ever"),
+    ],
+)
+def test_what_a_world_cannot_have_is_said_before_training(
+    tmp_path, monkeypatch, capsys, overrides, words
+):
+    argv = ["train.py", "--config", str(SMOKE), *overrides, f"--run_dir={tmp_path / 'run'}"]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(SystemExit) as ended:
+        run_script(main)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (tmp_path / "run" / "metrics.jsonl").read_bytes()
+
+
+def test_states_where_every_candidate_costs_the_same_are_left_out():
+    cfg = config("left_right", "smoke", planner__horizon=1, evaluation__ranked_candidates=2)
+    stage = Stage(cfg, 4)
+    recording = make_recording(cfg, 4, shared_generator(cfg, 3))
+    rho = rank_correlation(make_model(cfg), stage, recording, cfg, generator(cfg, 7))
+    assert -1 <= rho <= 1
 
 
 @pytest.fixture(scope="module")
@@ -393,6 +427,8 @@ def test_a_run_leaves_its_figures_and_outcomes(trained):
         (plan_script.main, ["--episode", "-1"], "--episode -1: expected 0"),
         (plan_script.main, ["--model.embedding_dim=4"], "--model: the weights"),
         (evaluate_script.main, ["--world.size=32"], "--world: the weights"),
+        (evaluate_script.main, ["--planner.kind", "mppi"], "write a knob as --key=value"),
+        (plan_script.main, ["--run_dir=elsewhere"], "nothing is trained here"),
         (evaluate_script.main, ["--planner.elites=100"], "elites 100 is more than samples 8"),
     ],
 )
