@@ -133,7 +133,7 @@ def _curve(metrics: Mapping[str, Any], prefix: str, steps: list[int]) -> dict[st
 
 
 def critical_figure(folder: Path) -> Figure:
-    """Success, rank and rollout error against SIGReg's weight, with the predicted threshold."""
+    """Success, spread and rank against SIGReg's weight, with the predicted threshold."""
     cells = read_trained(folder)
     theory = read_results(folder / "threshold.json")["arms"]
     metrics = {
