@@ -98,13 +98,17 @@ def rank_correlation(
 ) -> float:
     """Spearman of imagined and true cost over a planner's first candidates, mean over states.
 
-    The states are those of recorded episodes, the goals those of the stage's. A candidate is what a
-    planner draws first: the middle of the bounds and noise of its init_std, or random choices. A
-    state in which all candidates cost the same is left out; 0 where that is every state.
+    The states are those of recorded episodes, the goals those of the stage's (where colours or
+    doors are drawn, a goal keeps its own). A candidate is what a planner draws first: the middle of
+    the bounds and noise of its init_std, or random choices. A state in which all candidates cost
+    the same is left out; 0 where that is every state.
     """
     bounds, n = action_bounds(cfg), model.history
     states = min(cfg.evaluation.ranked_states, len(stage.goal_frames), len(recording.states))
-    shape = (states, cfg.evaluation.ranked_candidates, cfg.planner.horizon, len(bounds.low))
+    horizon = cfg.planner.horizon
+    if cfg.task.kind == "bank_shot":  # as an agent plans: later pushes do nothing
+        horizon = min(horizon, -(-cfg.task.thrust_steps // cfg.cost.repeat))
+    shape = (states, cfg.evaluation.ranked_candidates, horizon, len(bounds.low))
     options = choices(cfg.task)
     if options is None:
         noise = white_noise(shape, generator, torch.float32)
@@ -125,7 +129,7 @@ def rank_correlation(
     a_past = torch.cat([rest, seen.actions], 1)[:, t + 1 :]  # the last n - 1 of n + t
     coast = 0
     if cfg.task.kind == "bank_shot":
-        coast = max(0, cfg.task.budget - cfg.planner.horizon * cfg.cost.repeat)
+        coast = max(0, cfg.task.budget - horizon * cfg.cost.repeat)
     goals = model.observe(stage.goal_frames[:states], stage.goal_states[:states])
     oracle = Oracle(cfg.task, cfg.world, seen.scene)
     targets = oracle.observe(None, stage.goal_states[:states])
