@@ -32,6 +32,7 @@ from part5_action_planning.experiment import BASELINE, PART, Config, generator
 from part5_action_planning.recordings import Recording
 
 SIZES = {"reach": (4, 10, 32), "two_rooms": (10, 16)}  # D
+ALIVE = 0.1  # mean std above which an embedding has not collapsed to the origin
 TRAINED = {"reach": "critical", "two_rooms": "critical_two_rooms"}  # what is trained around it,
 FINE = {"reach": "critical_fine"}  # and close to it
 SEEDS = (0, 1, 2)

@@ -11,7 +11,7 @@ from common.config import UserError
 from common.plots import PALETTE, QUIET, Bars, Curves, panels, write_png
 from common.results import read_results
 from part5_action_planning.bench_report import planner_bench_figure, planning_time_figure
-from part5_action_planning.critical import read_trained
+from part5_action_planning.critical import FINE, read_trained
 from part5_action_planning.measures import HORIZONS
 
 NAMES = {
@@ -134,7 +134,7 @@ def _curve(metrics: Mapping[str, Any], prefix: str, steps: list[int]) -> dict[st
 
 def critical_figure(folder: Path) -> Figure:
     """Success, spread and rank against SIGReg's weight, with the predicted threshold."""
-    cells = read_trained(folder)
+    cells, fine = read_trained(folder), read_trained(folder, FINE)
     theory = read_results(folder / "threshold.json")["arms"]
     metrics = {
         "last": ("success, last step", (0.0, 1.0)),
@@ -144,7 +144,9 @@ def critical_figure(folder: Path) -> Figure:
     contents, lines = [], [theory[f"{t}-d{size}"]["predicted"]["mean"] for t, size in cells]
     for metric, (label, limits) in metrics.items():
         series = {}
-        for (task, size), found in cells.items():
+        for (task, size), coarse in cells.items():
+            close = fine.get((task, size), {}) if metric == "mean_std" else {}
+            found = coarse | close
             weights = sorted(found)
             series[f"{TASKS[task]}, D = {size}"] = {"x": weights} | {
                 end: np.clip([found[w][metric][end] for w in weights], *limits).tolist()

@@ -13,6 +13,7 @@ from part5_action_planning.bench_report import (
 from part5_action_planning.experiment import PART
 from part5_action_planning.readme_tables import (
     ablations_table,
+    alive_table,
     critical_table,
     equal_seconds_table,
     reach_table,
@@ -38,6 +39,7 @@ def update(check: bool = False) -> bool:
             equal_seconds_table,
             ablations_table,
             critical_table,
+            alive_table,
             threshold_table,
             surprise_table,
         ),

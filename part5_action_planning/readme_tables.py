@@ -10,7 +10,7 @@ import torch
 from common.intervals import bootstrap_seed_episode
 from common.results import Table, format_interval, read_results
 from part5_action_planning.control import reached
-from part5_action_planning.critical import read_trained
+from part5_action_planning.critical import ALIVE, FINE, read_trained
 from part5_action_planning.experiment import PART
 
 NAMES = {
@@ -214,6 +214,29 @@ def equal_seconds_table() -> Table:
 def critical_arms() -> dict[tuple[str, int], dict[float, Mapping[str, Any]]]:
     """{(task, D): {r: metrics}} of what was trained around the critical weight."""
     return read_trained(PART / "results")
+
+
+def spreads() -> dict[tuple[str, int], dict[float, list[float]]]:
+    """{(task, D): {r: mean std of z, a seed each}}, close to the critical weight too."""
+    fine = read_trained(PART / "results", FINE)
+    return {
+        key: {w: m["mean_std"]["values"] for w, m in sorted((found | fine.get(key, {})).items())}
+        for key, found in critical_arms().items()
+    }
+
+
+def alive_table() -> Table:
+    """How many seeds did not collapse, against SIGReg's weight."""
+    found = spreads()
+    weights = sorted({w for spread in found.values() for w in spread})
+    rows = [
+        [
+            case(*key),
+            *(f"{sum(s > ALIVE for s in spread[w])}" if w in spread else "" for w in weights),
+        ]
+        for key, spread in found.items()
+    ]
+    return ["seeds alive, of 3", *(f"r = {w:g}" for w in weights)], rows
 
 
 def case(task: str, size: int) -> str:

@@ -5,18 +5,17 @@ from typing import Any
 
 from common.results import Table
 from common.sigreg import CURVATURE
-from part5_action_planning.critical import FINE, read_trained
-from part5_action_planning.experiment import PART
+from part5_action_planning.critical import ALIVE
 from part5_action_planning.readme_tables import (
     case,
     critical_arms,
     is_there,
     read,
+    spreads,
     success_intervals,
 )
 
 HELD, LAST = 0.93, 0.97  # what the default is meant to reach
-ALIVE = 0.1  # mean std above which an embedding has not collapsed to the origin
 
 
 def share(interval: Mapping[str, Any]) -> str:
@@ -159,11 +158,7 @@ def smallest_weight() -> list[str]:
 def collapse_line() -> list[str]:
     """Does collapse end where the untrained encoder says?"""
     theory, parts, right, total, constant = read("threshold")["arms"], [], 0, 0, 0
-    fine = read_trained(PART / "results", FINE)
-    for (task, size), found in critical_arms().items():
-        spread = {
-            w: m["mean_std"]["values"] for w, m in (found | fine.get((task, size), {})).items()
-        }
+    for (task, size), spread in spreads().items():
         dead = [w for w, values in spread.items() if max(values) <= ALIVE]
         alive = [w for w, values in spread.items() if min(values) > ALIVE]
         line = theory[f"{task}-d{size}"]["predicted"]
