@@ -11,7 +11,7 @@ r being weights.sigreg_weight and R^2 how well that direction of the embedding, 
 be predicted from history and actions, averaged over the rollout's h. Here the direction is the best
 one of the untrained encoder and the predictor the best linear one, fitted on half of the recorded
 episodes; both are then scored on the other half. The sweeps configs/part5/sweeps/critical.yaml,
-critical_fine.yaml and critical_two_rooms.yaml train on both sides of this line.
+critical_fine.yaml, critical_two_rooms.yaml and critical_bent.yaml train on both sides of this line.
 """
 
 import time
@@ -34,7 +34,8 @@ from part5_action_planning.recordings import Recording
 SIZES = {"reach": (4, 10, 32), "two_rooms": (10, 16)}  # D
 ALIVE = 0.1  # mean std above which an embedding has not collapsed to the origin
 TRAINED = {"reach": "critical", "two_rooms": "critical_two_rooms"}  # what is trained around it,
-FINE = {"reach": "critical_fine"}  # and close to it
+FINE = {"reach": "critical_fine"}  # and close to it,
+BENT = {"two_rooms": "critical_bent"}  # and without temporal straightening
 SEEDS = (0, 1, 2)
 EPISODES = 512
 

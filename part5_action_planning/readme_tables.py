@@ -10,7 +10,7 @@ import torch
 from common.intervals import bootstrap_seed_episode
 from common.results import Table, format_interval, read_results
 from part5_action_planning.control import reached
-from part5_action_planning.critical import ALIVE, FINE, read_trained
+from part5_action_planning.critical import ALIVE, BENT, FINE, read_trained
 from part5_action_planning.experiment import PART
 
 NAMES = {
@@ -236,6 +236,12 @@ def alive_table() -> Table:
         ]
         for key, spread in found.items()
     ]
+    for key, bent in read_trained(PART / "results", BENT).items():
+        cells = (
+            f"{sum(s > ALIVE for s in bent[w]['mean_std']['values'])}" if w in bent else ""
+            for w in weights
+        )
+        rows.append([f"{case(*key)}, not straightened", *cells])
     return ["seeds alive, of 3", *(f"r = {w:g}" for w in weights)], rows
 
 

@@ -1,11 +1,13 @@
 """Every claim of the post, and some of ours, with its verdict, computed from the results."""
 
 from collections.abc import Callable, Mapping
+from statistics import fmean
 from typing import Any
 
 from common.results import Table
 from common.sigreg import CURVATURE
-from part5_action_planning.critical import ALIVE
+from part5_action_planning.critical import ALIVE, BENT, read_trained
+from part5_action_planning.experiment import PART
 from part5_action_planning.readme_tables import (
     case,
     critical_arms,
@@ -182,6 +184,27 @@ def collapse_line() -> list[str]:
     ]
 
 
+def alone() -> list[str]:
+    """Or does temporal straightening keep an embedding from shrinking to a point, too?"""
+    bent = read_trained(PART / "results", BENT)
+    told, better = [], []
+    for key, found in bent.items():
+        for w, metrics in sorted(found.items()):
+            with_it, without = spreads()[key][w], metrics["mean_std"]["values"]
+            better.append(sum(s > ALIVE for s in with_it) > sum(s > ALIVE for s in without))
+            told.append(
+                f"r = {w:g}: mean std {fmean(without):.2g} alone, {fmean(with_it):.2f} with "
+                "straightening"
+            )
+    return [
+        "SIGReg alone decides whether an embedding lives (ours: two rooms)",
+        "; ".join(told),
+        "**fails**: straightening knows no scale, and keeps alive what SIGReg lets collapse"
+        if any(better)
+        else "**not contradicted**",
+    ]
+
+
 def surprised() -> list[str]:
     """A world model notices what is impossible."""
     arms = read("surprise")["arms"]
@@ -207,6 +230,7 @@ def verdicts_table() -> Table:
         (headline, ("planning_time",)),
         (collapse_line, ("critical", "threshold")),
         (smallest_weight, ("critical",)),
+        (alone, ("critical_two_rooms", "critical_bent")),
         (surprised, ("surprise",)),
     ]
     rows = [make() for make, needed in makers if all(map(is_there, needed))]
