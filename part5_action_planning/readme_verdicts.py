@@ -6,9 +6,9 @@ from typing import Any
 
 from common.results import Table
 from common.sigreg import CURVATURE
-from part5_action_planning.critical import ALIVE, BENT, read_trained
-from part5_action_planning.experiment import PART
+from part5_action_planning.critical import ALIVE
 from part5_action_planning.readme_tables import (
+    bent_spreads,
     case,
     critical_arms,
     is_there,
@@ -160,7 +160,7 @@ def smallest_weight() -> list[str]:
 def collapse_line() -> list[str]:
     """Does collapse end where the untrained encoder says?"""
     theory, parts, right, total, constant = read("threshold")["arms"], [], 0, 0, 0
-    for (task, size), spread in spreads().items():
+    for (task, size), spread in (spreads() | bent_spreads()).items():  # it knows no straightening
         dead = [w for w, values in spread.items() if max(values) <= ALIVE]
         alive = [w for w, values in spread.items() if min(values) > ALIVE]
         line = theory[f"{task}-d{size}"]["predicted"]
@@ -186,11 +186,10 @@ def collapse_line() -> list[str]:
 
 def alone() -> list[str]:
     """Or does temporal straightening keep an embedding from shrinking to a point, too?"""
-    bent = read_trained(PART / "results", BENT)
     told, better = [], []
-    for key, found in bent.items():
-        for w, metrics in sorted(found.items()):
-            with_it, without = spreads()[key][w], metrics["mean_std"]["values"]
+    for key, found in bent_spreads().items():
+        for w, without in found.items():
+            with_it = spreads()[key][w]
             better.append(sum(s > ALIVE for s in with_it) > sum(s > ALIVE for s in without))
             told.append(
                 f"r = {w:g}: mean std {fmean(without):.2g} alone, {fmean(with_it):.2f} with "
