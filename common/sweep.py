@@ -205,8 +205,10 @@ def _write_results(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namesp
     validate_results(content)
     results = (REPOSITORY / sweep.script).parent / "results" / f"{sweep.experiment}.json"
     results = arguments.results or results
-    results.with_suffix(".npz").unlink(missing_ok=True)  # of an earlier sweep that had outcomes
-    write_arrays(results.with_suffix(".npz"), collect_outcomes(folders, sweep.seeds))
+    outcomes = collect_outcomes(folders, sweep.seeds)
+    write_arrays(results.with_suffix(".npz"), outcomes)
+    if not outcomes:  # an earlier sweep of that name may have had some
+        results.with_suffix(".npz").unlink(missing_ok=True)
     write_json(results, content)
     print(f"wrote {results}")
 

@@ -11,17 +11,15 @@ from part5_action_planning.bench_report import (
     planning_time_table,
 )
 from part5_action_planning.experiment import PART
+from part5_action_planning.readme_critical import alive_table, critical_table, threshold_table
 from part5_action_planning.readme_tables import (
     ablations_table,
-    alive_table,
-    critical_table,
     equal_seconds_table,
     reach_table,
     search_table,
     slow_table,
     surprise_table,
     tasks_table,
-    threshold_table,
 )
 from part5_action_planning.readme_verdicts import verdicts_table
 

@@ -10,7 +10,6 @@ import torch
 from common.intervals import bootstrap_seed_episode
 from common.results import Table, format_interval, read_results
 from part5_action_planning.control import reached
-from part5_action_planning.critical import ALIVE, BENT, FINE, read_trained
 from part5_action_planning.experiment import PART
 
 NAMES = {
@@ -63,6 +62,10 @@ def percent(interval: Mapping[str, Any]) -> str:
         },
         1,
     )
+
+
+def share(interval: Mapping[str, Any]) -> str:
+    return f"{100 * interval['mean']:.1f}%"
 
 
 def cell(metrics: Mapping[str, Any], name: str, digits: int) -> str:
@@ -133,21 +136,6 @@ def tasks_table() -> Table:
     return header, rows
 
 
-def threshold_table() -> Table:
-    """The critical weight as the untrained encoder has it."""
-    content = read("threshold")
-    columns = {
-        "best_fvu": "FVU, best direction",
-        "mean_fvu": "FVU, mean",
-        "predicted": "critical r",
-    }
-    rows = [
-        [arm.replace("_", " ").replace("-d", ", D = "), *(cell(m, name, 3) for name in columns)]
-        for arm, m in content["arms"].items()
-    ]
-    return [f"{len(content['seeds'])} seeds", *columns.values()], rows
-
-
 EVENTS = {
     "teleport": "teleport, at least 10 px",
     "flip": "velocity reversed",
@@ -208,67 +196,4 @@ def equal_seconds_table() -> Table:
         arm, _, budget = row.partition("/")
         cells = [budget.replace("x", " x "), format_interval(m["ms_per_step"], 2)]
         rows.append([NAMES[arm], *cells, percent(m["last"]), percent(m["held"])])
-    return header, rows
-
-
-def critical_arms() -> dict[tuple[str, int], dict[float, Mapping[str, Any]]]:
-    """{(task, D): {r: metrics}} of what was trained around the critical weight."""
-    return read_trained(PART / "results")
-
-
-def spreads() -> dict[tuple[str, int], dict[float, list[float]]]:
-    """{(task, D): {r: mean std of z, a seed each}}, close to the critical weight too."""
-    fine = read_trained(PART / "results", FINE)
-    return {
-        key: {w: m["mean_std"]["values"] for w, m in sorted((found | fine.get(key, {})).items())}
-        for key, found in critical_arms().items()
-    }
-
-
-def bent_spreads() -> dict[tuple[str, int], dict[float, list[float]]]:
-    """The same without temporal straightening, where the task has it."""
-    return {
-        key: {w: m["mean_std"]["values"] for w, m in sorted(found.items())}
-        for key, found in read_trained(PART / "results", BENT).items()
-    }
-
-
-def alive_table() -> Table:
-    """How many seeds did not collapse, against SIGReg's weight."""
-    found = spreads()
-    weights = sorted({w for spread in found.values() for w in spread})
-    rows = [
-        [
-            case(*key),
-            *(f"{sum(s > ALIVE for s in spread[w])}" if w in spread else "" for w in weights),
-        ]
-        for key, spread in found.items()
-    ]
-    for key, spread in bent_spreads().items():
-        cells = (f"{sum(s > ALIVE for s in spread[w])}" if w in spread else "" for w in weights)
-        rows.append([f"{case(*key)}, not straightened", *cells])
-    return ["seeds alive, of 3", *(f"r = {w:g}" for w in weights)], rows
-
-
-def case(task: str, size: int) -> str:
-    return f"{task.replace('_', ' ')}, D = {size}"
-
-
-def critical_table() -> Table:
-    """Success, rank and rollout error against SIGReg's weight."""
-    arms = critical_arms()
-    weights = sorted({weight for found in arms.values() for weight in found})
-    shown = {
-        "last": ("last step, %", lambda m: f"{100 * m['mean']:.0f}"),
-        "held": ("held, %", lambda m: f"{100 * m['mean']:.0f}"),
-        "effective_rank": ("rank", lambda m: f"{m['mean']:.1f}"),
-        "mean_std": ("mean std", lambda m: f"{m['mean']:.2g}"),
-        "error_px_5": ("5 steps, px", lambda m: f"{m['mean']:.1f}"),
-    }
-    header = [f"{len(read('critical')['seeds'])} seeds", *(f"r = {w:g}" for w in weights)]
-    rows = [
-        [f"{case(*key)}: {label}", *(form(found[w][name]) for w in weights)]
-        for key, found in arms.items()
-        for name, (label, form) in shown.items()
-    ]
     return header, rows

@@ -1,27 +1,12 @@
 """Every claim of the post, and some of ours, with its verdict, computed from the results."""
 
-from collections.abc import Callable, Mapping
-from statistics import fmean
-from typing import Any
+from collections.abc import Callable
 
 from common.results import Table
-from common.sigreg import CURVATURE
-from part5_action_planning.critical import ALIVE
-from part5_action_planning.readme_tables import (
-    bent_spreads,
-    case,
-    critical_arms,
-    is_there,
-    read,
-    spreads,
-    success_intervals,
-)
+from part5_action_planning.readme_critical import alone, collapse_line, smallest_weight
+from part5_action_planning.readme_tables import is_there, read, share, success_intervals
 
 HELD, LAST = 0.93, 0.97  # what the default is meant to reach
-
-
-def share(interval: Mapping[str, Any]) -> str:
-    return f"{100 * interval['mean']:.1f}%"
 
 
 def plans_in_latent_space() -> list[str]:
@@ -134,73 +119,6 @@ def frozen_tokens() -> list[str]:
         "a small end-to-end model plans as well as one on frozen tokens, and faster",
         told,
         "**holds here** (tokens of our own small encoders)" if ahead else "**fails here**",
-    ]
-
-
-def smallest_weight() -> list[str]:
-    """Is the best weight the smallest that does not collapse on any seed?"""
-    arms, parts, hits = critical_arms(), [], 0
-    for key, found in arms.items():
-        least = min(w for w in found if min(found[w]["mean_std"]["values"]) > ALIVE)
-        best = max(found, key=lambda w: found[w]["last"]["mean"])
-        reaches, top = found[least]["last"], found[best]["last"]
-        hits += least == best or reaches["high"] >= top["mean"]
-        parts.append(
-            f"{case(*key)}: smallest alive on every seed r = {least:g} ({share(reaches)}), best "
-            f"r = {best:g} ({share(top)})"
-        )
-    verdict = {len(arms): "**holds**", 0: "**fails**"}.get(hits, "**holds in part**")
-    return [
-        "the best weight of SIGReg is the smallest that does not collapse (ours)",
-        "; ".join(parts),
-        f"{verdict}: within the interval in {hits} of {len(arms)} cases",
-    ]
-
-
-def collapse_line() -> list[str]:
-    """Does collapse end where the untrained encoder says?"""
-    theory, parts, right, total, constant = read("threshold")["arms"], [], 0, 0, 0
-    for (task, size), spread in (spreads() | bent_spreads()).items():  # it knows no straightening
-        dead = [w for w, values in spread.items() if max(values) <= ALIVE]
-        alive = [w for w, values in spread.items() if min(values) > ALIVE]
-        line = theory[f"{task}-d{size}"]["predicted"]
-        below = f"no seed alive at {max(dead):g}, " if dead else ""
-        parts.append(
-            f"{case(task, size)}: {below}every seed from {min(alive):g}, predicted "
-            f"{line['mean']:.2f}"
-        )
-        for w, values in spread.items():
-            sides = [(s > ALIVE) == (w > p) for s, p in zip(values, line["values"], strict=True)]
-            right, total = right + sum(sides), total + len(sides)
-            constant += sum((s > ALIVE) == (w > 1 / CURVATURE) for s in values)
-    told = (
-        f"{right} of {total} runs are where their own encoder's line says, {constant} where 1 / k"
-    )
-    word = "**holds in part**" if right > constant else "**not shown**"
-    return [
-        "collapse ends at the weight that an untrained encoder tells (ours)",
-        "; ".join(parts),
-        f"{word}: {told}",
-    ]
-
-
-def alone() -> list[str]:
-    """Or does temporal straightening keep an embedding from shrinking to a point, too?"""
-    told, better = [], []
-    for key, found in bent_spreads().items():
-        for w, without in found.items():
-            with_it = spreads()[key][w]
-            better.append(sum(s > ALIVE for s in with_it) > sum(s > ALIVE for s in without))
-            told.append(
-                f"r = {w:g}: mean std {fmean(without):.2g} alone, {fmean(with_it):.2f} with "
-                "straightening"
-            )
-    return [
-        "SIGReg alone decides whether an embedding lives (ours: two rooms)",
-        "; ".join(told),
-        "**fails**: straightening knows no scale, and keeps alive what SIGReg lets collapse"
-        if any(better)
-        else "**not contradicted**",
     ]
 
 
