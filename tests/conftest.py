@@ -4,6 +4,7 @@ import json
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from common.config import REPOSITORY
+from common.config import REPOSITORY, run_script
 from common.world import World
 
 
@@ -89,3 +90,19 @@ def last_step(folder: Path) -> int:
     lines = path.read_text().splitlines() if path.exists() else []
     whole = [line for line in lines if line.endswith("}")]
     return json.loads(whole[-1])["step"] if whole else 0
+
+
+@pytest.fixture
+def refusal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Runs a script's main with arguments that it must refuse, and returns its last line."""
+
+    def refuse(main: Callable[[], None], *arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["script.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            run_script(main)
+        assert ended.value.code == 2
+        return capsys.readouterr().err.strip().splitlines()[-1]
+
+    return refuse

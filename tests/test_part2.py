@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from common.config import REPOSITORY, load_config, run_script
+from common.config import REPOSITORY, load_config
 from common.data import draw_batch, make_clips
 from part2_pixel_vs_jepa.arms import make_arms
 from part2_pixel_vs_jepa.experiment import ARMS, BASELINE, Config, generator
@@ -104,14 +104,10 @@ def test_every_config_of_the_part_loads():
     ],
 )
 def test_contradictions_end_in_one_clear_line_and_write_nothing(
-    tmp_path, monkeypatch, capsys, overrides, words
+    tmp_path, refusal, overrides, words
 ):
-    argv = ["train.py", "--config", str(SMOKE), *overrides, f"--run_dir={tmp_path / 'run'}"]
-    monkeypatch.setattr(sys, "argv", argv)
-    with pytest.raises(SystemExit) as ended:
-        run_script(main)
-    assert ended.value.code == 2
-    assert words in capsys.readouterr().err.strip().splitlines()[-1]
+    where = f"--run_dir={tmp_path / 'run'}"
+    assert words in refusal(main, "--config", SMOKE, *overrides, where)
     assert not (tmp_path / "run").exists()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.config import REPOSITORY, UserError, load_config, run_script
+from common.config import REPOSITORY, UserError, load_config
 from common.frozen import RECIPES, load_frozen
 from common.vit import ViT, patchify
 from part4_dinov3_encoder import photos
@@ -361,13 +361,9 @@ def test_every_config_of_the_part_loads():
         (["--weights.gram_weight=1", "--weights.gram_start=0"], "at least one step"),
     ],
 )
-def test_contradictions_end_in_one_clear_line(tmp_path, monkeypatch, capsys, overrides, words):
-    argv = ["train.py", "--config", str(SMOKE), *overrides, f"--run_dir={tmp_path / 'run'}"]
-    monkeypatch.setattr(sys, "argv", argv)
-    with pytest.raises(SystemExit) as ended:
-        run_script(main)
-    assert ended.value.code == 2
-    assert words in capsys.readouterr().err.strip().splitlines()[-1]
+def test_contradictions_end_in_one_clear_line(tmp_path, refusal, overrides, words):
+    where = f"--run_dir={tmp_path / 'run'}"
+    assert words in refusal(main, "--config", SMOKE, *overrides, where)
 
 
 def test_the_same_seed_gives_the_same_files(tmp_path, run):

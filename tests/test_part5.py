@@ -362,14 +362,10 @@ def test_every_config_of_the_part_loads():
     ],
 )
 def test_contradictions_end_in_one_clear_line_and_write_nothing(
-    tmp_path, monkeypatch, capsys, overrides, words
+    tmp_path, refusal, overrides, words
 ):
-    argv = ["train.py", "--config", str(SMOKE), *overrides, f"--run_dir={tmp_path / 'run'}"]
-    monkeypatch.setattr(sys, "argv", argv)
-    with pytest.raises(SystemExit) as ended:
-        run_script(main)
-    assert ended.value.code == 2
-    assert words in capsys.readouterr().err.strip().splitlines()[-1]
+    where = f"--run_dir={tmp_path / 'run'}"
+    assert words in refusal(main, "--config", SMOKE, *overrides, where)
     assert not (tmp_path / "run").exists()
 
 
@@ -382,15 +378,9 @@ def test_contradictions_end_in_one_clear_line_and_write_nothing(
         (["--evaluation.surprise_clips=4", "--world.channels=3"], "event colour hardly ever"),
     ],
 )
-def test_what_a_world_cannot_have_is_said_before_training(
-    tmp_path, monkeypatch, capsys, overrides, words
-):
-    argv = ["train.py", "--config", str(SMOKE), *overrides, f"--run_dir={tmp_path / 'run'}"]
-    monkeypatch.setattr(sys, "argv", argv)
-    with pytest.raises(SystemExit) as ended:
-        run_script(main)
-    assert ended.value.code == 2
-    assert words in capsys.readouterr().err.strip().splitlines()[-1]
+def test_what_a_world_cannot_have_is_said_before_training(tmp_path, refusal, overrides, words):
+    where = f"--run_dir={tmp_path / 'run'}"
+    assert words in refusal(main, "--config", SMOKE, *overrides, where)
     assert not (tmp_path / "run" / "metrics.jsonl").read_bytes()
 
 
@@ -432,14 +422,8 @@ def test_a_run_leaves_its_figures_and_outcomes(trained):
         (evaluate_script.main, ["--planner.elites=100"], "elites 100 is more than samples 8"),
     ],
 )
-def test_a_trained_network_meets_only_what_it_was_made_for(
-    trained, monkeypatch, capsys, script, extra, words
-):
-    monkeypatch.setattr(sys, "argv", ["script.py", str(trained), *extra])
-    with pytest.raises(SystemExit) as ended:
-        run_script(script)
-    assert ended.value.code == 2
-    assert words in capsys.readouterr().err.strip().splitlines()[-1]
+def test_a_trained_network_meets_only_what_it_was_made_for(trained, refusal, script, extra, words):
+    assert words in refusal(script, trained, *extra)
 
 
 def test_a_folder_without_a_run_names_the_command_that_makes_one(tmp_path, monkeypatch, capsys):
