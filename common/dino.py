@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.distributed import all_reduce_sum, check_equal_batches, check_finite, world_size
+from common.distributed import all_reduce_sum, check_finite, world_size
 
 
 class Centre(nn.Module):
@@ -35,8 +35,7 @@ class Centre(nn.Module):
         Raises ValueError for ranks with unequal batches.
         """
         teacher = teacher.detach().flatten(0, -2).to(self.mean.dtype)
-        check_equal_batches(len(teacher), teacher.device)
-        mean = all_reduce_sum(teacher.mean(0)) / world_size()
+        mean = all_reduce_sum(teacher.mean(0), len(teacher)) / world_size()
         self.mean.lerp_(mean, 1 - self.momentum)
 
 
@@ -68,10 +67,9 @@ def cross_entropy(
         )
     check_finite(student)
     check_finite(teacher)
-    check_equal_batches(len(student), student.device)
     target = F.softmax((teacher.detach().float() - centre) / teacher_temperature, dim=-1)
     log_share = F.log_softmax(student.float() / student_temperature, dim=-1)
-    return -all_reduce_sum((target * log_share).sum(-1).mean()) / world_size()
+    return -all_reduce_sum((target * log_share).sum(-1).mean(), len(student)) / world_size()
 
 
 def dino(

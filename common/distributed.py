@@ -19,29 +19,15 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def all_reduce_sum(x: Tensor) -> Tensor:
+def all_reduce_sum(x: Tensor, batch_size: int | None = None) -> Tensor:
     """Sum of the real tensor ``x`` over all ranks, same shape, differentiable (Gloo and NCCL).
 
     Every rank must call it with the same shape and in the same order, the backward included.
+    With ``batch_size``, the number of samples behind ``x`` on this rank, ranks that hold unequal
+    batches raise ValueError, all of them: a mean of per-rank means would be silently weighted. The
+    sizes travel in the same message, since a small one costs as much as a large one.
     """
-    return x if world_size() == 1 else _AllReduceSum.apply(x)
-
-
-def check_equal_batches(batch_size: int, device: torch.device) -> None:
-    """Raise ValueError, on every rank, unless all ranks hold ``batch_size`` samples.
-
-    Without it a mean of per-rank means is silently weighted, or a collective hangs.
-    """
-    if world_size() == 1:
-        return
-    extremes = torch.tensor([batch_size, -batch_size], device=device)
-    dist.all_reduce(extremes, op=dist.ReduceOp.MAX)
-    largest, smallest = extremes[0].item(), -extremes[1].item()
-    if largest != smallest:
-        raise ValueError(
-            f"ranks hold between {smallest} and {largest} samples (rank {dist.get_rank()}: "
-            f"{batch_size}); wanted equal batches, e.g. by dropping the last incomplete one"
-        )
+    return x if world_size() == 1 else _AllReduceSum.apply(x, batch_size)
 
 
 def check_finite(z: Tensor) -> None:
@@ -68,14 +54,28 @@ class _AllReduceSum(torch.autograd.Function):
     """y = sum of x over ranks; dL/dx = sum of dL/dy over ranks."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        total = x.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total, op=dist.ReduceOp.SUM)
-        return total
+    def forward(ctx, x: Tensor, batch_size: int | None) -> Tensor:
+        if batch_size is None:
+            return _total(x)
+        batches = x.new_zeros(world_size())  # each rank writes its own place
+        batches[dist.get_rank()] = batch_size
+        total = _total(torch.cat([x.flatten(), batches]))
+        batches = [int(size) for size in total[x.numel() :].tolist()]
+        if len(set(batches)) > 1:
+            raise ValueError(
+                f"ranks hold batches of {', '.join(map(str, batches))} samples; wanted equal "
+                "ones, e.g. by dropping the last incomplete batch"
+            )
+        return total[: x.numel()].view(x.shape)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> Tensor:
-        total = grad.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total, op=dist.ReduceOp.SUM)
-        return total
+    def backward(ctx, grad: Tensor):
+        return _total(grad), None
+
+
+def _total(x: Tensor) -> Tensor:
+    """The sum over ranks, which autograd does not see."""
+    total = x.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total, op=dist.ReduceOp.SUM)
+    return total

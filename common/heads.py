@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.distributed import all_reduce_sum, check_equal_batches, world_size
+from common.distributed import all_reduce_sum, world_size
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -17,10 +17,9 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (PyTorch's name)
         if not self.training or world_size() == 1:
             return super().forward(input)
-        check_equal_batches(len(input), input.device)
         x = input.float()
         num_samples = len(x) * world_size()
-        mean = all_reduce_sum(x.sum(0)) / num_samples  # (D,)
+        mean = all_reduce_sum(x.sum(0), len(x)) / num_samples  # (D,)
         variance = all_reduce_sum((x - mean).square().sum(0)) / num_samples
         assert self.num_batches_tracked is not None
         assert self.running_mean is not None

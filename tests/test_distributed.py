@@ -17,12 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import common.sigreg as sigreg_module
 from common.dino import Centre, cross_entropy
-from common.distributed import (
-    all_reduce_sum,
-    check_equal_batches,
-    shared_seed,
-    world_size,
-)
+from common.distributed import all_reduce_sum, shared_seed, world_size
 from common.heads import MLP
 from common.losses import barlow_twins, negative_cosine, vicreg
 from common.sigreg import lejepa, random_slices, sigreg, sigreg_direct
@@ -154,10 +149,10 @@ def test_two_ranks_equal_one_process(ranks: list[dict], name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["vicreg", "sigreg"])
 def test_unequal_batches_are_refused_on_every_rank(ranks: list[dict], name: str) -> None:
-    for rank, result in enumerate(ranks):
+    for result in ranks:
         message = result["refusals"][name]
-        assert f"between {BATCH - 1} and {BATCH} samples (rank {rank}: {BATCH - rank})" in message
-        assert "wanted equal batches" in message
+        assert f"ranks hold batches of {BATCH}, {BATCH - 1} samples" in message
+        assert "wanted equal ones" in message
 
 
 @pytest.mark.slow
@@ -172,9 +167,8 @@ def test_one_sample_per_rank_is_a_batch(ranks: list[dict]) -> None:
 def test_identity_in_one_process() -> None:
     x = torch.ones(3, requires_grad=True)
     assert world_size() == 1
-    assert all_reduce_sum(x) is x
+    assert all_reduce_sum(x, 3) is x
     assert shared_seed(7) == 7
-    check_equal_batches(3, x.device)
 
 
 if __name__ == "__main__":
