@@ -64,7 +64,7 @@ def clouds(rows: Sequence[Sequence[Cloud]], color_label: str, note: str = "") ->
             axes.append(ax)
     bar = fig.colorbar(ScalarMappable(scale, "viridis"), ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(color_label, fontsize=FONT)
-    return _with_note(fig, note)
+    return with_note(fig, note)
 
 
 def matrices(
@@ -85,7 +85,7 @@ def matrices(
         axes.append(ax)
     bar = fig.colorbar(image, ax=axes, fraction=0.03, pad=0.02)
     bar.set_label(value_label, fontsize=FONT)
-    return _with_note(fig, note)
+    return with_note(fig, note)
 
 
 def phases(contents: Sequence[Phases], value_label: str, note: str = "") -> Figure:
@@ -115,7 +115,7 @@ def phases(contents: Sequence[Phases], value_label: str, note: str = "") -> Figu
         axes.append(ax)
     bar = fig.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(value_label, fontsize=FONT)
-    return _with_note(fig, note)
+    return with_note(fig, note)
 
 
 def points(
@@ -143,10 +143,10 @@ def points(
         *fig.axes[0].get_legend_handles_labels(), loc="outside upper center", frameon=False,
         fontsize=FONT, ncols=4,
     )  # fmt: skip
-    return _with_note(fig, note)
+    return with_note(fig, note)
 
 
-def _with_note(fig: Figure, note: str) -> Figure:
+def with_note(fig: Figure, note: str) -> Figure:
     """The figure with a note below, whose lines are broken already."""
     if note:
         fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)

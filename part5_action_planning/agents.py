@@ -34,6 +34,16 @@ def action_bounds(cfg: Config) -> Bounds:
     return Bounds(-largest, largest)
 
 
+def plan_length(cfg: Config, time: int) -> tuple[int, int]:
+    """Blocks of a plan that is made before step ``time``, and steps of coasting after them."""
+    left = cfg.task.budget - time
+    if cfg.task.kind != "bank_shot":
+        return min(cfg.planner.horizon, -(-left // cfg.cost.repeat)), 0
+    pushes = min(left, max(0, cfg.task.thrust_steps - time))
+    horizon = min(cfg.planner.horizon, -(-pushes // cfg.cost.repeat))
+    return horizon, max(0, left - horizon * cfg.cost.repeat)
+
+
 class Memory:
     """The last n observations and the actions between them.
 
@@ -97,11 +107,7 @@ class PlanningAgent:
     def _plan(self, time: int) -> Tensor:
         """Blocks (E, H, A) of the cheapest plan found."""
         cfg, (z_past, a_past) = self.cfg, self.memory.past()
-        left = cfg.task.budget - time
-        horizon, coast = min(cfg.planner.horizon, -(-left // cfg.cost.repeat)), 0
-        if cfg.task.kind == "bank_shot":
-            horizon = min(horizon, -(-(cfg.task.thrust_steps - time) // cfg.cost.repeat))
-            coast = max(0, left - horizon * cfg.cost.repeat)
+        horizon, coast = plan_length(cfg, time)
         score = make_score(self.model, z_past, a_past, self.z_goal, cfg.cost, coast)
         episodes = len(z_past)
         options = choices(cfg.task)

@@ -5,7 +5,7 @@
     python part5_action_planning/plan.py --episode 3 --planner.kind=mppi --cost.when=last
 
 Any knob of the run's config can be turned (--help lists them); those of the network cannot. Writes
-episode.gif and paths.png into --out (default: runs/part5/plan).
+the figures that plot.py describes into --out (default: runs/part5/plan).
 """
 
 import argparse
@@ -14,14 +14,12 @@ from pathlib import Path
 import torch
 
 from common.config import UserError, run_script
-from common.plots import write_png
 from common.runs import RUNS
 from common.simulator import Scene
-from common.strips import write_gif
 from part5_action_planning.build import load_with_knobs
 from part5_action_planning.control import Stage
 from part5_action_planning.experiment import PART
-from part5_action_planning.plot import episode_frames, film, paths_figure
+from part5_action_planning.plot import draw_figures
 from part5_action_planning.tasks import Episodes
 
 PUBLISHED = PART / "results" / "weights" / "lewm"
@@ -55,17 +53,15 @@ def main() -> None:
     torch.set_num_threads(cfg.threads)
     stage = Stage(cfg, cfg.evaluation.episodes)
     pick(stage, args.episode)
-    trial, imagined = film(model, stage, cfg)
-    goal = stage.goal_frames[0].mean(0).numpy()
-    write_gif(args.out / "episode.gif", episode_frames(trial, imagined, goal), fps=6)
-    write_png(args.out / "paths.png", paths_figure(trial, stage, cfg))
+    trial, paths = draw_figures(args.out, model, stage, cfg)
     distance = trial.distance[0]
     reached = "reached" if distance[-1] <= cfg.task.success_radius else "missed"
     print(
         f"{reached}: {distance[0]:.1f} px away at the start, {distance.min():.1f} at the nearest, "
         f"{distance[-1]:.1f} at the end; {1000 * trial.seconds / cfg.task.budget:.0f} ms a step"
     )
-    print(f"{args.out / 'episode.gif'}\n{args.out / 'paths.png'}")
+    for path in paths:
+        print(path)
 
 
 if __name__ == "__main__":

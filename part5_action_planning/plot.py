@@ -3,116 +3,48 @@
     python part5_action_planning/plot.py runs/part5/baseline-seed0
     python part5_action_planning/plot.py --results                  those of results/*.json
 
-A run has episode.gif (what happens, what the model imagines at that moment, and the goal) and
-paths.png (where the ball went in episodes like those of the evaluation).
+Of a run: episode.gif (what happens, what the model imagines at that moment, what its plan would
+really lead to, and the goal), imagined.png (the same at a few steps), search.png (candidate plans
+as the planner narrows them down), landscape.png (cost over the first action, imagined and true) and
+paths.png (where the ball went in eight episodes).
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-from matplotlib.figure import Figure
-
 from common.config import UserError, run_script
-from common.plots import DPI, FONT, PALETTE, WIDTH, write_png
-from common.strips import Group, strip, write_gif
-from part5_action_planning.agents import PlanningAgent
+from common.plots import write_png
+from common.strips import write_gif
 from part5_action_planning.build import Model, load_model
 from part5_action_planning.control import Stage, Trial
 from part5_action_planning.experiment import PART, Config
-from part5_action_planning.imagine import rollout
-from part5_action_planning.models import LatentModel, PixelModel, TokenModel
-from part5_action_planning.scoring import make_agent
+from part5_action_planning.models import Policy, TokenModel
+from part5_action_planning.plot_episode import film, key_times, moments_figure, paths_figure
+from part5_action_planning.plot_search import landscape_figure, search_figure, searches_of
 
-SHOWN = 5  # imagined frames beside the real one
-NOTE = (
-    "From left to right: the frame the agent sees; what its model imagines of the plan it has just "
-    "made (decoded, for looking only); the goal image."
-)
+EPISODES = 8  # of a run's figures
 
 
-class Recorder:
-    """An agent that also keeps what it imagined before each action, as frames of one episode."""
-
-    def __init__(self, model: Model, stage: Stage, cfg: Config) -> None:
-        self.model, self.agent = model, make_agent(model, stage, cfg)
-        self.imagined: list[np.ndarray] = []  # per step (at most SHOWN, H, W)
-
-    def act(self, time: int, frames: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        action = self.agent.act(time, frames, states)
-        if isinstance(self.agent, PlanningAgent) and isinstance(
-            self.model, LatentModel | PixelModel
-        ):
-            z_past, a_past, actions = (part[:1] for part in self.agent.intention)
-            z = rollout(self.model, z_past, a_past, actions.unsqueeze(1))[0, 0]  # (H, D)
-            chosen = torch.linspace(0, len(z) - 1, min(SHOWN, len(z))).round().long()
-            self.imagined.append(self.model.show(z[chosen]).mean(1).clamp(0, 1).numpy())
-        return action
-
-
-@torch.no_grad()
-def film(model: Model, stage: Stage, cfg: Config) -> tuple[Trial, list[np.ndarray]]:
-    """Plays the stage's episodes; what the model imagined in the first of them, step by step."""
-    recorder = Recorder(model, stage, cfg)
-    trial = stage.play(recorder)
-    return trial, recorder.imagined
-
-
-def episode_frames(trial: Trial, imagined: Sequence[np.ndarray], goal: np.ndarray) -> list[Figure]:
-    """One figure a step of the first episode: now, imagined ahead, goal."""
-    figures = []
-    for t in range(len(trial.actions[0])):
-        now = trial.frames[0, t].float().mean(0).numpy() / 255
-        ahead = list(imagined[t]) if imagined else []
-        ahead += [None] * (SHOWN - len(ahead))
-        distance = trial.distance[0, t].item()
-        captions = [f"step {t}", *[""] * SHOWN, f"{distance:.0f} px away"]
-        groups = [
-            Group("now", 1), Group("imagined ahead", SHOWN, PALETTE["vermillion"]), Group("goal", 1)
-        ]  # fmt: skip
-        figures.append(strip([[now, *ahead, goal]], groups, [captions], NOTE))
-    return figures
-
-
-def paths_figure(trial: Trial, stage: Stage, cfg: Config, shown: int = 8) -> Figure:
-    """Where the ball went in the first episodes; the circle is what counts as reached."""
-    shown = min(shown, len(trial.states))
-    columns = 4
-    rows = -(-shown // columns)
-    fig = Figure(figsize=(WIDTH, 1.9 * rows + 0.3), dpi=DPI, layout="constrained")
-    extent = (0, cfg.world.size, cfg.world.size, 0)
-    for i in range(shown):
-        ax = fig.add_subplot(rows, columns, i + 1)
-        frame = trial.frames[i, 0].float().mean(0).numpy() / 255
-        ax.imshow(0.75 + 0.25 * (1 - frame), cmap="gray", vmin=0, vmax=1, extent=extent)
-        path = trial.states[i, :, 0, :2].numpy()
-        ax.plot(*path.T, color=PALETTE["blue"], linewidth=1.2, marker=".", markersize=2.5)
-        x, y = stage.goal_states[i, 0, :2].tolist()
-        circle = np.linspace(0, 2 * np.pi, 60)
-        radius = cfg.task.success_radius
-        ax.plot(
-            x + radius * np.cos(circle), y + radius * np.sin(circle),
-            color=PALETTE["vermillion"], linewidth=1.5,
-        )  # fmt: skip
-        ax.set(xlim=(0, cfg.world.size), ylim=(cfg.world.size, 0), xticks=[], yticks=[])
-        ax.set_title(f"ends {trial.distance[i, -1].item():.1f} px away", fontsize=FONT - 1)
-    return fig
-
-
-def draw_figures(folder: Path, model: Model, stage: Stage, cfg: Config) -> list[Path]:
-    """Draws every figure of a run; returns the files."""
-    few = Stage(cfg, min(8, len(stage.goal_frames)))
-    trial, imagined = film(model, few, cfg)
-    paths = [folder / "figures" / "paths.png"]
-    write_png(paths[0], paths_figure(trial, few, cfg))
+def draw_figures(folder: Path, model: Model, stage: Stage, cfg: Config) -> tuple[Trial, list[Path]]:
+    """Plays the stage's episodes, draws them and the first one's searches; returns the files."""
+    trial, moments = film(model, stage, cfg)
+    goal = stage.goal_frames[0].mean(0).numpy()
+    figures = {"paths.png": paths_figure(trial, stage, cfg)}
+    if moments[0].steps:
+        figures["imagined.png"] = moments_figure(trial, moments, key_times(trial, cfg.task), goal)
+    if not isinstance(model, Policy):
+        searches = searches_of(model, trial, stage, cfg)
+        if searches:
+            figures["landscape.png"] = landscape_figure(searches, trial, cfg)
+            figures["search.png"] = search_figure(searches, trial, stage, cfg)
+    for name, figure in figures.items():
+        write_png(folder / name, figure)
     if not isinstance(model, TokenModel):
-        goal = few.goal_frames[0].mean(0).numpy()
         arrays = {"frames": trial.frames[0].numpy(), "distance": trial.distance[0].numpy()}
-        paths.append(folder / "figures" / "episode.gif")
-        write_gif(paths[1], episode_frames(trial, imagined, goal), fps=6, **arrays)
-    return paths
+        film_strip = [moments_figure(trial, moments, [t], goal) for t in range(len(moments))]
+        write_gif(folder / "episode.gif", film_strip, fps=6, **arrays)
+        figures["episode.gif"] = film_strip[0]
+    return trial, [folder / name for name in figures]
 
 
 def main() -> None:
@@ -135,7 +67,7 @@ def main() -> None:
                 "part5_action_planning/train.py"
             )
         cfg, model = load_model(args.run_dir)
-        paths = draw_figures(args.run_dir, model, Stage(cfg, 8), cfg)
+        _, paths = draw_figures(args.run_dir / "figures", model, Stage(cfg, EPISODES), cfg)
     for path in paths:
         print(path)
 

@@ -4,7 +4,7 @@
     python part5_action_planning/publish.py runs/part5/baseline-seed0
 
 results/weights/<objective>: the run's config.yaml and model.pt, below 3 MB, which plan.py and
-evaluate.py read; results/figures: its episode.gif and paths.png.
+evaluate.py read; results/figures: its figures.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from common.config import UserError, run_script
 from part5_action_planning.build import load_model
 from part5_action_planning.experiment import PART
 
-FIGURES = ("episode.gif", "paths.png")
+FIGURES = ("episode.gif", "imagined.png", "landscape.png", "paths.png", "search.png")
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ from part5_action_planning.experiment import (
 )
 from part5_action_planning.imagine import rollout
 from part5_action_planning.models import LatentModel, Oracle, PixelModel, Policy, TokenModel
-from part5_action_planning.plot import draw_figures
+from part5_action_planning.plot import EPISODES, draw_figures
 from part5_action_planning.recordings import crossing_share
 from part5_action_planning.scoring import bounds, evaluate
 from part5_action_planning.surprise import check_events
@@ -197,7 +197,8 @@ def finish(
         "protocol": protocol(cfg),
     }
     if cfg.figures and model is not None:
-        draw_figures(run.folder, model, stage, cfg)
+        few = Stage(cfg, min(EPISODES, len(stage.goal_frames)))
+        draw_figures(run.folder / "figures", model, few, cfg)
     run.finish(summary, {"distance_px": trial.distance.half().numpy()})
     print(run_table(summary, run.folder.name, cfg.task.kind))
 

@@ -405,6 +405,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_leaves_its_figures_and_outcomes(trained):
     names = {path.name for path in trained.rglob("*") if path.is_file()}
     wanted = {"summary.json", "outcomes.npz", "episode.gif", "episode.npz", "paths.png"}
+    wanted |= {"imagined.png", "search.png", "landscape.png"}
     assert wanted <= names
     cfg, model = load_model(trained)
     assert cfg.objective == "lewm"
