@@ -5,8 +5,9 @@
 
 LeJEPA (arXiv 2511.08544, sec. 6.3) reports 94.5% between its training loss, divided by
 weight^0.4, and linear accuracy. Printed here: the same over runs of this part, on held-out frames,
-with every run and with those that did not collapse (two clusters alone, collapsed and not,
-give a rho near 1), each with a 95% bootstrap interval over runs.
+with every run, with those that did not collapse to a point, and with those not collapsed to the
+origin either (two clusters alone, collapsed and not, can decide a rho), each with a 95% bootstrap
+interval over runs.
 """
 
 from collections.abc import Mapping
@@ -65,6 +66,12 @@ def is_alive(found: Mapping[str, Tensor]) -> Tensor:
     return (found["collapse_ratio"] >= COLLAPSED) & (found["sigreg_per_sample"] < AT_ORIGIN)
 
 
+def chosen_runs(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Which runs are compared, (runs,), by the rule that left the others out."""
+    pointlike = found["collapse_ratio"] < COLLAPSED
+    return {"none": pointlike | ~pointlike, "point": ~pointlike, "origin": is_alive(found)}
+
+
 def correlation(judge: Tensor, quality: Tensor) -> tuple[float, float, float]:
     """Spearman of -judge with quality, and its 95% percentile bootstrap interval over runs."""
     generator = torch.Generator().manual_seed(0)
@@ -77,16 +84,18 @@ def correlation(judge: Tensor, quality: Tensor) -> tuple[float, float, float]:
 def judge_table() -> tuple[list[str], list[list[str]]]:
     """A row a judge: Spearman over all runs, and over those that did not collapse."""
     found = columns(read_results(RESULTS))
-    alive = is_alive(found)
+    choices = chosen_runs(found)
+    count = {rule: int(chosen.sum()) for rule, chosen in choices.items()}
     header = [
-        f"Spearman with content R², of {len(alive)} runs",
+        f"Spearman with content R², of {count['none']} runs",
         "all",
-        f"the {int(alive.sum())} that did not collapse",
+        f"the {count['point']} with a collapse ratio of {COLLAPSED} or more",
+        f"the {count['origin']} of them away from the origin",
     ]
     rows = []
     for key, label in JUDGES.items():
         cells = [label]
-        for chosen in (torch.ones_like(alive), alive):
+        for chosen in choices.values():
             rho, low, high = correlation(found[key][chosen], found["quality"][chosen])
             cells.append(f"{rho:.2f} [{low:.2f}, {high:.2f}]")
         rows.append(cells)

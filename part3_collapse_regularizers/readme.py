@@ -7,6 +7,7 @@ from common.config import run_script
 from common.results import named_tables, update_pages
 from part3_collapse_regularizers.experiment import PART
 from part3_collapse_regularizers.judge import judge_table
+from part3_collapse_regularizers.readme_sources import sources_table
 from part3_collapse_regularizers.readme_tables import (
     batch_table,
     dimension_table,
@@ -25,6 +26,7 @@ def update(check: bool = False) -> bool:
     pages = {
         PART / "README.md": named_tables(main_table, verdicts_table, judge_table),
         PART / "results" / "README.md": named_tables(
+            sources_table,
             next_frame_table,
             inside_table,
             stability_table,

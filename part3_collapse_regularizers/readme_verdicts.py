@@ -1,7 +1,7 @@
 """Every claim with its verdict: about collapse, then about the methods and the theory."""
 
 from common.results import Table
-from part3_collapse_regularizers.judge import QUALITY, RESULTS, columns, correlation, is_alive
+from part3_collapse_regularizers.judge import QUALITY, RESULTS, chosen_runs, columns, correlation
 from part3_collapse_regularizers.plot_results import weight_and_size
 from part3_collapse_regularizers.readme_claims import (
     REGULARIZED,
@@ -103,19 +103,23 @@ def one_number() -> tuple[str, str, str]:
 
 def judge() -> tuple[str, str, str]:
     found = columns(read(RESULTS.stem))
-    alive = is_alive(found)
-    rho = {
-        (key, kept): correlation(found[key][chosen], found["quality"][chosen])[0]
-        for key in ("loss", "scaled")
-        for kept, chosen in (("all", alive | ~alive), ("alive", alive))
-    }
+    choices = chosen_runs(found)
+    count = {rule: int(chosen.sum()) for rule, chosen in choices.items()}
+    scaled, raw = (
+        {
+            rule: correlation(found[key][chosen], found["quality"][chosen])[0]
+            for rule, chosen in choices.items()
+        }
+        for key in ("scaled", "loss")
+    )
     return (
         "LeJEPA's training loss tells how good the embedding is (Spearman 94.5% in the paper)",
-        f"with {QUALITY.split('_')[0]} R²: loss / weight^0.4 {rho['scaled', 'all']:.2f} over all "
-        f"{len(alive)} runs, {rho['scaled', 'alive']:.2f} over the {int(alive.sum())} that did not "
-        f"collapse; raw loss {rho['loss', 'all']:.2f} and {rho['loss', 'alive']:.2f}",
+        f"with {QUALITY.split('_')[0]} R²: loss / weight^0.4 {scaled['none']:.2f} over all "
+        f"{count['none']} runs, {scaled['point']:.2f} over the {count['point']} not collapsed to a "
+        f"point, {scaled['origin']:.2f} over the {count['origin']} of these away from the origin; "
+        f"raw loss {raw['none']:.2f}, {raw['point']:.2f} and {raw['origin']:.2f}",
         "**holds**"
-        if rho["scaled", "all"] >= 0.9
+        if scaled["none"] >= 0.9
         else "**partly**: it orders the runs that live, and praises those that collapsed",
     )
 

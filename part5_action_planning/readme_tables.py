@@ -147,13 +147,19 @@ EVENTS = {
 def surprise_table() -> Table:
     """AUROC, false alarms and delay of every impossible event, by history."""
     content = read("surprise")
-    header = [f"{len(content['seeds'])} seeds", "event", "AUROC", "false alarms at 95%", "delay"]
+    columns = {
+        "auroc": ("AUROC", 3),
+        "false_alarms": ("false alarms at 95%", 3),
+        "delay": ("delay", 1),
+        "calm_auroc": ("AUROC, no bounce in the twin", 3),
+        "calm_share": ("share of such pairs", 2),
+    }
+    header = [f"{len(content['seeds'])} seeds", "event", *(label for label, _ in columns.values())]
     rows = []
     for arm, metrics in content["arms"].items():
         for event, label in EVENTS.items():
             if f"{event}_auroc" in metrics:
-                digits = {"auroc": 3, "false_alarms": 3, "delay": 1}
-                cells = [cell(metrics, f"{event}_{name}", d) for name, d in digits.items()]
+                cells = [cell(metrics, f"{event}_{name}", d) for name, (_, d) in columns.items()]
                 rows.append([arm.replace("_", " "), label, *cells])
     return header, rows
 

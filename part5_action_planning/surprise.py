@@ -166,6 +166,16 @@ def surprise(model: WorldModel, clips: Recording) -> Tensor:
     return torch.stack(errors, 1)
 
 
+def bounces(cfg: Config, clips: Recording) -> Tensor:
+    """Whether the ball bounces off a wall between a frame and the next, (S, T - 1).
+
+    In the open, the velocity after a frame is drag times that before it plus the thrust.
+    """
+    velocity = clips.states[:, :, 0, 2:]
+    free = cfg.world.drag * velocity[:, :-1] + clips.actions
+    return (velocity[:, 1:] - free).abs().amax(-1) > 1e-3
+
+
 def auroc(event: Tensor, control: Tensor) -> float:
     """Chance that an event's score is above a control's, ties counting half."""
     above = (event[:, None] > control).double() + 0.5 * (event[:, None] == control).double()
@@ -189,7 +199,8 @@ def score_surprise(model: WorldModel, cfg: Config, generator: torch.Generator) -
     """AUROC, false alarms at 95% detection, and the delay of detection (frames), of each event.
 
     The delay is counted from the event's first frame to the first above the threshold that 95% of
-    the events reach, mean over the clips that reach it.
+    the events reach, mean over the clips that reach it. calm_auroc is the AUROC over the pairs
+    whose twin bounces off nothing from the event on, calm_share how many these are.
     """
     scores, first = {}, BEFORE - model.history
     for kind in events(cfg):
@@ -202,5 +213,9 @@ def score_surprise(model: WorldModel, cfg: Config, generator: torch.Generator) -
         scores[f"{kind}_auroc"] = auroc(most, twin)
         scores[f"{kind}_false_alarms"] = (twin >= threshold).double().mean().item()
         scores[f"{kind}_delay"] = delay
+        calm = ~bounces(cfg, pair.control)[:, BEFORE - 1 :].any(1)
+        scores[f"{kind}_calm_share"] = calm.double().mean().item()
+        if calm.any():
+            scores[f"{kind}_calm_auroc"] = auroc(most[calm], twin[calm])
         scores[f"{kind}_ratio"] = (most.median() / twin.median().clamp(min=1e-12)).item()
     return scores

@@ -20,7 +20,7 @@ from part5_action_planning.imagine import rollout
 from part5_action_planning.measures import rank_correlation, straightness
 from part5_action_planning.models import LatentModel, Oracle, Policy, TokenModel
 from part5_action_planning.recordings import Recording, crossing_share
-from part5_action_planning.surprise import BEFORE, auroc, make_pair, surprise
+from part5_action_planning.surprise import BEFORE, auroc, bounces, make_pair, surprise
 from part5_action_planning.train import compute_loss, imagined, main
 
 CONFIGS = REPOSITORY / "configs" / "part5"
@@ -295,6 +295,18 @@ def test_the_oracle_is_surprised_by_what_is_impossible_and_by_nothing_else():
         pair = make_pair(cfg, kind, 8, generator(cfg, 3), at_once=512 if kind == "wall" else 32)
         assert surprise(seer, pair.control).max() < 1e-6
         assert (surprise(seer, pair.event).amax(1) > 1e-3).all()
+
+
+def test_bounces_are_where_the_velocity_is_not_what_the_thrust_makes_it():
+    cfg = config("surprise")
+    walls = make_pair(cfg, "wall", 8, generator(cfg, 3), at_once=512)
+    assert bounces(cfg, walls.control)[:, BEFORE - 1 : BEFORE + 1].any(1).all()  # off the wall
+    flips = make_pair(cfg, "flip", 32, generator(cfg, 3), at_once=64)
+    assert bounces(cfg, flips.event)[:, BEFORE - 1].all()
+    calm = ~bounces(cfg, flips.control).any(1)
+    assert 0 < calm.sum() < 32
+    away = cfg.world.size / 2 - flips.control.states[calm][:, :, 0, :2].sub(32).abs().amax(-1)
+    assert (away >= 5 - 1e-4).all()  # a ball of radius 5 in the open, all along
 
 
 def test_auroc_by_hand():
