@@ -3,7 +3,8 @@
     act(time, frames, states) -> actions (E, A)     for E episodes at once
 
 An agent is made for one set of episodes, with their goals, and is asked once a step. frames
-(E, C, H, W) in [0, 1] is what it sees; states (E, 1, 4) is for the oracle alone.
+(E, C, H, W) in [0, 1] is what it sees; states (E, 1, 4) is for the oracle alone. Goal images of
+another size or range raise ValueError.
 """
 
 from collections import deque
@@ -32,6 +33,22 @@ def action_bounds(cfg: Config) -> Bounds:
     """Least and largest action of a config's world."""
     largest = torch.full((ACTION_DIM,), largest_action(cfg.task, cfg.world))
     return Bounds(-largest, largest)
+
+
+def check_goals(cfg: Config, goal_frames: Tensor) -> None:
+    """Raises ValueError for goal images that are no frames (E, C, H, W) in [0, 1] of the world."""
+    wanted = (cfg.world.channels, cfg.world.size, cfg.world.size)
+    if goal_frames.ndim != 4 or goal_frames.shape[1:] != wanted:
+        raise ValueError(
+            f"got goal images of shape {tuple(goal_frames.shape)}; wanted (E, "
+            f"{', '.join(map(str, wanted))}): episodes, channels, height, width of the world"
+        )
+    low, high = goal_frames.min().item(), goal_frames.max().item()
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"got goal images with values from {low:g} to {high:g}; wanted floats from 0 (black) "
+            "to 1 (white), such as uint8 / 255"
+        )
 
 
 def plan_length(cfg: Config, time: int) -> tuple[int, int]:
@@ -81,6 +98,7 @@ class PlanningAgent:
         self, cfg: Config, model: WorldModel, goal_frames: Tensor, goal_states: Tensor,
         generator: torch.Generator,
     ) -> None:  # fmt: skip
+        check_goals(cfg, goal_frames)
         self.cfg, self.model, self.generator = cfg, model, generator
         self.z_goal = model.observe(goal_frames, goal_states)
         self.memory = Memory(model.history)
@@ -159,6 +177,7 @@ class GreedyAgent:
         self, cfg: Config, model: WorldModel, goal_frames: Tensor, goal_states: Tensor,
         generator: torch.Generator,
     ) -> None:  # fmt: skip
+        check_goals(cfg, goal_frames)
         self.cfg, self.model, self.generator = cfg, model, generator
         self.goal = model.compared(model.observe(goal_frames, goal_states))
         self.best: Tensor | None = None
@@ -183,6 +202,7 @@ class CloningAgent:
     """Goal-conditioned behaviour cloning: one forward pass a step."""
 
     def __init__(self, cfg: Config, policy: Policy, goal_frames: Tensor) -> None:
+        check_goals(cfg, goal_frames)
         self.policy, self.options = policy, choices(cfg.task)
         self.z_goal = policy.observe(goal_frames)
         self.memory = Memory(policy.history)

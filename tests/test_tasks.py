@@ -3,6 +3,7 @@
 import functools
 from dataclasses import replace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -199,6 +200,32 @@ def test_a_flight_in_empty_space_has_not_bounced_and_one_into_a_wall_has():
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (
+            torch.zeros(2, 1, 32, 32),
+            r"goal images of shape \(2, 1, 32, 32\); wanted \(E, 1, 64, 64",
+        ),
+        (torch.zeros(2, 3, 64, 64), "wanted .E, 1, 64, 64.: episodes, channels, height, width"),
+        (torch.zeros(1, 64, 64), r"shape \(1, 64, 64\)"),
+        (255 * torch.ones(2, 1, 64, 64), "values from 255 to 255; wanted floats from 0"),
+        (-torch.ones(2, 1, 64, 64), "values from -1 to -1"),
+        (torch.full((2, 1, 64, 64), torch.nan), "values from nan to nan"),
+    ],
+)
+def test_a_goal_image_of_another_size_or_range_is_refused(frames, message):
+    cfg, states, model = config("reach"), torch.zeros(2, 1, 4), MagicMock()
+    for make in (
+        lambda: PlanningAgent(cfg, model, frames, states, seeded()),
+        lambda: agents.GreedyAgent(cfg, model, frames, states, seeded()),
+        lambda: agents.CloningAgent(cfg, model, frames),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make()
+    assert not model.mock_calls
 
 
 def draw_impossible(task: str, **changes: Any) -> Episodes:
