@@ -9,7 +9,6 @@ from part2_pixel_vs_jepa.experiment import PART
 from part2_pixel_vs_jepa.readme_tables import (
     account_table,
     action_table,
-    coverage_worlds_table,
     distractor_table,
     headline_table,
     horizon_table,
@@ -17,13 +16,17 @@ from part2_pixel_vs_jepa.readme_tables import (
     inside_table,
     main_table,
     noise_table,
-    precision_worlds_table,
     probes_table,
-    smear_worlds_table,
     squares_table,
     width_table,
 )
 from part2_pixel_vs_jepa.readme_verdicts import verdicts_table
+from part2_pixel_vs_jepa.readme_worlds import (
+    bounds_worlds_table,
+    coverage_worlds_table,
+    precision_worlds_table,
+    smear_worlds_table,
+)
 
 README = PART / "README.md"
 FRONT_PAGE = PART.parent / "README.md"
@@ -41,6 +44,7 @@ def update(check: bool = False) -> bool:
             smear_worlds_table,
             coverage_worlds_table,
             precision_worlds_table,
+            bounds_worlds_table,
             noise_table,
             distractor_table,
             squares_table,

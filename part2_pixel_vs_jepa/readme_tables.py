@@ -7,7 +7,6 @@ from common.intervals import wilson
 from common.results import Table, format_interval, read_results
 from part2_pixel_vs_jepa.experiment import PART
 
-WORLDS = ("dots", "squares", "background", "speeds", "stochastic_wall")
 ARM_LABELS = {
     "pixels": "pixels, deterministic",
     "pixels_z": "pixels, latent z",
@@ -83,32 +82,6 @@ def probes_table() -> Table:
     names = ["probe_x", "probe_sin_phase", "probe_cos_phase", "probe_velocity"]
     header = [f"R², {seeds('main')}", "x", "sin phase", "cos phase", "velocity (two frames)"]
     return header, rows(read("main"), names, ARM_LABELS, ["raw_pixels", "random_encoder"])
-
-
-def worlds_table(metric: str) -> Table:
-    """One metric of every arm on every other world."""
-    table = [[world, *cells_of(read(world), metric)] for world in WORLDS]
-    return [f"{metric}, {seeds(WORLDS[0])}", *ARM_LABELS.values()], table
-
-
-def cells_of(results: Mapping[str, Any], metric: str) -> list[str]:
-    """One cell an arm."""
-    return [cells(results["arms"][arm], [metric])[0] for arm in ARM_LABELS]
-
-
-def smear_worlds_table() -> Table:
-    """Smear on every other world."""
-    return worlds_table("smear")
-
-
-def coverage_worlds_table() -> Table:
-    """Coverage on every other world."""
-    return worlds_table("coverage")
-
-
-def precision_worlds_table() -> Table:
-    """Precision on every other world."""
-    return worlds_table("precision")
 
 
 def noise_table() -> Table:

@@ -179,6 +179,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.results == bool(args.run_dirs):
         parser.error("expected one or more run directories, or --results")
+    if args.out and len(args.run_dirs) < 2:
+        parser.error("--out is for several runs; one run's figures go into its figures/")
     if args.results:
         paths = draw_results(PART / "results")
     elif len(args.run_dirs) == 1:

@@ -133,13 +133,14 @@ def _curve(metrics: Mapping[str, Any], prefix: str, steps: list[int]) -> dict[st
 
 
 def critical_figure(folder: Path) -> Figure:
-    """Success, spread and rank against SIGReg's weight, with the predicted threshold."""
+    """Success, spread, rank and rollout error against SIGReg's weight, and the threshold."""
     cells, fine = read_trained(folder), read_trained(folder, FINE)
     theory = read_results(folder / "threshold.json")["arms"]
     metrics = {
         "last": ("success, last step", (0.0, 1.0)),
         "mean_std": ("mean std of z", (1e-4, 2.0)),
         "effective_rank": ("effective rank", (1.0, np.inf)),
+        "error_px_5": ("5 steps ahead, px", (1.0, np.inf)),
     }
     contents, lines = [], [theory[f"{t}-d{size}"]["predicted"]["mean"] for t, size in cells]
     for metric, (label, limits) in metrics.items():
@@ -152,7 +153,7 @@ def critical_figure(folder: Path) -> Figure:
                 end: np.clip([found[w][metric][end] for w in weights], *limits).tolist()
                 for end in ("mean", "low", "high")
             }
-        log_y = metric == "mean_std"
+        log_y = metric in ("mean_std", "error_px_5")
         contents.append(Curves(series, "r, weight of SIGReg", label, log_x=True, log_y=log_y))
     note = (
         f"{BANDS} r: SIGReg per sample beside the squared error. Vertical lines, in the colour of "
@@ -160,7 +161,7 @@ def critical_figure(folder: Path) -> Figure:
         "being stable. Dotted: 1 / k, always enough. Two rooms: with temporal straightening, of "
         "which the theory knows nothing."
     )
-    fig = panels(contents, note=note)
+    fig = panels(contents, note=note, columns=2)
     ticks = sorted({weight for found in cells.values() for weight in found})
     for ax in fig.axes:
         for weight, color in zip(lines, PALETTE.values(), strict=False):

@@ -14,7 +14,9 @@ from part5_action_planning.experiment import PART
 from part5_action_planning.readme_critical import alive_table, critical_table, threshold_table
 from part5_action_planning.readme_tables import (
     ablations_table,
+    data_table,
     equal_seconds_table,
+    inside_table,
     reach_table,
     search_table,
     slow_table,
@@ -30,6 +32,8 @@ def update(check: bool = False) -> bool:
         PART / "README.md": named_tables(reach_table, slow_table, verdicts_table),
         PART / "results" / "README.md": named_tables(
             tasks_table,
+            data_table,
+            inside_table,
             planner_bench_table,
             planner_timing_table,
             search_table,

@@ -119,7 +119,7 @@ def reach_table() -> Table:
 
 def slow_table() -> Table:
     """World models whose plans are dear, and the default at their budget."""
-    return success_table("slow", ("lewm", "pixel", "dino_wm", "vjepa2_ac", "oracle"))
+    return success_table("slow", ("lewm", "pixel", "dino_wm", "vjepa2_ac", "greedy", "oracle"))
 
 
 TASKS = {"two_rooms": "two rooms", "bank_shot": "bank shot", "left_right": "left, right"}
@@ -132,8 +132,38 @@ def tasks_table() -> Table:
         if not is_there(task):
             continue
         header, found = success_table(task, ("lewm", "greedy", "cloning", "oracle"))
-        rows += [[f"{label}: {name}", *cells] for name, *cells in found[:-1]]  # less do nothing
+        rows += [[f"{label}: {name}", *cells] for name, *cells in found]
     return header, rows
+
+
+def data_table() -> Table:
+    """What a task's data and episodes hold, whatever acts: crossings, and starts already solved."""
+    rows = []
+    for task, label in {"reach": "reach", **TASKS}.items():
+        found = read(task)["arms"]["lewm"]
+        crossing = share(found["crossing_share"]) if "crossing_share" in found else ""
+        rows.append([label, crossing, share(found["at_start"])])
+    return ["task", "recordings that cross the door", "episodes solved at the start"], rows
+
+
+INSIDE = {
+    "fvu_5": ("FVU, 5 steps ahead", 3),
+    "straightness": ("straightness", 2),
+    "velocity_r2": ("velocity R²", 2),
+    "effective_rank": ("rank", 1),
+    "calls_per_step": ("rollouts / step", 0),
+}
+
+
+def inside_table() -> Table:
+    """What the world models of ``reach`` are like inside, at both budgets."""
+    rows = []
+    for experiment, budget in {"reach": "in full", "slow": "on a budget"}.items():
+        for arm, found in read(experiment)["arms"].items():
+            if "straightness" in found:
+                cells = [cell(found, name, digits) for name, (_, digits) in INSIDE.items()]
+                rows.append([f"{NAMES[arm]}, {budget}", *cells])
+    return ["", *(label for label, _ in INSIDE.values())], rows
 
 
 EVENTS = {

@@ -17,7 +17,12 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def official(
-    student: Tensor, teacher: Tensor, centre: Tensor, t_student: float, t_teacher: float
+    student: Tensor,
+    teacher: Tensor,
+    centre: Tensor,
+    t_student: float,
+    t_teacher: float,
+    momentum: float = 0.9,
 ) -> tuple[Tensor, Tensor]:
     """Loss and next centre, by the loops of the authors' DINOLoss: (V, B, K) and (G, B, K)."""
     target = F.softmax((teacher - centre) / t_teacher, dim=-1)
@@ -29,7 +34,7 @@ def official(
             loss = torch.sum(-target[g] * F.log_softmax(student[v] / t_student, dim=-1), dim=-1)
             total, count = total + loss.mean(), count + 1
     mean = teacher.flatten(0, 1).mean(0)
-    return total / count, centre * 0.9 + mean * 0.1
+    return total / count, centre * momentum + mean * (1 - momentum)
 
 
 @pytest.mark.parametrize("num_views", [2, 6])
@@ -52,14 +57,34 @@ def test_equals_the_authors_formula(num_views: int, temperatures: tuple[float, f
     assert (gradient - reference).norm() < 1e-5 * reference.norm()
 
 
-def test_centre_follows_the_teachers_mean() -> None:
-    centre, expected = Centre(7, momentum=0.9), torch.zeros(7, dtype=torch.float64)
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9, 0.999])
+def test_centre_follows_the_teachers_mean(momentum: float) -> None:
+    centre, expected = Centre(7, momentum=momentum), torch.zeros(7, dtype=torch.float64)
     for step in range(3):
         teacher = normal(2, 5, 7, seed=step)
-        _, expected = official(normal(2, 5, 7), teacher, expected, 0.1, 0.04)
+        _, expected = official(normal(2, 5, 7), teacher, expected, 0.1, 0.04, momentum)
         centre.update(teacher)
     torch.testing.assert_close(centre.mean.double(), expected, rtol=1e-5, atol=1e-6)
     assert "mean" in centre.state_dict()  # saved with the checkpoint
+
+
+def test_steps_of_training_equal_those_on_the_authors_formula() -> None:
+    """The gradient after a step meets a moved student and a moved centre."""
+    teacher = normal(2, 5, 7, seed=1) / 3
+    ours, theirs = (normal(3, 5, 7).div(3).requires_grad_() for _ in range(2))
+    centre, expected = Centre(7), torch.zeros(7, dtype=torch.float64)
+    for _ in range(3):
+        (mine,) = torch.autograd.grad(
+            dino(ours.float(), teacher.float(), centre.mean)["cross_entropy"], ours
+        )
+        loss, moved = official(theirs, teacher, expected, 0.1, 0.04)
+        (reference,) = torch.autograd.grad(loss, theirs)
+        assert (mine - reference).norm() < 1e-5 * reference.norm()
+        centre.update(teacher)
+        expected = moved
+        with torch.no_grad():
+            ours -= 5 * mine
+            theirs -= 5 * reference
 
 
 def test_known_values() -> None:

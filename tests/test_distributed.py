@@ -6,6 +6,7 @@ Run as a script, this file is one of the two processes: ``test_distributed.py RA
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from torch.nn.parallel import DistributedDataParallel
 import common.sigreg as sigreg_module
 from common.dino import Centre, cross_entropy
 from common.distributed import all_reduce_sum, shared_seed, world_size
-from common.heads import MLP
+from common.gram import gram_anchoring
+from common.heads import MLP, BatchNorm
 from common.losses import barlow_twins, negative_cosine, vicreg
 from common.sigreg import lejepa, random_slices, sigreg, sigreg_direct
 
@@ -80,12 +82,23 @@ def make_encoder_and_frames() -> tuple[nn.Module, Tensor]:
     return encoder, torch.stack([x, x + 0.1 * torch.randn_like(x)])
 
 
-def refusal(loss: str, z: Tensor) -> str:
+REFUSING: dict[str, Callable[[Tensor], object]] = {
+    "vicreg": lambda z: vicreg(z, z),
+    "barlow_twins": lambda z: barlow_twins(z, z),
+    "negative_cosine": lambda z: negative_cosine(z, z),
+    "cross_entropy": lambda z: cross_entropy(z, z, torch.zeros(z.shape[1])),
+    "centre": lambda z: Centre(z.shape[1]).update(z),
+    "batch_norm": lambda z: BatchNorm(z.shape[1])(z),
+    "gram_anchoring": lambda z: gram_anchoring(z.unsqueeze(1), z.unsqueeze(1)),
+    "sigreg": lambda z: sigreg(z, torch.eye(z.shape[1])),
+    "sigreg_direct": lambda z: sigreg_direct(z, torch.eye(z.shape[1])),
+    "lejepa": lambda z: lejepa(torch.stack([z, z]), torch.eye(z.shape[1])),
+}
+
+
+def refusal(name: str, z: Tensor) -> str:
     try:
-        if loss == "vicreg":
-            vicreg(z, z)
-        else:
-            sigreg(z, torch.eye(z.shape[1]))
+        REFUSING[name](z)
     except ValueError as error:
         return str(error)
     return "accepted"
@@ -105,7 +118,7 @@ def run_rank(rank: int, folder: Path) -> None:
     model = DistributedDataParallel(encoder)
     own = frames[:, rank * BATCH : (rank + 1) * BATCH]
     results: dict = {name: loss_and_gradient(name, model, own, seed=5 + rank) for name in LOSSES}
-    results["refusals"] = {name: refusal(name, own[0, rank:]) for name in ("vicreg", "sigreg")}
+    results["refusals"] = {name: refusal(name, own[0, rank:]) for name in REFUSING}
     one_each = vicreg(own[0, :1], own[1, :1])  # a variance needs two samples, wherever they are
     results["one_each"] = torch.stack(list(one_each.values()))
     torch.save(results, folder / f"rank{rank}.pt")
@@ -147,7 +160,7 @@ def test_two_ranks_equal_one_process(ranks: list[dict], name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vicreg", "sigreg"])
+@pytest.mark.parametrize("name", REFUSING)
 def test_unequal_batches_are_refused_on_every_rank(ranks: list[dict], name: str) -> None:
     for result in ranks:
         message = result["refusals"][name]

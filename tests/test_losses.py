@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from common.losses import covariance_penalty, variance_hinge, vicreg
+from common.sigreg import lejepa, random_slices, sigreg, sigreg_direct
 
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -112,6 +113,23 @@ def test_statistics_stay_float32_under_autocast() -> None:
         assert term.dtype == from_half[name].dtype == torch.float32
         assert torch.equal(term, outside[name])
         assert torch.equal(from_half[name], rounded[name])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
+    fine, bad = normal(8, 4), normal(8, 4)
+    bad[3, 2] = value
+    slices = random_slices(4, 8, torch.Generator().manual_seed(0))
+    message = r"got 1 of \d+ values that are not finite in an embedding of shape \("
+    for loss in (
+        lambda: vicreg(fine, bad),
+        lambda: vicreg(bad, fine),
+        lambda: sigreg(bad, slices),
+        lambda: sigreg_direct(bad, slices),
+        lambda: lejepa(torch.stack([fine, bad]), slices),
+    ):
+        with pytest.raises(ValueError, match=message):
+            loss()
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from common import losses
 from common.config import REPOSITORY, load_config, run_script
+from common.dino import dino
 from common.metrics import collapse_ratio
 from common.schedules import warmup_cosine
+from common.sigreg import lejepa, random_slices
 from part3_collapse_regularizers import judge, stability
 from part3_collapse_regularizers.experiment import BASELINE, Config, generator, learning_rate
-from part3_collapse_regularizers.model import make_model
+from part3_collapse_regularizers.model import Model, make_model
 from part3_collapse_regularizers.plot import plane
-from part3_collapse_regularizers.samples import draw_sample, first_frames, make_pool
+from part3_collapse_regularizers.samples import Sample, draw_sample, first_frames, make_pool
 from part3_collapse_regularizers.scoring import make_heldout
 from part3_collapse_regularizers.train import after_step, compute_loss, main
 
@@ -164,6 +168,53 @@ def test_the_share_of_sigreg(share, term):
     sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
     loss, terms = compute_loss(make_model(cfg), sample, cfg, generator(cfg, 5))
     assert loss == terms[term]
+
+
+def views_of(cfg: Config) -> tuple[Model, Sample, Tensor]:
+    """An untrained model, a sample of two views, and their embeddings (2, B, D)."""
+    model = make_model(cfg)
+    sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
+    return model, sample, model.embed(sample.x)
+
+
+def test_what_is_trained_is_the_papers_vicreg_and_barlow_twins():
+    cfg = config("vicreg", "smoke")
+    model, sample, z = views_of(cfg)
+    terms = losses.vicreg(z[0], z[1])
+    w = cfg.weights
+    expected = (
+        w.invariance_weight * terms["invariance"]
+        + w.variance_weight * terms["variance"]
+        + w.covariance_weight * terms["covariance"]
+    )
+    torch.testing.assert_close(compute_loss(model, sample, cfg, generator(cfg, 5))[0], expected)
+    cfg = config("barlow", "smoke")
+    model, sample, z = views_of(cfg)
+    terms = losses.barlow_twins(z[0], z[1])
+    expected = terms["invariance"] + cfg.weights.redundancy_weight * terms["redundancy"]
+    torch.testing.assert_close(compute_loss(model, sample, cfg, generator(cfg, 5))[0], expected)
+
+
+def test_what_is_trained_is_lejepa_whose_squared_error_is_a_fourth():
+    cfg = config("sigreg", "smoke")
+    model, sample, z = views_of(cfg)
+    slices = random_slices(z.shape[-1], cfg.weights.num_slices, generator(cfg, 5))
+    theirs = lejepa(z, slices, num_knots=cfg.weights.num_knots)
+    share = cfg.weights.sigreg_share
+    expected = 4 * (1 - share) * theirs["prediction"] + share * theirs["sigreg"]
+    torch.testing.assert_close(compute_loss(model, sample, cfg, generator(cfg, 5))[0], expected)
+
+
+def test_what_is_trained_is_dino_over_both_pairs_of_views():
+    cfg = config("dino", "smoke")
+    model, sample, z = views_of(cfg)
+    student, teacher = model.head(z), model.teacher_head(model.teacher_embed(sample.x))
+    w = cfg.weights
+    temperatures = {
+        "student_temperature": w.student_temperature, "teacher_temperature": w.teacher_temperature
+    }  # fmt: skip
+    expected = dino(student, teacher, model.centre.mean, **temperatures)["cross_entropy"]
+    torch.testing.assert_close(compute_loss(model, sample, cfg, generator(cfg, 5))[0], expected)
 
 
 def test_the_teacher_follows_and_the_centre_moves():

@@ -57,6 +57,31 @@ def test_finds_the_minimum_of_a_quadratic(kind):
     torch.testing.assert_close(found.cost, distance_to(targets())(found.actions.unsqueeze(1))[:, 0])
 
 
+@pytest.mark.parametrize("kind", ["cem", "icem", "mppi"])
+def test_candidates_narrow_around_the_best_as_far_as_the_least_spread(kind):
+    spreads, score = [], distance_to(targets())
+
+    def watched(actions: Tensor) -> Tensor:
+        spreads.append((actions.std(1, correction=0) / BOUNDS.half).mean().item())
+        return score(actions)
+
+    plan(config(kind, iterations=40, keep=0.0), watched, BOUNDS, start(), seeded())
+    rounds = spreads[:40]  # then the mean alone
+    assert rounds[0] == pytest.approx(0.46, abs=0.05)  # 0.5, less what is clamped
+    assert rounds[5] < 0.7 * rounds[0]
+    assert 0.008 < rounds[-1] < 0.05  # min_std is 0.01
+
+
+@pytest.mark.parametrize("kind", CONTINUOUS)
+def test_one_step_ahead_is_a_plan(kind):
+    best = targets()[:, :1]
+    found = plan(
+        config(kind, horizon=1, iterations=60), distance_to(best), BOUNDS, start()[:, :1], seeded()
+    )
+    assert found.actions.shape == (EPISODES, 1, 2)
+    torch.testing.assert_close(found.actions, best, atol=0.2, rtol=0)
+
+
 @pytest.mark.parametrize("kind", SEARCHING)
 def test_beats_random_shooting_at_equal_calls(kind):
     score = distance_to(targets())
@@ -300,6 +325,21 @@ def test_categorical_planners_find_the_wanted_choices(kind):
     found = plan_discrete(discrete(kind, iterations=12), score, 3, EPISODES, seeded())
     assert torch.equal(found.actions, wanted)
     assert found.calls <= 1200
+
+
+@pytest.mark.parametrize("kind", DISCRETE)
+def test_smoothing_lets_no_choice_die_out(kind):
+    """All but the first choice cost more, until the last rounds, when it is the other way about."""
+    rounds = []
+
+    def score(chosen: Tensor) -> Tensor:
+        rounds.append(chosen)
+        wanted = 0 if len(rounds) < 10 else 2
+        return (chosen != wanted).float().sum(2) - 100 * (len(rounds) >= 10)
+
+    smooth = discrete(kind, iterations=25, smoothing=0.02)
+    found = plan_discrete(smooth, score, 3, EPISODES, seeded())
+    assert (found.actions == 2).all()
 
 
 @pytest.mark.parametrize("kind", ["random", *DISCRETE])
