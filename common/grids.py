@@ -42,29 +42,39 @@ class Phases:
 
 
 def clouds(rows: Sequence[Sequence[Cloud]], color_label: str, note: str = "") -> Figure:
-    """Scatter plots in a grid, all coloured on one scale."""
+    """Scatter plots in a grid, all coloured on one scale.
+
+    Everything has a fixed place, whatever the ticks say: the figures of a film do not jump.
+    """
     note = wrap(note)
-    columns = len(rows[0])
-    side = (WIDTH - 1.0) / max(2, columns)
-    height = len(rows) * (side + 0.25) + 0.2 + LINE * (1 + note.count("\n"))
-    fig = Figure(figsize=(WIDTH, height), dpi=100, layout="constrained")
+    columns, left, bottom = len(rows[0]), 0.55, 0.25 + LINE * (1 + note.count("\n"))  # inches
+    side = (WIDTH - left - 1.2) / max(2, columns) - 0.5
+    height = bottom + len(rows) * (side + 0.8)
+    fig = Figure(figsize=(WIDTH, height), dpi=100)
+
+    def place(x: float, y: float, width: float, tall: float) -> tuple[float, float, float, float]:
+        return x / WIDTH, y / height, width / WIDTH, tall / height
+
     values = np.concatenate([cloud.value for row in rows for cloud in row])
     scale = Normalize(values.min(), values.max())
-    axes = []
     for r, row in enumerate(rows):
         for c, cloud in enumerate(row):
-            ax = fig.add_subplot(len(rows), columns, r * columns + c + 1)
+            y = height - (r + 1) * (side + 0.8) + 0.35
+            ax = fig.add_axes(place(left + c * (side + 0.5), y, side, side))
             ax.scatter(*cloud.points.T, c=cloud.value, s=9, cmap="viridis", norm=scale)
             ax.set(xlim=(-cloud.limit, cloud.limit), ylim=(-cloud.limit, cloud.limit))
-            ax.set_aspect("equal")
             ax.ticklabel_format(scilimits=(-2, 3))
             ax.locator_params(nbins=3)
             ax.tick_params(labelsize=FONT - 2)
-            ax.set_title(cloud.title, fontsize=FONT, loc="left")
-            axes.append(ax)
-    bar = fig.colorbar(ScalarMappable(scale, "viridis"), ax=axes, fraction=0.04, pad=0.02)
+            ax.set_title(cloud.title, fontsize=FONT, pad=12)
+    x = left + columns * (side + 0.5) - 0.2
+    bar = fig.colorbar(
+        ScalarMappable(scale, "viridis"),
+        cax=fig.add_axes(place(x, bottom + 0.1, 0.15, height - bottom - 0.5)),
+    )
     bar.set_label(color_label, fontsize=FONT)
-    return with_note(fig, note)
+    fig.text(0.01, 0.02, note, ha="left", va="bottom", fontsize=FONT, color=QUIET)
+    return fig
 
 
 def matrices(

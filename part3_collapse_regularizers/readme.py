@@ -7,12 +7,14 @@ from common.config import run_script
 from common.results import named_tables, update_pages
 from part3_collapse_regularizers.experiment import PART
 from part3_collapse_regularizers.judge import judge_table
-from part3_collapse_regularizers.readme_sources import sources_table
-from part3_collapse_regularizers.readme_tables import (
+from part3_collapse_regularizers.readme_ablations import (
     batch_table,
     dimension_table,
-    inside_table,
     lejepa_parts_table,
+)
+from part3_collapse_regularizers.readme_sources import sources_table
+from part3_collapse_regularizers.readme_tables import (
+    inside_table,
     main_table,
     next_frame_table,
     stability_table,

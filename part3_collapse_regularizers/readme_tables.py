@@ -8,7 +8,7 @@ from typing import Any
 from common.intervals import mean_interval
 from common.results import Table, format_interval, read_results
 from part3_collapse_regularizers.experiment import PART
-from part3_collapse_regularizers.plot_results import ARMS, METHODS
+from part3_collapse_regularizers.plot_results import ARMS
 
 NUMBERS_TO_SET = {
     "none": "none",
@@ -158,52 +158,6 @@ def weights_table() -> Table:
                 [f"{name}: {label}", *values, show_decades(method) if metric == JUDGED else ""]
             )
     return header, rows
-
-
-def by_number(experiment: str, mark: str, metrics: Mapping[str, tuple[str, int]]) -> Table:
-    """Arms "<method><mark><number>": a row a method and metric, a column a number."""
-    arms = read(experiment)["arms"]
-    numbers = sorted({int(arm.rpartition(mark)[2]) for arm in arms})
-    rows = [
-        [
-            f"{METHODS[method]}, {label}",
-            *(cell(arms[f"{method}{mark}{number}"], metric, digits) for number in numbers),
-        ]
-        for metric, (label, digits) in metrics.items()
-        for method in ("barlow", "vicreg", "sigreg")
-        if f"{method}{mark}{numbers[0]}" in arms
-    ]
-    return [f"{len(read(experiment)['seeds'])} seeds", *map(str, numbers)], rows
-
-
-def batch_table() -> Table:
-    """Batch size down to 16."""
-    return by_number("batch", "-n", {METRIC: ("position R²", 2), "effective_rank": ("rank", 1)})
-
-
-def dimension_table() -> Table:
-    """Two factors in more and more dimensions."""
-    return by_number("dimension", "-d", {METRIC: ("position R²", 2), "effective_rank": ("rank", 1)})
-
-
-def lejepa_parts_table() -> Table:
-    """LeJEPA with what it says it does not need, and without what the default has."""
-    labels = {
-        "plain": "as it is",
-        "stopgrad": "with stop-gradient",
-        "teacher": "with an EMA teacher",
-        "predictor": "with a predictor",
-        "constant_rate": "constant learning rate",
-        "no_warmup": "no warm-up",
-    }
-    arms = read("lejepa_parts")["arms"]
-    columns = ("collapse_ratio", "effective_rank", "position_1000", "content_1000", "nuisance_1000")
-    rows = [
-        [label, *(cell(arms[arm], name, COLUMNS[name][1]) for name in columns)]
-        for arm, label in labels.items()
-    ]
-    seeds = len(read("lejepa_parts")["seeds"])
-    return [f"LeJEPA, {seeds} seeds", *(COLUMNS[name][0] for name in columns)], rows
 
 
 def stability_table() -> Table:

@@ -90,6 +90,12 @@ def check_shares(cfg: Config, world: int) -> None:
         )
 
 
+def leave() -> None:
+    """Leaves the group when all ranks do: one that goes first cuts off who still receives."""
+    dist.barrier()
+    dist.destroy_process_group()
+
+
 def main() -> None:
     cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
     if "LOCAL_RANK" not in os.environ:
@@ -110,12 +116,12 @@ def main() -> None:
     if rank > 0:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         train(cfg, rank, world, device)
-        dist.destroy_process_group()
+        leave()
         return
     with Run.open("part3", options, to_yaml(cfg), seed=cfg.seed, device=device.type) as run:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         model, lines = train(cfg, rank, world, device)
-        dist.destroy_process_group()  # what follows is rank 0's alone
+        leave()  # what follows is rank 0's alone
         (run.folder / "checkpoint.pt").unlink(missing_ok=True)  # of a run that was cut off:
         run.restore()  # there is no resuming, so what it logged goes too
         for line in lines:

@@ -13,6 +13,7 @@ from common.results import read_results
 from part5_action_planning.bench_report import planner_bench_figure, planning_time_figure
 from part5_action_planning.critical import FINE, read_trained
 from part5_action_planning.measures import HORIZONS
+from part5_action_planning.readme_tables import success_intervals
 
 NAMES = {
     "lewm": "LeWorldModel style",
@@ -25,6 +26,7 @@ NAMES = {
     "cloning": "cloning, no model",
     "oracle": "true dynamics",
 }
+SHOWN = {"last": "last step", "held": "held"}
 COLORS = {"last step": PALETTE["blue"], "held": PALETTE["orange"]}
 SEEDS = "Whiskers: 95% interval over seeds; dots: single seeds."
 BANDS = "Bands: 95% interval over seeds."
@@ -71,26 +73,31 @@ def success_figure(folder: Path) -> Figure:
         rows = {}
         for arm, label in NAMES.items():
             if arm in content["arms"]:
-                found = content["arms"][arm]
+                found, ends = content["arms"][arm], success_intervals(task, arm)
                 rows[label] = {
-                    "last step": _percent(found["last"]),
-                    "held": _percent(found["held"]),
+                    name: _percent(found[key] | ends[key]) for key, name in SHOWN.items()
                 }
-        floor = content["bounds"]["random"]
-        rows["random thrust"] = {
-            "last step": _percent(floor["last"]), "held": _percent(floor["held"])
-        }  # fmt: skip
+        greedy = {key: content["arms"]["lewm"][f"greedy_{key}"] for key in SHOWN}
+        bounds = content["bounds"]
+        for label, found in (
+            ("greedy, no model", greedy),
+            ("random thrust", bounds["random"]),
+            ("do nothing", bounds["do_nothing"]),
+        ):
+            rows[label] = {name: _percent(found[key]) for key, name in SHOWN.items()}
         contents.append(Bars(rows, "episodes, %", title=title))
     note = (
         "Share of the episodes with the ball within 3 px of its goal at the last step, or in each "
-        f"of the last five (bank shot; left, right: the last). {SEEDS}"
+        "of the last five (bank shot; left, right: the last). Whiskers: 95% intervals over seeds "
+        "and episodes (greedy: over seeds); dots: single seeds."
     )
     return panels(contents, COLORS, note, columns=2)
 
 
 def _percent(interval: Mapping[str, Any]) -> dict[str, Any]:
+    """In percent, whiskers within 0 and 100."""
     scaled = {
-        end: None if interval[end] is None else 100 * interval[end]
+        end: None if interval[end] is None else 100 * min(1.0, max(0.0, interval[end]))
         for end in ("mean", "low", "high")
     }
     return scaled | {"values": [100 * value for value in interval["values"]]}

@@ -22,19 +22,23 @@ def seconds(num_processes: int, steps: int) -> float:
     """Wall clock of one training."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
-        subprocess.run(
+        done = subprocess.run(
             [
-                *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node"),
-                *(str(num_processes), "part3_collapse_regularizers/train_ddp.py"),
+                *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+                *("--nproc_per_node", str(num_processes)),
+                "part3_collapse_regularizers/train_ddp.py",
                 *("--config", "configs/part3/sigreg.yaml", f"--steps={steps}"),
                 *(f"--batch_size={num_processes * BATCH}", f"--threads={num_processes}"),
                 *("--figures=false", "--run_dir", f"{folder}/run"),
             ],
             cwd=ROOT,
-            check=True,
             capture_output=True,
+            text=True,
         )
-        return time.perf_counter() - begin
+        took = time.perf_counter() - begin
+    if done.returncode:
+        raise RuntimeError(f"a training on {num_processes} processes failed:\n{done.stderr}")
+    return took
 
 
 def run() -> dict[str, float]:
