@@ -17,8 +17,6 @@ from part5_action_planning.readme_tables import success_intervals
 
 NAMES = {
     "lewm": "LeWorldModel style",
-    "lewm_adaln": "LeWM, AdaLN",
-    "lewm_vit": "LeWM, ViT",
     "vicreg_idm": "PLDM style",
     "pixel": "pixels",
     "dino_wm": "DINO-WM style",

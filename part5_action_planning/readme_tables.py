@@ -14,8 +14,6 @@ from part5_action_planning.experiment import PART
 
 NAMES = {
     "lewm": "LeWorldModel style (SIGReg)",
-    "lewm_adaln": "the same, AdaLN predictor",
-    "lewm_vit": "the same, ViT encoder",
     "vicreg_idm": "PLDM style (VICReg, inverse dynamics)",
     "pixel": "pixel world model",
     "dino_wm": "DINO-WM style (frozen DINO tokens)",
@@ -197,7 +195,7 @@ def surprise_table() -> Table:
 def ablations_table() -> Table:
     """The default's knobs, one at a time."""
     content = read("ablations")
-    measures = {**MEASURES, "straightness": ("straightness", 2)}
+    measures = {**MEASURES, "straightness": ("straightness", 2), "mean_std": ("mean std", 2)}
     del measures["ms_per_step"], measures["position_r2"]
     header = [f"{len(content['seeds'])} seeds", "last step, %", "held, %"]
     header += [label for label, _ in measures.values()]
