@@ -145,11 +145,13 @@ def test_tables_and_figures_of_made_up_results(tmp_path, monkeypatch):
     assert rows[4][1:4] == ["", "", ""]  # the gradient planner chooses among no left and right
     assert bench_report.planner_bench_figure(tmp_path / "results").axes
 
-    timed = {arm: {"ms_equal_calls": 3.2, "regret": 0.02} for arm in regret}
+    timed = {
+        arm: {"ms_equal_calls": 3.2, "ms_equal_seconds": 8.1, "regret": 0.02} for arm in regret
+    }
     write("planner_timing", timed)
     header, rows = bench_report.planner_timing_table()
-    assert len(header) == len(rows[0]) == 5
-    assert rows[0] == ["random shooting", *["3", "2.00 [2.00, 2.00]"] * 2]
+    assert len(header) == len(rows[0]) == 7
+    assert rows[0] == ["random shooting", *["3", "8", "2.00 [2.00, 2.00]"] * 2]
 
     one = {
         "gflop_per_step": 0.07, "ms_per_candidate_step": 0.5, "r2": 0.9999, "ms_of_encoder": 20.0,

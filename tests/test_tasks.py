@@ -135,6 +135,7 @@ def nearest_flight(cfg: Config, found: Episodes, touching: bool, seed: int = 1) 
     return best
 
 
+@pytest.mark.slow
 def test_no_bank_shot_is_reached_without_a_bounce_and_all_are_with_one():
     cfg, found = config("bank_shot"), problems("bank_shot")
     assert (nearest_flight(cfg, found, touching=False) > cfg.task.success_radius).all()
