@@ -63,6 +63,14 @@ def total_cost(distances: Tensor, when: str) -> Tensor:
             return distances[..., -1]
 
 
+def unfold_blocks(blocks: Tensor, repeat: int, coast: int) -> Tensor:
+    """Blocks of actions (E, S, H, A), each held for repeat steps, then coast steps without."""
+    actions = blocks.repeat_interleave(repeat, dim=2)
+    if not coast:
+        return actions
+    return torch.cat([actions, torch.zeros(*actions.shape[:2], coast, actions.shape[3])], dim=2)
+
+
 def make_score(
     model: WorldModel,
     z_past: Tensor,
@@ -78,10 +86,7 @@ def make_score(
     target = model.compared(z_goal)[:, None, None]
 
     def score(blocks: Tensor) -> Tensor:
-        actions = blocks.repeat_interleave(cost.repeat, dim=2)
-        if coast:
-            rest = torch.zeros(*actions.shape[:2], coast, actions.shape[3])
-            actions = torch.cat([actions, rest], dim=2)
+        actions = unfold_blocks(blocks, cost.repeat, coast)
         z = model.compared(rollout(model, z_past, a_past, actions))
         return total_cost(distance(z, target, cost.norm), cost.when)
 

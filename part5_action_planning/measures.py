@@ -8,7 +8,7 @@ from torch import Tensor
 
 from common.metrics import collapse_ratio, effective_rank, fvu, spearman
 from common.probes import ridge_probe
-from part5_action_planning.agents import action_bounds
+from part5_action_planning.agents import action_bounds, plan_length
 from part5_action_planning.clips import observe_all
 from part5_action_planning.control import Stage
 from part5_action_planning.experiment import Config
@@ -105,9 +105,7 @@ def rank_correlation(
     """
     bounds, n = action_bounds(cfg), model.history
     states = min(cfg.evaluation.ranked_states, len(stage.goal_frames), len(recording.states))
-    horizon = cfg.planner.horizon
-    if cfg.task.kind == "bank_shot":  # as an agent plans: later pushes do nothing
-        horizon = min(horizon, -(-cfg.task.thrust_steps // cfg.cost.repeat))
+    horizon, coast = plan_length(cfg, 0)  # as an agent plans from the start
     shape = (states, cfg.evaluation.ranked_candidates, horizon, len(bounds.low))
     options = choices(cfg.task)
     if options is None:
@@ -127,9 +125,6 @@ def rank_correlation(
     z_past = torch.cat([first, z], 1)[:, -n:]
     rest = torch.zeros(states, n, len(bounds.low))
     a_past = torch.cat([rest, seen.actions], 1)[:, t + 1 :]  # the last n - 1 of n + t
-    coast = 0
-    if cfg.task.kind == "bank_shot":
-        coast = max(0, cfg.task.budget - horizon * cfg.cost.repeat)
     goals = model.observe(stage.goal_frames[:states], stage.goal_states[:states])
     oracle = Oracle(cfg.task, cfg.world, seen.scene)
     targets = oracle.observe(None, stage.goal_states[:states])

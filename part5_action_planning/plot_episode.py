@@ -131,17 +131,22 @@ def paths_figure(trial: Trial, stage: Stage, cfg: Config, shown: int = 8) -> Fig
     columns = 4
     rows = -(-shown // columns)
     fig = Figure(figsize=(WIDTH, 1.9 * rows + 0.3), dpi=DPI, layout="constrained")
-    extent = (0, cfg.world.size, cfg.world.size, 0)
     for i in range(shown):
         ax = fig.add_subplot(rows, columns, i + 1)
-        frame = trial.frames[i, 0].float().mean(0).numpy() / 255
-        ax.imshow(0.75 + 0.25 * (1 - frame), cmap="gray", vmin=0, vmax=1, extent=extent)
+        draw_frame(ax, trial.frames[i, 0])
         path = trial.states[i, :, 0, :2].numpy()
         ax.plot(*path.T, color=PALETTE["blue"], linewidth=1.2, marker=".", markersize=2.5)
         draw_goal(ax, stage.goal_states[i, 0], cfg.task)
-        ax.set(xlim=(0, cfg.world.size), ylim=(cfg.world.size, 0), xticks=[], yticks=[])
         ax.set_title(f"ends {trial.distance[i, -1].item():.1f} px away", fontsize=FONT - 1)
     return fig
+
+
+def draw_frame(ax: Axes, frame: Tensor) -> None:
+    """A frame (C, H, W) in uint8, pale and dark on white, to draw over; axes in px."""
+    size = frame.shape[-1]
+    pale = 1 - 0.25 * frame.float().mean(0).numpy() / 255
+    ax.imshow(pale, cmap="gray", vmin=0, vmax=1, extent=(0, size, size, 0))
+    ax.set(xlim=(0, size), ylim=(size, 0), xticks=[], yticks=[], autoscale_on=False)
 
 
 def draw_goal(ax: Axes, goal: Tensor, task: Task) -> None:

@@ -19,11 +19,11 @@ from common.plots import DPI, FONT, LINE, PALETTE, WIDTH, wrap
 from part5_action_planning.agents import Memory, action_bounds, plan_length
 from part5_action_planning.control import Stage, Trial
 from part5_action_planning.experiment import Config, generator
-from part5_action_planning.imagine import make_score, rollout
+from part5_action_planning.imagine import make_score, rollout, unfold_blocks
 from part5_action_planning.models import Oracle, WorldModel
 from part5_action_planning.planners import plan
 from part5_action_planning.plans import Score
-from part5_action_planning.plot_episode import draw_goal, key_times
+from part5_action_planning.plot_episode import draw_frame, draw_goal, key_times
 from part5_action_planning.tasks import choices
 
 GRID = 25  # first actions along each axis of a landscape
@@ -172,9 +172,7 @@ def _draw_round(
     cfg: Config,
 ) -> None:
     """One round of a search over the frame that it starts from."""
-    size = cfg.world.size
-    frame = trial.frames[0, search.time].float().mean(0).numpy() / 255
-    ax.imshow(0.75 + 0.25 * (1 - frame), cmap="gray", vmin=0, vmax=1, extent=(0, size, size, 0))
+    draw_frame(ax, trial.frames[0, search.time])
     order = candidates[1].argsort()
     elites = min(cfg.planner.elites, DRAWN // 2)
     spread = torch.linspace(elites, len(order) - 1, min(DRAWN - elites, len(order) - elites))
@@ -184,15 +182,12 @@ def _draw_round(
         color = "0.55" if i >= elites else PALETTE["blue"] if i else PALETTE["vermillion"]
         ax.plot(*paths[i].T, color=color, linewidth=0.5 if i >= elites else 0.8 if i else 1.8)
     draw_goal(ax, stage.goal_states[0, 0], cfg.task)
-    ax.set(xlim=(0, size), ylim=(size, 0), xticks=[], yticks=[])
 
 
 def _paths(blocks: Tensor, search: Search, trial: Trial, stage: Stage, cfg: Config) -> np.ndarray:
     """Places (S, 1 + steps, 2) that blocks (S, H, A) really lead through."""
-    actions = blocks.repeat_interleave(cfg.cost.repeat, dim=1)
-    rest = torch.zeros(len(actions), search.coast, actions.shape[2])
-    actions = torch.cat([actions, rest], 1)
+    actions = unfold_blocks(blocks[None], cfg.cost.repeat, search.coast)
     oracle = _oracle(stage, cfg)
     z = oracle.observe(None, trial.states[:1, search.time])[:, None]
-    ahead = rollout(oracle, z, torch.zeros(1, 0, 2), actions[None])[0, ..., :2]  # (S, steps, 2)
+    ahead = rollout(oracle, z, torch.zeros(1, 0, 2), actions)[0, ..., :2]  # (S, steps, 2)
     return torch.cat([z[..., :2].expand(len(ahead), 1, 2), ahead], 1).numpy()
