@@ -97,13 +97,14 @@ def rescore(folder: Path, changes: Changes) -> dict[str, float]:
     }
 
 
-def trained(sweep_file: Path) -> dict[str, list[Path]]:
-    """{arm: folders of its runs on the first seeds}."""
+def trained(sweep_file: Path) -> dict[str, dict[int, Path]]:
+    """{arm: {seed: folder of its run}} of the first seeds of a sweep."""
     _, jobs = read_sweep(sweep_file, RUNS)
-    folders: dict[str, list[Path]] = {}
+    folders: dict[str, dict[int, Path]] = {}
     for job in jobs:
-        if job.seed < SEEDS:
-            folders.setdefault(job.arm, []).append(job.folder)
+        runs = folders.setdefault(job.arm, {})
+        if len(runs) < SEEDS:
+            runs[job.seed] = job.folder
     return folders
 
 
@@ -118,7 +119,7 @@ def main() -> None:
     sweep, name, make_settings = EXPERIMENTS[args.experiment]
     sweep_file = REPOSITORY / "configs" / "part5" / "sweeps" / f"{sweep}.yaml"
     folders, settings = trained(sweep_file), make_settings()
-    wanted = {folder for arm, _ in settings.values() for folder in folders[arm]}
+    wanted = {folder for arm, _ in settings.values() for folder in folders[arm].values()}
     if missing := sorted(folder for folder in wanted if not (folder / "summary.json").exists()):
         raise UserError(
             f"{missing[0]} is no finished run; train it with: python -m common.sweep "
@@ -126,15 +127,16 @@ def main() -> None:
         )
     arms = {}
     for row, (arm, changes) in tqdm(settings.items()):
-        runs = [rescore(folder, changes) for folder in folders[arm]]
+        runs = [rescore(folder, changes) for folder in folders[arm].values()]
         arms[row] = {metric: mean_interval([run[metric] for run in runs]) for metric in runs[0]}
-    cfg = load_config(Config, [folders["lewm"][0] / "config.yaml"])
+    seeds = list(folders["lewm"])
+    cfg = load_config(Config, [folders["lewm"][seeds[0]] / "config.yaml"])
     write_results(
         PART / "results" / f"{name}.json",
         f"python part5_action_planning/rescore.py {args.experiment}",
         protocol=protocol(cfg) | {"episodes": EPISODES, "threads": 1},
         seconds=time.monotonic() - begin,
-        seeds=range(SEEDS),
+        seeds=seeds,
         arms=arms,
     )
 
