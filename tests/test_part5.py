@@ -16,10 +16,11 @@ from part5_action_planning.build import load_model, make_model
 from part5_action_planning.clips import Clip, draw_clips, make_recording, observe_all, read_tokens
 from part5_action_planning.control import Stage
 from part5_action_planning.experiment import BASELINE, Config, generator, shared_generator
+from part5_action_planning.floors import Coasting, Pixels
 from part5_action_planning.imagine import rollout
-from part5_action_planning.measures import rank_correlation, straightness
+from part5_action_planning.measures import describe, rank_correlation, straightness
 from part5_action_planning.models import LatentModel, Oracle, Policy, TokenModel
-from part5_action_planning.recordings import Recording, crossing_share
+from part5_action_planning.recordings import Recording, crossing_share, record
 from part5_action_planning.surprise import BEFORE, auroc, bounces, make_pair, surprise
 from part5_action_planning.train import compute_loss, imagined, main
 
@@ -223,6 +224,24 @@ def test_straightness_of_a_line_and_of_a_turn_back():
     assert straightness(line) == pytest.approx(1)
     zigzag = torch.tensor([0.0, 1, 0, 1, 0]).view(1, 5, 1)
     assert straightness(zigzag) == pytest.approx(-1)
+
+
+def test_floors_miss_by_what_they_are_not_told():
+    cfg = config("lewm")
+    recording = make_recording(cfg, 64, shared_generator(cfg, 2))
+    thrust = recording.actions[32:, ::5]  # of the half that is tested, one window in five
+    missed = describe(Coasting(cfg.world, recording.scene), recording)
+    half_a_thrust = (thrust / 2).square().sum(-1).mean().sqrt().item()
+    assert missed["error_px_1"] == pytest.approx(half_a_thrust, rel=0.1)  # but for bounces
+    assert missed["position_r2"] == pytest.approx(1.0, abs=1e-6)
+
+    idle = record(
+        cfg.task, cfg.world, cfg.distractor, recording.states[:, 0], recording.scene,
+        torch.zeros_like(recording.actions), shared_generator(cfg, 3),
+    )  # fmt: skip
+    assert describe(Coasting(cfg.world, idle.scene), idle)["error_px_10"] < 0.01  # the ridge
+    few = Recording(idle.frames[:8], idle.states[:8], idle.actions[:8], idle.scene)
+    assert describe(Pixels(2), few)["fvu_10"] == 0  # nothing moves, and so it says
 
 
 @pytest.mark.parametrize("task", ["reach", "two_rooms", "bank_shot", "left_right"])
