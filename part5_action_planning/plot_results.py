@@ -24,6 +24,7 @@ NAMES = {
     "cloning": "cloning, no model",
     "oracle": "true dynamics",
 }
+FLOORS = {"coasting": "true dynamics, thrust unknown", "pixels": "nothing moves"}
 SHOWN = {"last": "last step", "held": "held"}
 COLORS = {"last step": PALETTE["blue"], "held": PALETTE["orange"]}
 SEEDS = "Whiskers: 95% interval over seeds; dots: single seeds."
@@ -69,7 +70,7 @@ def success_figure(folder: Path) -> Figure:
             continue
         content = read_results(path)
         rows = {}
-        for arm, label in NAMES.items():
+        for arm, label in (NAMES | {"untrained": "untrained model"}).items():
             if arm in content["arms"]:
                 found, ends = content["arms"][arm], success_intervals(task, arm)
                 rows[label] = {
@@ -116,6 +117,10 @@ def rollout_figure(folder: Path) -> Figure:
         if steps:
             series[label] = _curve(metrics, "error_px_", steps)
             shares[label] = _curve(metrics, "fvu_", steps)
+    floors = read_results(folder / "floors.json")["arms"]
+    for floor, label in FLOORS.items():
+        steps = [h for h in HORIZONS if f"error_px_{h}" in floors[f"reach/{floor}"]]
+        series[label] = _curve(floors[f"reach/{floor}"], "error_px_", steps)
     spread = next(m["spread_px"]["mean"] for m in found.values() if "spread_px" in m)
     contents = [
         Curves(series, "steps imagined", "error of the place, px", {"mean place": spread}),

@@ -21,8 +21,11 @@ NAMES = {
     "cloning": "*no world model:* goal-conditioned cloning",
     "greedy": "*no world model:* greedy in the embedding",
     "oracle": "*ceiling: true dynamics, same planner*",
+    "untrained": "*floor: an untrained model, same planner*",
     "random": "*floor: random thrust*",
     "do_nothing": "*floor: do nothing*",
+    "pixels": "*floor: raw pixels, and nothing moves*",
+    "coasting": "*floor: true dynamics, action unknown*",
 }
 SUCCESS = ("last", "held", "ever")
 
@@ -78,8 +81,14 @@ MEASURES = {
 }
 
 
-def success_table(experiment: str, arms: Sequence[str], greedy_of: str | None = "lewm") -> Table:
-    """Arms with success and measures, then agents without a world model, ceiling and floors."""
+FLOORS = {"coasting": ("error_px_5",), "pixels": ("error_px_5", "position_r2")}
+
+
+def success_table(experiment: str, arms: Sequence[str], floors: bool = True) -> Table:
+    """Arms with success and measures, then agents without a world model, ceiling and floors.
+
+    floors: with what rollouts and probes score without learning, on the same task.
+    """
     content = read(experiment)
     header = [
         f"{len(content['seeds'])} seeds", "last step, %", "held, %", "ever, %",
@@ -88,7 +97,7 @@ def success_table(experiment: str, arms: Sequence[str], greedy_of: str | None = 
     rows = []
     for arm in arms:
         if arm == "greedy":
-            found = content["arms"][greedy_of]
+            found = content["arms"]["lewm"]
             shares = [percent(found[f"greedy_{name}"]) for name in SUCCESS]
             rows.append([NAMES[arm], *shares, *[""] * len(MEASURES)])
             continue
@@ -102,6 +111,10 @@ def success_table(experiment: str, arms: Sequence[str], greedy_of: str | None = 
         rows.append(
             [NAMES[bound], *(_share(found[name]) for name in SUCCESS), *[""] * len(MEASURES)]
         )
+    for floor, told in FLOORS.items() if floors else ():
+        found = {name: read("floors")["arms"][f"{experiment}/{floor}"][name] for name in told}
+        cells = [cell(found, name, digits) for name, (_, digits) in MEASURES.items()]
+        rows.append([NAMES[floor], *[""] * len(SUCCESS), *cells])
     return header, rows
 
 
@@ -112,12 +125,15 @@ def _share(interval: Mapping[str, Any]) -> str:
 
 def reach_table() -> Table:
     """World models whose plans are cheap, on ``reach``."""
-    return success_table("reach", ("lewm", "vicreg_idm", "greedy", "cloning", "oracle"))
+    return success_table(
+        "reach", ("lewm", "vicreg_idm", "greedy", "cloning", "oracle", "untrained")
+    )
 
 
 def slow_table() -> Table:
     """World models whose plans are dear, and the default at their budget."""
-    return success_table("slow", ("lewm", "pixel", "dino_wm", "vjepa2_ac", "greedy", "oracle"))
+    arms = ("lewm", "pixel", "dino_wm", "vjepa2_ac", "greedy", "oracle", "untrained")
+    return success_table("slow", arms, floors=False)  # those of reach
 
 
 TASKS = {"two_rooms": "two rooms", "bank_shot": "bank shot", "left_right": "left, right"}
@@ -129,7 +145,7 @@ def tasks_table() -> Table:
     for task, label in TASKS.items():
         if not is_there(task):
             continue
-        header, found = success_table(task, ("lewm", "greedy", "cloning", "oracle"))
+        header, found = success_table(task, ("lewm", "greedy", "cloning", "oracle", "untrained"))
         rows += [[f"{label}: {name}", *cells] for name, *cells in found]
     return header, rows
 
@@ -161,6 +177,10 @@ def inside_table() -> Table:
             if "straightness" in found:
                 cells = [cell(found, name, digits) for name, (_, digits) in INSIDE.items()]
                 rows.append([f"{NAMES[arm]}, {budget}", *cells])
+    floor = read("floors")["arms"]["reach/pixels"]
+    rows.append(
+        [NAMES["pixels"], *(cell(floor, name, digits) for name, (_, digits) in INSIDE.items())]
+    )
     return ["", *(label for label, _ in INSIDE.values())], rows
 
 

@@ -227,9 +227,9 @@ def test_straightness_of_a_line_and_of_a_turn_back():
 
 
 def test_floors_miss_by_what_they_are_not_told():
-    cfg = config("lewm")
-    recording = make_recording(cfg, 64, shared_generator(cfg, 2))
-    thrust = recording.actions[32:, ::5]  # of the half that is tested, one window in five
+    cfg = config("lewm", world__size=32)
+    recording = make_recording(cfg, 16, shared_generator(cfg, 2))
+    thrust = recording.actions[8:, ::5]  # of the half that is tested, one window in five
     missed = describe(Coasting(cfg.world, recording.scene), recording)
     half_a_thrust = (thrust / 2).square().sum(-1).mean().sqrt().item()
     assert missed["error_px_1"] == pytest.approx(half_a_thrust, rel=0.1)  # but for bounces
