@@ -157,6 +157,14 @@ def learning_rate(step: int, cfg: Config) -> float:
 def protocol(cfg: Config) -> dict[str, Any]:
     """What a number of this run depends on, for its results file."""
     planner, cost, task = cfg.planner, cfg.cost, cfg.task
+    options = choices(task)
+    search = {
+        "planner": planner.kind,
+        "samples": planner.samples,
+        "iterations": planner.iterations,
+    }
+    if options is not None:  # every sequence is tried, whatever the planner's settings
+        search = {"planner": "enumeration", "samples": len(options) ** planner.horizon}
     return {
         "task": task.kind,
         "budget_steps": task.budget,
@@ -164,9 +172,7 @@ def protocol(cfg: Config) -> dict[str, Any]:
         "held_steps": task.held_steps,
         "episodes": cfg.evaluation.episodes,
         "split": cfg.evaluation.split,
-        "planner": planner.kind,
-        "samples": planner.samples,
-        "iterations": planner.iterations,
+        **search,
         "horizon_blocks": planner.horizon,
         "steps_per_block": cost.repeat,
         "blocks_executed": cost.execute / cost.repeat,
