@@ -37,6 +37,7 @@ MARKERS = "osD^vPX"  # colour is never the only difference
 QUIET = "0.4"  # grey of bounds and notes: there, but not the subject
 WIDTH, DPI, FONT = 7.0, 150, 10  # inches, pixels per inch, points
 LINE, LETTER = 0.19, 0.075  # inches: a line of text, the width of a letter
+KEY = 9  # letters that a line, its marker and the gaps beside them are wide in a legend
 Looks = Mapping[str, tuple[str, str]]  # colour and marker of each name
 
 
@@ -111,14 +112,23 @@ def panels(
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if handles:
-        num_lines = -(-len(handles) // 4)
         fig.legend(
             handles.values(), handles, loc="outside upper center", frameon=False, fontsize=FONT,
-            ncols=-(-len(handles) // num_lines),
+            ncols=_legend_columns(list(handles)),
         )  # fmt: skip
     if note:
         fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
     return fig
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    """Columns of a legend on as few lines as the width allows, at most four entries on each."""
+    for num_lines in range(-(-len(labels) // 4), len(labels)):
+        columns = -(-len(labels) // num_lines)
+        filled = np.array_split(np.array(labels), columns)  # as matplotlib does: column by column
+        if sum(max(map(len, column)) + KEY for column in filled) * LETTER <= WIDTH:
+            return columns
+    return 1
 
 
 def wrap(text: str, width: float = WIDTH - 0.2) -> str:

@@ -90,7 +90,15 @@ def test_colours_are_told_apart_by_every_eye(blindness: str) -> None:
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 10
 
 
-@pytest.mark.parametrize("draw", [lambda: panels(bars()), lambda: panels(curves()), frames])
+def many_curves() -> list[Curves]:
+    line = {"x": [1, 2], "mean": [3, 2]}
+    return [Curves({f"a rather long name, {i}": line for i in range(7)}, "steps", "px")]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [lambda: panels(bars()), lambda: panels(curves()), lambda: panels(many_curves()), frames],
+)
 def test_text_is_legible_and_inside_the_figure(draw) -> None:
     figure = draw()
     FigureCanvasAgg(figure).draw()
