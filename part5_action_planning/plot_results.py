@@ -13,7 +13,7 @@ from common.results import read_results
 from part5_action_planning.bench_report import planner_bench_figure, planning_time_figure
 from part5_action_planning.critical import FINE, read_trained
 from part5_action_planning.measures import HORIZONS
-from part5_action_planning.readme_tables import success_intervals
+from part5_action_planning.readme_success import success_intervals
 
 NAMES = {
     "lewm": "LeWorldModel style",
@@ -24,7 +24,7 @@ NAMES = {
     "cloning": "cloning, no model",
     "oracle": "true dynamics",
 }
-FLOORS = {"coasting": "true dynamics, thrust unknown", "pixels": "nothing moves"}
+FLOORS = {"coasting": "thrust unknown", "pixels": "nothing moves"}
 SHOWN = {"last": "last step", "held": "held"}
 COLORS = {"last step": PALETTE["blue"], "held": PALETTE["orange"]}
 SEEDS = "Whiskers: 95% interval over seeds; dots: single seeds."
@@ -130,7 +130,8 @@ def rollout_figure(folder: Path) -> Figure:
     ]
     note = (
         "Read from the imagined state by a linear probe of real states. PLDM style: trained as in "
-        f"reach.json; the others, on less, as in slow.json. {BANDS}"
+        "reach.json; the others, on less, as in slow.json. Thrust unknown: the true dynamics "
+        f"without it. {BANDS}"
     )
     return panels(contents, note=note, columns=2)
 

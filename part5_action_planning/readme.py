@@ -12,16 +12,18 @@ from part5_action_planning.bench_report import (
 )
 from part5_action_planning.experiment import PART
 from part5_action_planning.readme_critical import alive_table, critical_table, threshold_table
-from part5_action_planning.readme_tables import (
+from part5_action_planning.readme_success import (
     ablations_table,
     data_table,
+    reach_table,
+    slow_table,
+    tasks_table,
+)
+from part5_action_planning.readme_tables import (
     equal_seconds_table,
     inside_table,
-    reach_table,
     search_table,
-    slow_table,
     surprise_table,
-    tasks_table,
 )
 from part5_action_planning.readme_verdicts import verdicts_table
 
