@@ -13,7 +13,7 @@ from common.results import read_results
 from part5_action_planning.bench_report import planner_bench_figure, planning_time_figure
 from part5_action_planning.critical import FINE, read_trained
 from part5_action_planning.measures import HORIZONS
-from part5_action_planning.readme_success import success_intervals
+from part5_action_planning.readme_success import TASKS, success_intervals
 
 NAMES = {
     "lewm": "LeWorldModel style",
@@ -29,12 +29,6 @@ SHOWN = {"last": "last step", "held": "held"}
 COLORS = {"last step": PALETTE["blue"], "held": PALETTE["orange"]}
 SEEDS = "Whiskers: 95% interval over seeds; dots: single seeds."
 BANDS = "Bands: 95% interval over seeds."
-TASKS = {
-    "reach": "reach",
-    "two_rooms": "two rooms",
-    "bank_shot": "bank shot",
-    "left_right": "left, right",
-}
 
 
 def draw_results(folder: Path) -> list[Path]:
@@ -64,7 +58,7 @@ def draw_results(folder: Path) -> list[Path]:
 def success_figure(folder: Path) -> Figure:
     """Success of every agent on every task, at the last step and held."""
     contents = []
-    for task, title in TASKS.items():
+    for task, title in {"reach": "reach", **TASKS}.items():
         path = folder / f"{task}.json"
         if not path.exists():
             continue
