@@ -58,7 +58,7 @@ def draw_results(folder: Path) -> list[Path]:
 def success_figure(folder: Path) -> Figure:
     """Success of every agent on every task, at the last step and held."""
     contents = []
-    for task, title in {"reach": "reach", **TASKS}.items():
+    for task, title in TASKS.items():
         path = folder / f"{task}.json"
         if not path.exists():
             continue
