@@ -159,6 +159,13 @@ def run_script(main: Callable[[], None]) -> None:
         raise SystemExit(141) from None
 
 
+def no_options(description: str | None) -> None:
+    """Reads the command line of a script that knows --help alone; anything else is refused."""
+    argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
+
+
 def _make_parser(knobs: Mapping[str, Knob], description: str) -> jsonargparse.ArgumentParser:
     """Returns a parser with one typed option per knob, in one section per nested dataclass."""
     jsonargparse.set_loader("strict", strict_yaml.load_text, (ValueError,))

@@ -10,7 +10,7 @@ from common.config import UserError
 
 @contextmanager
 def stopping_at(step: int) -> Iterator[None]:
-    """Turns what losses and masks refuse, an embedding that is not finite, into a UserError."""
+    """Turns what losses, masks and planners refuse, often numbers not finite, into a UserError."""
     try:
         yield
     except ValueError as error:

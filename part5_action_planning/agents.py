@@ -180,7 +180,7 @@ class GreedyAgent:
         check_goals(cfg, goal_frames)
         self.cfg, self.model, self.generator = cfg, model, generator
         self.goal = model.compared(model.observe(goal_frames, goal_states))
-        self.best: Tensor | None = None
+        self.before: Tensor | None = None  # the distances at the last step
         self.action = self._draw(len(goal_frames))
 
     def _draw(self, episodes: int) -> Tensor:
@@ -191,10 +191,10 @@ class GreedyAgent:
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
         here = self.model.compared(self.model.observe(frames, states))
         now = distance(here, self.goal, self.cfg.cost.norm)
-        if self.best is not None:
-            worse = (now >= self.best)[:, None]
+        if self.before is not None:
+            worse = (now >= self.before)[:, None]
             self.action = torch.where(worse, self._draw(len(now)), self.action)
-        self.best = now
+        self.before = now
         return self.action
 
 

@@ -8,10 +8,11 @@ import torch
 from common.checkpoints import load_checkpoint, load_weights
 from common.config import UserError, load_config, parse_config
 from common.frozen import load_frozen
-from part5_action_planning.experiment import FREE, Config
+from part5_action_planning.experiment import FREE, PART, Config
 from part5_action_planning.models import LatentModel, PixelModel, Policy, TokenModel
 
 Model = LatentModel | PixelModel | TokenModel | Policy
+PUBLISHED = PART / "results" / "weights" / "lewm"
 
 
 def make_model(cfg: Config) -> Model:

@@ -9,8 +9,8 @@ per sample (k = 1.546 for 17 knots on [0, 3]), so collapse is unstable where som
 
 r being weights.sigreg_weight and R^2 how well that direction of the embedding, h steps ahead, can
 be predicted from history and actions, averaged over the rollout's h. Here the direction is the best
-one of the untrained encoder and the predictor the best linear one, fitted on half of the recorded
-episodes; both are then scored on the other half. The sweeps configs/part5/sweeps/critical.yaml,
+one of the untrained encoder and the predictor the best linear one, both found on half of the
+recorded episodes and scored on the other half. The sweeps configs/part5/sweeps/critical.yaml,
 critical_fine.yaml, critical_two_rooms.yaml and critical_bent.yaml train on both sides of this line.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.config import load_config, run_script
+from common.config import load_config, no_options, run_script
 from common.intervals import mean_interval
 from common.results import read_results, write_results
 from common.sigreg import CURVATURE
@@ -43,9 +43,9 @@ EPISODES = 512
 def unexplained(z: Tensor, recording: Recording, cfg: Config) -> tuple[Tensor, Tensor]:
     """Residual covariance of the best linear prediction of z, mean over the rollout, and z's own.
 
-    z (E, T, D) -> (D, D) twice, on the second half of the episodes; the prediction sees the history
-    of z and all actions up to the frame predicted. (The history may determine itself, so least
-    squares must not assume full rank.)
+    z (E, T, D) -> (2, D, D) twice: on the first half of the episodes, on which the prediction is
+    fitted, and on the second. It sees the history of z and all actions up to the frame predicted.
+    (The history may determine itself, so least squares must not assume full rank.)
     """
     n, half = cfg.model.history, len(z) // 2
     residuals = []
@@ -55,10 +55,15 @@ def unexplained(z: Tensor, recording: Recording, cfg: Config) -> tuple[Tensor, T
         came = torch.cat([z[:, t + h] for t in moments])
         fit = torch.arange(len(z)).repeat(len(moments)) < half
         weights = torch.linalg.lstsq(seen[fit], came[fit], driver="gelsd").solution
-        error = came[~fit] - seen[~fit] @ weights
-        residuals.append(error.T @ error / len(error))
-    centred = z[half:].flatten(0, 1) - z[half:].flatten(0, 1).mean(0)
-    return torch.stack(residuals).mean(0), centred.T @ centred / len(centred)
+        error = came - seen @ weights
+        residuals.append(torch.stack([_covariance(error[fit]), _covariance(error[~fit])]))
+    states = (part.flatten(0, 1) for part in (z[:half], z[half:]))
+    own = torch.stack([_covariance(state - state.mean(0)) for state in states])
+    return torch.stack(residuals).mean(0), own
+
+
+def _covariance(centred: Tensor) -> Tensor:
+    return centred.T @ centred / len(centred)
 
 
 def _seen(z: Tensor, actions: Tensor, t: int, n: int, h: int) -> Tensor:
@@ -72,14 +77,17 @@ def threshold(cfg: Config) -> dict[str, float]:
     recording = make_recording(cfg, EPISODES, generator(cfg, 1))
     z = observe_all(make_model(cfg), recording).double()
     residual, total = unexplained(z, recording, cfg)
-    root = torch.linalg.cholesky(total + 1e-12 * total.trace() * torch.eye(len(total)))
-    inverse = torch.linalg.inv(root)
-    shares = torch.linalg.eigvalsh(inverse @ residual @ inverse.T)  # 1 - R^2, best first
+    total = total + 1e-12 * total[0].trace() * torch.eye(z.shape[-1])
+    inverse = torch.linalg.inv(torch.linalg.cholesky(total[0]))
+    _, vectors = torch.linalg.eigh(inverse @ residual[0] @ inverse.T)  # the best direction first
+    directions = vectors.T @ inverse  # (D, D), a row each
+    left, whole = (directions @ moment @ directions.T for moment in (residual[1], total[1]))
+    shares = left.diagonal() / whole.diagonal()  # 1 - R^2
     return {
         "best_fvu": shares[0].item(),
         "mean_fvu": shares.mean().item(),
         "predicted": shares[0].item() / CURVATURE,
-        "always_enough": 1 / CURVATURE,
+        "one_over_k": 1 / CURVATURE,
     }
 
 
@@ -99,6 +107,7 @@ def read_trained(
 
 
 def main() -> None:
+    no_options(__doc__)
     begin = time.monotonic()
     torch.set_num_threads(1)  # as a sweep's runs
     arms = {}

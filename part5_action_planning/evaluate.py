@@ -1,7 +1,7 @@
 """Scores a trained world model again, with another planner, cost or task of the same world.
 
-    python part5_action_planning/evaluate.py runs/part5/baseline-seed0
-    python part5_action_planning/evaluate.py part5_action_planning/results/weights/lewm
+    python part5_action_planning/evaluate.py                              the published model
+    python part5_action_planning/evaluate.py runs/part5/baseline-seed0    a run of yours
     python part5_action_planning/evaluate.py RUN --planner.kind=mppi --cost.when=last
 
 Prints the table; writes nothing. Any knob but the network's, the objective's and the world's can be
@@ -14,19 +14,23 @@ from pathlib import Path
 import torch
 
 from common.config import run_script
-from part5_action_planning.build import load_with_knobs
+from common.guards import before_training
+from part5_action_planning.build import PUBLISHED, load_with_knobs
 from part5_action_planning.control import Stage
 from part5_action_planning.scoring import bounds, evaluate
+from part5_action_planning.surprise import check_events
 from part5_action_planning.table import run_table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, add_help=False)
-    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED)
     args, knobs = parser.parse_known_args()
     cfg, model = load_with_knobs(args.run_dir, knobs, __doc__ or "")
     torch.set_num_threads(cfg.threads)
-    stage = Stage(cfg, cfg.evaluation.episodes)
+    with before_training():
+        stage = Stage(cfg, cfg.evaluation.episodes)
+        check_events(cfg)
     scores, _ = evaluate(model, stage, cfg)
     summary = {"arms": {cfg.objective: scores}, "bounds": bounds(stage, cfg)}
     print(run_table(summary, args.run_dir.name, cfg.task.kind))

@@ -103,6 +103,11 @@ class Config:
                 f"bank_shot pushes only at the start, so recorded episodes must last as long as "
                 f"its budget: set world.episode_length to {frames} or more"
             )
+        if self.task.kind == "bank_shot" and self.task.thrust_steps % self.cost.repeat:
+            raise ValueError(
+                f"cost.repeat {self.cost.repeat} holds a push beyond task.thrust_steps "
+                f"{self.task.thrust_steps}, where pushes do nothing: use a divisor of it"
+            )
         ahead = self.planner.horizon * self.cost.repeat
         if ahead > self.task.budget:
             raise ValueError(

@@ -96,12 +96,13 @@ def straightness(z: Tensor) -> float:
 def rank_correlation(
     model: WorldModel, stage: Stage, recording: Recording, cfg: Config, generator: torch.Generator
 ) -> float:
-    """Spearman of imagined and true cost over a planner's first candidates, mean over states.
+    """Spearman of imagined and true cost over what CEM would try first, mean over states.
 
     The states are those of recorded episodes, the goals those of the stage's (where colours or
-    doors are drawn, a goal keeps its own). A candidate is what a planner draws first: the middle of
-    the bounds and noise of its init_std, or random choices. A state in which all candidates cost
-    the same is left out; 0 where that is every state.
+    doors are drawn, a goal keeps its own). A candidate is the middle of the bounds and white noise
+    of the planner's init_std, whatever its kind and colour, or random choices; both costs take the
+    config's norm. A state in which all candidates cost the same is left out; 0 where that is every
+    state.
     """
     bounds, n = action_bounds(cfg), model.history
     states = min(cfg.evaluation.ranked_states, len(stage.goal_frames), len(recording.states))

@@ -14,15 +14,13 @@ from pathlib import Path
 import torch
 
 from common.config import UserError, run_script
+from common.guards import before_training
 from common.runs import RUNS
 from common.simulator import Scene
-from part5_action_planning.build import load_with_knobs
+from part5_action_planning.build import PUBLISHED, load_with_knobs
 from part5_action_planning.control import Stage
-from part5_action_planning.experiment import PART
 from part5_action_planning.plot import draw_figures
 from part5_action_planning.tasks import Episodes
-
-PUBLISHED = PART / "results" / "weights" / "lewm"
 
 
 def pick(stage: Stage, episode: int) -> None:
@@ -51,7 +49,8 @@ def main() -> None:
     args, knobs = parser.parse_known_args()
     cfg, model = load_with_knobs(args.run_dir, knobs, __doc__ or "")
     torch.set_num_threads(cfg.threads)
-    stage = Stage(cfg, cfg.evaluation.episodes)
+    with before_training():
+        stage = Stage(cfg, cfg.evaluation.episodes)
     pick(stage, args.episode)
     trial, paths = draw_figures(args.out, model, stage, cfg)
     distance = trial.distance[0]

@@ -9,7 +9,6 @@ which a search of a hundred times the calls, started twice, or any planner found
 chosen on other problems, among equally many for each planner that has any.
 """
 
-import argparse
 import time
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.config import run_script
+from common.config import no_options, run_script
 from common.intervals import mean_interval, wilson
 from common.results import write_results
 from common.schedules import stream
@@ -106,9 +105,7 @@ def bench() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def main() -> None:
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    no_options(__doc__)
     begin = time.monotonic()
     torch.set_num_threads(1)
     with torch.no_grad():

@@ -7,7 +7,6 @@ On an idle machine. Milliseconds per plan of one problem with true dynamics on o
 CEM, and its regret is measured again. Medians of 21 plans.
 """
 
-import argparse
 import statistics
 import time
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from common.config import run_script
+from common.config import no_options, run_script
 from common.intervals import mean_interval
 from common.results import write_results
 from part5_action_planning.bench_problems import Problems, continuous_problems
@@ -71,9 +70,7 @@ def time_planners() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def main() -> None:
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    no_options(__doc__)
     begin = time.monotonic()
     torch.set_num_threads(1)
     with torch.no_grad():

@@ -11,7 +11,6 @@ candidates: where time is linear in them (R2), the slope extrapolates to a whole
 candidates x 30 iterations x 5 steps. 48x is what the authors' GPU saw; no GPU is used here.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from common.config import run_script
+from common.config import no_options, run_script
 from common.intervals import mean_interval
 from common.results import write_results
 from common.vit import ViT
@@ -161,9 +160,7 @@ def ratios(lewm: Mapping[str, float], dino_wm: Mapping[str, float]) -> dict[str,
 
 
 def main() -> None:
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    no_options(__doc__)
     begin = time.monotonic()
     torch.set_num_threads(THREADS)
     with torch.no_grad():

@@ -163,15 +163,15 @@ def critical_figure(folder: Path) -> Figure:
     note = (
         f"{BANDS} r: SIGReg per sample beside the squared error. Vertical lines, in the colour of "
         "their curve: where the local theory says that collapse of an untrained encoder stops "
-        "being stable. Dotted: 1 / k, always enough. Two rooms: with temporal straightening, of "
-        "which the theory knows nothing."
+        "being stable. Dotted: 1 / k, enough for any encoder, says the theory. Two rooms: with "
+        "temporal straightening, of which it knows nothing."
     )
     fig = panels(contents, note=note, columns=2)
     ticks = sorted({weight for found in cells.values() for weight in found})
     for ax in fig.axes:
         for weight, color in zip(lines, PALETTE.values(), strict=False):
             ax.axvline(weight, color=color, linewidth=1, linestyle="--", zorder=1)
-        ax.axvline(theory["reach-d10"]["always_enough"]["mean"], color=QUIET, linestyle=":")
+        ax.axvline(theory["reach-d10"]["one_over_k"]["mean"], color=QUIET, linestyle=":")
         ax.set_xticks(ticks, [f"{weight:g}" for weight in ticks])
         ax.tick_params(axis="x", labelrotation=60, labelsize=8)
     return fig

@@ -3,7 +3,7 @@
 python part5_action_planning/readme.py
 """
 
-from common.config import run_script
+from common.config import no_options, run_script
 from common.results import named_tables, update_pages
 from part5_action_planning.bench_report import (
     planner_bench_table,
@@ -52,6 +52,7 @@ def update(check: bool = False) -> bool:
 
 
 def main() -> None:
+    no_options(__doc__)
     print("tables rewritten" if update() else "tables were up to date")
 
 

@@ -115,6 +115,7 @@ def smallest_weight() -> list[str]:
 def collapse_line() -> list[str]:
     """Does collapse end where the untrained encoder says?"""
     theory, parts, right, total, constant = read("threshold")["arms"], [], 0, 0, 0
+    above, fallen = 0, 0  # runs above 1 / k, and those of them that collapsed
     for (task, size), spread in (spreads() | bent_spreads()).items():  # it knows no straightening
         dead = [w for w, values in spread.items() if max(values) <= ALIVE]
         alive = [w for w, values in spread.items() if min(values) > ALIVE]
@@ -128,8 +129,11 @@ def collapse_line() -> list[str]:
             sides = [(s > ALIVE) == (w > p) for s, p in zip(values, line["values"], strict=True)]
             right, total = right + sum(sides), total + len(sides)
             constant += sum((s > ALIVE) == (w > 1 / CURVATURE) for s in values)
+            if w > 1 / CURVATURE:
+                above, fallen = above + len(values), fallen + sum(s <= ALIVE for s in values)
     told = (
-        f"{right} of {total} runs are where their own encoder's line says, {constant} where 1 / k"
+        f"{right} of {total} runs are where their own encoder's line says, {constant} where 1 / k; "
+        f"of {above} runs above 1 / k, where theory has no collapse, {fallen} collapsed"
     )
     word = "**holds in part**" if right > constant else "**not shown**"
     return [

@@ -73,6 +73,11 @@ def success_table(experiment: str, arms: Sequence[str], floors: bool = True) -> 
         cells = [cell(measured, name, digits) for name, (_, digits) in MEASURES.items()]
         rows.append([NAMES[arm], last, wide, *later, *cells])
     blank = [""] * len(MEASURES)
+    if f"{experiment}/rendered" in read("floors")["arms"]:
+        found = read("floors")["arms"][f"{experiment}/rendered"]  # over seeds alone
+        last, *later = (percent(found[name]) for name in SUCCESS)
+        wide = wilson_percent(found["last"]["mean"], episodes * len(content["seeds"]))
+        rows.append([NAMES["rendered"], last, wide, *later, *blank])
     for bound in ("random", "do_nothing"):  # the same whatever the seed
         found = content["bounds"][bound]
         last, *later = (f"{100 * found[name]['mean']:.1f}" for name in SUCCESS)

@@ -20,6 +20,7 @@ NAMES = {
     "do_nothing": "*floor: do nothing*",
     "pixels": "*floor: raw pixels, and nothing moves*",
     "coasting": "*floor: true dynamics, action unknown*",
+    "rendered": "*ceiling on pixels: true dynamics, distance of frames*",
 }
 
 
@@ -65,18 +66,23 @@ INSIDE = {
 }
 
 
+SIZES = {"parameters": "trained parameters", "frames": "frames / training step"}
+
+
 def inside_table() -> Table:
-    """What the world models of ``reach`` are like inside, at both budgets."""
+    """What the models of ``reach`` are like inside, and how large, at both budgets."""
     rows = []
     for experiment, budget in {"reach": "in full", "slow": "on a budget"}.items():
         for arm, found in read(experiment)["arms"].items():
-            if "straightness" in found:
+            size = read("sizes")["arms"].get(f"{experiment}/{arm}")
+            if size is not None:
                 cells = [cell(found, name, digits) for name, (_, digits) in INSIDE.items()]
-                rows.append([f"{NAMES[arm]}, {budget}", *cells])
+                large = [f"{size[name]['mean']:,.0f}" for name in SIZES]
+                rows.append([f"{NAMES[arm]}, {budget}", *cells, *large])
     floor = read("floors")["arms"]["reach/pixels"]
     cells = [plain(floor, name, digits) for name, (_, digits) in INSIDE.items()]
-    rows.append([NAMES["pixels"], *cells])
-    return ["", *(label for label, _ in INSIDE.values())], rows
+    rows.append([NAMES["pixels"], *cells, "", ""])
+    return ["", *(label for label, _ in INSIDE.values()), *SIZES.values()], rows
 
 
 EVENTS = {

@@ -189,8 +189,14 @@ def events(cfg: Config) -> list[str]:
 
 
 def check_events(cfg: Config) -> None:
-    """Raises ValueError where an event that the config asks for hardly ever happens."""
+    """Raises ValueError where an event that the config asks for hardly ever happens, and for a
+    history that is longer than what is seen before it."""
     if cfg.evaluation.surprise_clips:
+        if cfg.model.history > BEFORE:
+            raise ValueError(
+                f"events come after {BEFORE} frames, fewer than model.history "
+                f"{cfg.model.history}: use at most {BEFORE}, or evaluation.surprise_clips 0"
+            )
         for kind in events(cfg):
             make_pair(cfg, kind, 1, torch.Generator().manual_seed(0))
 

@@ -190,7 +190,8 @@ def finish(
     known is what is told beside the scores: the share of training episodes that cross the door.
     """
     actor = model or Oracle(cfg.task, cfg.world, stage.episodes.scene)
-    scores, trial = evaluate(actor, stage, cfg)
+    with stopping_at(cfg.steps):  # a model whose imaginations are not finite
+        scores, trial = evaluate(actor, stage, cfg)
     summary = {
         "arms": {cfg.objective: scores | known},
         "bounds": bounds(stage, cfg),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from common.config import REPOSITORY, load_config, run_script
+from common.data import to_float
 from common.frozen import FrozenEncoder
 from part5_action_planning import critical
 from part5_action_planning import evaluate as evaluate_script
@@ -16,11 +17,12 @@ from part5_action_planning.build import load_model, make_model
 from part5_action_planning.clips import Clip, draw_clips, make_recording, observe_all, read_tokens
 from part5_action_planning.control import Stage
 from part5_action_planning.experiment import BASELINE, Config, generator, shared_generator
-from part5_action_planning.floors import Coasting, Pixels
+from part5_action_planning.floors import Coasting, Pixels, Rendered
 from part5_action_planning.imagine import rollout
 from part5_action_planning.measures import describe, rank_correlation, straightness
 from part5_action_planning.models import LatentModel, Oracle, Policy, TokenModel
 from part5_action_planning.recordings import Recording, crossing_share, record
+from part5_action_planning.sizes import own_parameters
 from part5_action_planning.surprise import BEFORE, auroc, bounces, make_pair, surprise
 from part5_action_planning.train import compute_loss, imagined, main
 
@@ -29,7 +31,8 @@ SMOKE = CONFIGS / "smoke.yaml"
 TRAIN = [
     sys.executable, "part5_action_planning/train.py", "--config", str(SMOKE), "--threads=1",
 ]  # fmt: skip
-TRAINED = ("lewm", "vicreg_idm", "pixel", "cloning", "lewm_adaln", "lewm_vit")
+LATENT = ("lewm", "vicreg_idm", "lewm_adaln", "lewm_vit")
+TRAINED = (*LATENT, "pixel", "cloning")
 
 
 def config(*names: str, **overrides: object) -> Config:
@@ -111,11 +114,9 @@ def test_every_part_that_is_trained_gets_a_gradient(name):
     loss, terms = compute_loss(model, clip_of(cfg), cfg, generator(cfg, 5))
     loss.backward()
     assert all(term.isfinite() for term in terms.values())
-    still = {part for part, weight in model.named_parameters() if weight.grad is None}
-    unused = {"predictor.network.log_odds.weight", "predictor.network.log_odds.bias"}
-    if name != "vicreg_idm":
-        unused |= {part for part, _ in model.named_parameters() if part.startswith("inverse.")}
-    assert still <= unused
+    moved = {part for part, weight in model.named_parameters() if weight.grad is not None}
+    readout = {part for part in moved if part.startswith("decoder.")}  # which is for looking only
+    assert own_parameters(model, cfg).keys() == moved - (readout if name in LATENT else set())
 
 
 def test_the_target_of_lewm_gets_a_gradient_and_the_readout_sends_none():
@@ -230,7 +231,7 @@ def test_floors_miss_by_what_they_are_not_told():
     cfg = config("lewm", world__size=32)
     recording = make_recording(cfg, 16, shared_generator(cfg, 2))
     thrust = recording.actions[8:, ::5]  # of the half that is tested, one window in five
-    missed = describe(Coasting(cfg.world, recording.scene), recording)
+    missed = describe(Coasting(cfg.world, recording.scene, 1), recording)
     half_a_thrust = (thrust / 2).square().sum(-1).mean().sqrt().item()
     assert missed["error_px_1"] == pytest.approx(half_a_thrust, rel=0.1)  # but for bounces
     assert missed["position_r2"] == pytest.approx(1.0, abs=1e-6)
@@ -239,9 +240,19 @@ def test_floors_miss_by_what_they_are_not_told():
         cfg.task, cfg.world, cfg.distractor, recording.states[:, 0], recording.scene,
         torch.zeros_like(recording.actions), shared_generator(cfg, 3),
     )  # fmt: skip
-    assert describe(Coasting(cfg.world, idle.scene), idle)["error_px_10"] < 0.01  # the ridge
+    assert describe(Coasting(cfg.world, idle.scene, 2), idle)["error_px_10"] < 0.01  # the ridge
     few = Recording(idle.frames[:8], idle.states[:8], idle.actions[:8], idle.scene)
     assert describe(Pixels(2), few)["fvu_10"] == 0  # nothing moves, and so it says
+
+
+def test_the_true_dynamics_are_compared_as_the_frames_that_are_seen():
+    cfg = config("lewm")
+    recording = make_recording(cfg, 4, shared_generator(cfg, 2))
+    model = Rendered(cfg.task, cfg.world, recording.scene)
+    z = model.observe(None, recording.states[:, 3])
+    seen = to_float(recording.frames[:, 3]).flatten(1)
+    assert torch.equal(model.compared(z), seen)
+    assert torch.equal(model.compared(torch.stack([z, z], 1))[:, 1], seen)
 
 
 @pytest.mark.parametrize("task", ["reach", "two_rooms", "bank_shot", "left_right"])
@@ -349,10 +360,24 @@ def test_a_state_that_is_linear_in_the_past_has_no_threshold_to_pass():
     none = torch.zeros(0)
     recording = Recording(none, none, actions, None)  # type: ignore[arg-type]
     residual, total = critical.unexplained(linear, recording, cfg)
-    assert residual.trace() < 1e-12 * total.trace()
+    assert (traces(residual) < 1e-12 * traces(total)).all()  # of both halves
     noise = torch.randn(64, 20, 3).double()
     residual, total = critical.unexplained(noise, recording, cfg)
-    assert residual.trace() > 0.9 * total.trace()
+    assert (traces(residual) > 0.9 * traces(total)).all()
+
+
+def traces(moments: torch.Tensor) -> torch.Tensor:
+    return moments.diagonal(dim1=-2, dim2=-1).sum(-1)
+
+
+def test_the_best_direction_is_not_chosen_on_what_it_is_scored_on(monkeypatch):
+    cfg = config("smoke", model__embedding_dim=2, data__clip_length=10)
+    own = torch.eye(2).double().expand(2, 2, 2)
+    left = torch.stack([torch.tensor([0.2, 0.9]), torch.tensor([0.5, 0.1])]).diag_embed().double()
+    monkeypatch.setattr(critical, "unexplained", lambda z, recording, cfg: (left, own))
+    found = critical.threshold(cfg)
+    assert found["best_fvu"] == pytest.approx(0.5)  # best on the first half, and not on the second
+    assert found["predicted"] == pytest.approx(0.5 * found["one_over_k"])
 
 
 # Commands.
@@ -407,6 +432,10 @@ def test_contradictions_end_in_one_clear_line_and_write_nothing(
         (["--world.radius=[31.0,31.0]"], "px apart"),
         (["--evaluation.surprise_clips=4", "--world.max_thrust=0.01"], "event flip hardly ever"),
         (["--evaluation.surprise_clips=4", "--world.channels=3"], "event colour hardly ever"),
+        (
+            ["--evaluation.surprise_clips=4", "--model.history=9", "--data.clip_length=20"],
+            "fewer than model.history 9: use at most 8",
+        ),
     ],
 )
 def test_what_a_world_cannot_have_is_said_before_training(tmp_path, refusal, overrides, words):
@@ -452,6 +481,8 @@ def test_a_run_leaves_its_figures_and_outcomes(trained):
         (evaluate_script.main, ["--planner.kind", "mppi"], "write a knob as --key=value"),
         (plan_script.main, ["--run_dir=elsewhere"], "nothing is trained here"),
         (evaluate_script.main, ["--planner.elites=100"], "elites 100 is more than samples 8"),
+        (evaluate_script.main, ["--task.min_distance=100"], "use a smaller task.min_distance"),
+        (plan_script.main, ["--task.min_distance=100"], "use a smaller task.min_distance"),
     ],
 )
 def test_a_trained_network_meets_only_what_it_was_made_for(trained, refusal, script, extra, words):

@@ -20,7 +20,7 @@ from part5_action_planning.imagine import distance, make_score, rollout, total_c
 from part5_action_planning.models import Oracle
 from part5_action_planning.plans import Plan
 from part5_action_planning.problems import sample_episodes
-from part5_action_planning.recordings import crossing_share, random_actions, record
+from part5_action_planning.recordings import random_actions, record
 from part5_action_planning.tasks import Episodes, advance, largest_action
 
 TASKS = ["reach", "two_rooms", "bank_shot", "left_right"]
@@ -100,11 +100,9 @@ def test_left_right_goals_are_met_by_a_sequence_within_the_budget():
         state = advance(cfg.task, cfg.world, state, found.scene[rows], heading, t)
         away = (state - found.goal[rows])[:, 0, :2].norm(dim=-1)
         closest = torch.minimum(closest, away)
-    closest = closest.view(200, -1).amin(1)
-    near = gap(found) <= cfg.task.budget * cfg.world.speeds[0]
-    assert near.float().mean() > 0.8
-    assert (closest[near] < 1e-3).all()
-    assert (closest[~near] > 1).all()
+    assert (closest.view(200, -1).amin(1) < 1e-3).all()
+    most = cfg.task.budget * cfg.world.speeds[0]
+    assert gap(found).max() == pytest.approx(most, abs=1e-3)  # some need the whole budget
 
 
 def nearest_flight(cfg: Config, found: Episodes, touching: bool, seed: int = 1) -> Tensor:
@@ -188,6 +186,10 @@ def test_a_flight_in_empty_space_has_not_bounced_and_one_into_a_wall_has():
         (lambda: config("two_rooms", **{"world.door_width": 0.0}), "set world.door_width above 0"),
         (lambda: config("left_right", **{"world.speeds": [3.0, 6.0]}), "one of world.speeds"),
         (lambda: config("reach", **{"planner.horizon": 61}), "looks 61 steps ahead, but task.bud"),
+        (
+            lambda: config("bank_shot", **{"cost.repeat": 2}),
+            "cost.repeat 2 holds a push beyond task.thrust_steps 3, where pushes do nothing",
+        ),
         (
             lambda: config("reach", **{"cost.execute": 6}),
             "cost.execute 6 carries out more steps than",
@@ -296,13 +298,6 @@ def test_a_recording_is_what_its_actions_do(task):
     assert (actions.abs() <= largest_action(cfg.task, cfg.world)).all()
     if task == "bank_shot":
         assert (actions[:, 3:] == 0).all()
-
-
-def test_the_crossing_share_counts_changes_of_room():
-    world = config("two_rooms").world
-    x = torch.tensor([[10.0, 40.0], [40.0, 50.0], [50.0, 10.0], [10.0, 20.0]])
-    states = torch.stack([x, x, x, x], -1).unsqueeze(2)
-    assert crossing_share(world, states) == 0.5
 
 
 # Imagination.
@@ -575,12 +570,10 @@ def test_the_oracle_solves_twenty_of_twenty():
     assert (trial.actions.abs() <= 1).all()
 
 
-def test_the_oracle_meets_every_left_right_goal_that_can_be_met():
+def test_the_oracle_meets_every_left_right_goal():
     cfg, trial, agent = played("left_right", 50)
     met = reached(trial.distance, cfg.task.success_radius, cfg.task.held_steps)
-    assert met["last"].mean() > 0.9  # all but those too far for the budget
-    far = trial.distance[:, 0] > cfg.task.budget * cfg.world.speeds[0]
-    assert torch.equal(met["last"] == 0, far)
+    assert met["last"].all()
     assert agent.calls == sum(2**h for h in range(1, 7))
 
 
