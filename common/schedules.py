@@ -19,5 +19,9 @@ def warmup_cosine(step: int, num_steps: int, peak: float, warmup: float) -> floa
 
 
 def stream(seed: int, purpose: int) -> torch.Generator:
-    """A generator for one purpose of a run; streams of other purposes and seeds never overlap."""
+    """A generator for one purpose of a run (0 to a million).
+
+    Torch's CPU generator keeps the low 32 bits of a seed. Purposes of one run never share them, nor
+    do seeds below 4,000; larger seeds wrap around and may.
+    """
     return torch.Generator().manual_seed(1_000_003 * (seed + 1) + purpose)
