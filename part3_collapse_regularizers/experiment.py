@@ -40,7 +40,7 @@ class WeightsConfig:
         redundancy_weight: Barlow Twins' weight of the squared off-diagonal correlations.
         sigreg_share: loss = (1 - share) prediction + share SIGReg, the one number of LeJEPA. The
             prediction is the mean squared difference, four times LeJEPA's with two views, so a
-            share here counts as about four times that share in the paper.
+            small share here counts as about a quarter of that share in the paper.
         num_slices: random directions of SIGReg, drawn afresh each step.
         num_knots: points of SIGReg's quadrature, odd.
         ema_rate: how much of itself a teacher keeps each step, at the start; it rises to 1.
