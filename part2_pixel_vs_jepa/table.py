@@ -38,10 +38,10 @@ def headline_table(summary: dict[str, Any], cfg: Config) -> str:
             hypotheses = cfg.num_hypotheses if arm.endswith("_z") else 1
             scores = summary["arms"][arm]
             rows.append([f"{label}, K = {hypotheses}", *_cells(scores)])
-        elif arm in reference:
+        elif found := reference.get(f"{arm}_sigreg" if is_sigreg else arm):
             starred = True
-            scores = {name: value["mean"] for name, value in reference[arm].items()}
-            rows.append([f"{arm} *", *_cells(scores)])
+            scores = {name: value["mean"] for name, value in found.items()}
+            rows.append([f"{label} *", *_cells(scores)])
     floors = [
         [f"({label})", *_cells(summary["bounds"][name])]
         for name, label in BOUNDS.items()
