@@ -9,6 +9,7 @@ from torch import Tensor
 from common.data import Batch, Clips, gather_pairs, make_clips, to_float
 from common.distractors import nuisance_basis
 from common.futures import bayes, possible_next, render_futures
+from common.metrics import distance_to_ball
 from part2_pixel_vs_jepa.experiment import Config, generator
 
 CHUNK = 128  # pairs scored at a time
@@ -21,9 +22,10 @@ class Heldout:
     batch: the pairs, every one of every test episode. states (B, F, 1, 4), probabilities (B, F)
     and futures (B, F, H, W): the real futures given the frames alone, ball only; shifted: each
     moved by 1 px. best (B, H, W): the Bayes-optimal frame, given the action too where there is
-    one; floor: its error, per pixel; clean_floor: the same without distractors. layer_next
-    (B, H, W): what truly lies behind the ball in the next frame. basis: the nuisance images that
-    scores of the ball project out. ambiguous (B,): futures at least 1 px apart.
+    one; floor: its error, per pixel; ball_floor: its error of the ball, as ``distance_to_ball``
+    scores it. layer_next (B, H, W): what truly lies behind the ball in the next frame. basis: the
+    nuisance images that scores of the ball project out. ambiguous (B,): futures at least 1 px
+    apart.
     """
 
     clips: Clips
@@ -35,7 +37,7 @@ class Heldout:
     shifted: Tensor
     best: Tensor
     floor: float
-    clean_floor: float
+    ball_floor: float
     layer_next: Tensor
     basis: Tensor
     ambiguous: Tensor
@@ -73,8 +75,8 @@ def make_heldout(cfg: Config) -> Heldout:
         layer = layer_next if clips.layers.shape[1] == 1 else None
     left = (render_futures(cfg.world, known[0], scene), known[1])
     best, error = bayes(cfg.distractor, *left, scene, layer, seen.amin(1))
-    weight = left[1][:, :, None, None]
-    clean = (weight * left[0].square()).sum(1) - (weight * left[0]).sum(1).square()
+    basis = nuisance_basis(cfg.distractor, layer, cfg.world.size)
+    to_ball = distance_to_ball(best.unsqueeze(1), left[0], basis)[:, 0]  # (B, F)
 
     place = states[:, :, 0, :2]
     apart = torch.cdist(place, place)
@@ -89,9 +91,9 @@ def make_heldout(cfg: Config) -> Heldout:
         shifted=render_futures(cfg.world, beside, scene),
         best=best,
         floor=error.mean().item(),
-        clean_floor=clean.mean().item(),
+        ball_floor=(left[1] * to_ball).sum(1).mean().item(),
         layer_next=layer_next,
-        basis=nuisance_basis(cfg.distractor, layer, cfg.world.size),
+        basis=basis,
         ambiguous=(apart * both).amax(dim=(1, 2)) >= 1,
     )
 

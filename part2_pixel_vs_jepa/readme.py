@@ -24,6 +24,7 @@ from part2_pixel_vs_jepa.readme_verdicts import verdicts_table
 from part2_pixel_vs_jepa.readme_worlds import (
     bounds_worlds_table,
     coverage_worlds_table,
+    latent_worlds_table,
     precision_worlds_table,
     smear_worlds_table,
 )
@@ -42,6 +43,7 @@ def update(check: bool = False) -> bool:
             inside_table,
             probes_table,
             smear_worlds_table,
+            latent_worlds_table,
             coverage_worlds_table,
             precision_worlds_table,
             bounds_worlds_table,

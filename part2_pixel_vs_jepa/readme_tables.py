@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from common.intervals import wilson
+from common.intervals import mean_interval, wilson
 from common.results import Table, format_interval, read_results
 from part2_pixel_vs_jepa.experiment import PART
 
@@ -84,15 +84,16 @@ def probes_table() -> Table:
     return header, rows(read("main"), names, ARM_LABELS, ["raw_pixels", "random_encoder"])
 
 
+def over_bayes(results: Mapping[str, Any], arm: str) -> dict[str, Any]:
+    """An arm's error of the ball over that of the Bayes-optimal frame, with its interval."""
+    mine, best = results["arms"][arm]["ball_error"], results["bounds"]["bayes"]["ball_error"]
+    return mean_interval([a / b for a, b in zip(mine["values"], best["values"], strict=True)])
+
+
 def noise_table() -> Table:
-    """The pixel arm without and with dots: its error, the floor of it, and the ball's error."""
-    header = [
-        "pixels, deterministic",
-        "MSE",
-        "Bayes floor",
-        "MSE / Bayes",
-        "error of the ball",
-    ]
+    """The pixel arm without and with dots: its error, and the ball's, each beside its floor."""
+    header = ["pixels, deterministic", "MSE", "Bayes floor", "MSE / Bayes", "error of the ball",
+              "of the Bayes-optimal frame", "ratio"]  # fmt: skip
     table = []
     for label, experiment, name in (
         ("no dots", "hypotheses", "pixels-K1"),
@@ -102,7 +103,9 @@ def noise_table() -> Table:
         arm, bayes = results["arms"][name], results["bounds"]["bayes"]
         label = f"{label} ({seeds(experiment)})"
         table.append([label, *cells(arm, ["mse"], 4), *cells(bayes, ["mse"], 4),
-                      *cells(arm, ["mse_over_bayes"]), *cells(arm, ["ball_error"], 4)])  # fmt: skip
+                      *cells(arm, ["mse_over_bayes"]), *cells(arm, ["ball_error"], 4),
+                      *cells(bayes, ["ball_error"], 4),
+                      format_interval(over_bayes(results, name))])  # fmt: skip
     return header, table
 
 

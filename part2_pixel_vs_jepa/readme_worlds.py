@@ -25,6 +25,14 @@ def smear_worlds_table() -> Table:
     return worlds_table("smear")
 
 
+def latent_worlds_table() -> Table:
+    """Latent smear of the embedding arms on every other world."""
+    header, table = worlds_table("latent_smear")
+    kept = [0, *(i for i, label in enumerate(header) if label.startswith("JEPA"))]
+    header[0] = f"latent smear, {seeds(WORLDS[0])}"
+    return [header[i] for i in kept], [[row[i] for i in kept] for row in table]
+
+
 def coverage_worlds_table() -> Table:
     """Coverage on every other world."""
     return worlds_table("coverage")

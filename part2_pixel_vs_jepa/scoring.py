@@ -175,7 +175,7 @@ def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, floa
     batch, mean = held.batch, to_float(train.frames.flatten(0, 1)).mean(0)
     clean_mean = to_float(train.clean.flatten(0, 1)).mean(0)[0]
     rows: dict[str, dict[str, float]] = {
-        "bayes": {"mse": held.floor, "ball_error": held.clean_floor},
+        "bayes": {"mse": held.floor, "ball_error": held.ball_floor},
         "copy": {"mse": (batch.x_past[:, -1] - batch.x_next).square().mean().item()},
         "mean": {"mse": (mean - batch.x_next).square().mean().item()},
         "blank": {"mse": batch.x_next.square().mean().item()},

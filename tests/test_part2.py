@@ -11,8 +11,11 @@ import torch
 
 from common.config import REPOSITORY, load_config
 from common.data import draw_batch, make_clips
+from common.metrics import distance_to_ball
 from part2_pixel_vs_jepa.arms import make_arms
 from part2_pixel_vs_jepa.experiment import ARMS, BASELINE, Config, generator
+from part2_pixel_vs_jepa.heldout import make_heldout
+from part2_pixel_vs_jepa.table import headline_table
 from part2_pixel_vs_jepa.train import best_of, compute_loss, main
 
 SMOKE = REPOSITORY / "configs" / "part2" / "smoke.yaml"
@@ -68,6 +71,35 @@ def test_best_of_gives_the_loss_to_the_nearest_less_the_relaxation():
     torch.testing.assert_close(loss, torch.tensor(expected))
     alone, _ = best_of(distance[:, :1], 0.1)
     torch.testing.assert_close(alone, torch.tensor(2.5))
+
+
+@pytest.mark.parametrize("kind", ["none", "dots", "squares", "background"])
+def test_the_balls_floor_is_the_score_of_the_bayes_optimal_frame(kind):
+    cfg = smoke_config(**{"distractor.kind": kind, "data.test_episodes": 16})
+    held = make_heldout(cfg)
+    basis = held.basis if held.basis.dim() == 4 else held.basis.expand(len(held.best), -1, -1, -1)
+    scored = distance_to_ball(held.best.unsqueeze(1), held.batch.clean_next, basis)
+    assert held.ball_floor == pytest.approx(scored.mean().item(), rel=0.02)
+    mean = (held.probabilities[:, :, None, None] * held.futures).sum(1, keepdim=True)
+    spread = (held.futures - mean).square().mean(dim=(2, 3))
+    clean = (held.probabilities * spread).sum(1).mean().item()
+    if kind in ("none", "squares"):  # squares lie apart from the ball
+        assert held.ball_floor == pytest.approx(clean, rel=1e-5)
+    else:  # a level is fitted to each pair, and explains some of the blur
+        assert held.ball_floor < 0.95 * clean
+
+
+def test_arms_that_were_not_trained_come_with_the_runs_own_regularizer():
+    rows = {}
+    for regularizer in ("vicreg", "sigreg"):
+        summary = {"arms": {}, "bounds": {"pairs": {"ambiguous": 1.0, "count": 2.0}}}
+        table = headline_table(summary, smoke_config(regularizer=regularizer))
+        rows[regularizer] = {line.split("  ")[0]: line for line in table.splitlines()}
+    assert {"pixels *", "jepa *", "jepa_z *"} <= rows["vicreg"].keys()
+    assert {"pixels *", "jepa (SIGReg) *", "jepa_z (SIGReg) *"} <= rows["sigreg"].keys()
+    assert rows["vicreg"]["pixels *"].split() == rows["sigreg"]["pixels *"].split()
+    one, other = rows["vicreg"]["jepa_z *"].split(), rows["sigreg"]["jepa_z (SIGReg) *"].split()
+    assert one[2:] != other[3:]
 
 
 def test_every_config_of_the_part_loads():
