@@ -67,14 +67,14 @@ def predictions(model: Model, z: Tensor, cfg: Config) -> Iterator[tuple[Tensor, 
 
 def compute_loss(
     model: Model, sample: Sample, cfg: Config, slice_generator: torch.Generator
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of the config's arm, and its unweighted terms."""
+) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
+    """The loss of the config's arm, its unweighted terms, and DINO's target logits (V, B, K)."""
     w = cfg.weights
     z = model.embed(sample.x)  # (V, B, D)
     if cfg.loss == "supervised":
         truth = sample.content / cfg.world.size  # (V, B, S)
         error = squared_error(model.head(z).flatten(0, 1), truth.flatten(0, 1))
-        return error, {"prediction": error}
+        return error, {"prediction": error}, None
 
     if cfg.target == "gradient":  # the other side learns too
         z_target = z
@@ -83,6 +83,10 @@ def compute_loss(
     else:
         with torch.no_grad():
             z_target = model.teacher_embed(sample.x)
+    logits = None
+    if cfg.loss == "dino":
+        with torch.no_grad():
+            logits = (model.teacher_head if cfg.target == "teacher" else model.head)(z_target)
 
     pairs: list[dict[str, Tensor]] = []  # one per prediction
     for z_pred, v in predictions(model, z, cfg):
@@ -90,12 +94,12 @@ def compute_loss(
             case "cosine":
                 pairs.append({"prediction": negative_cosine(z_pred, z_target[v])})
             case "dino":
-                head = model.teacher_head if cfg.target == "teacher" else model.head
+                assert logits is not None
                 pairs.append(
                     {
                         "prediction": cross_entropy(
                             model.head(z_pred),
-                            head(z_target[v]),
+                            logits[v],
                             model.centre.mean,
                             student_temperature=w.student_temperature,
                             teacher_temperature=w.teacher_temperature,
@@ -110,7 +114,7 @@ def compute_loss(
 
     match cfg.loss:
         case "barlow":
-            return terms["invariance"] + w.redundancy_weight * terms["redundancy"], terms
+            return terms["invariance"] + w.redundancy_weight * terms["redundancy"], terms, None
         case "vicreg":
             terms["variance"] = torch.stack([variance_hinge(z_v) for z_v in z]).mean()
             terms["covariance"] = 2 * torch.stack([covariance_penalty(z_v) for z_v in z]).mean()
@@ -119,23 +123,18 @@ def compute_loss(
                 + w.variance_weight * terms["variance"]
                 + w.covariance_weight * terms["covariance"]
             )
-            return loss, terms
+            return loss, terms, None
         case "sigreg":
             slices = random_slices(z.shape[-1], w.num_slices, slice_generator, device=z.device)
             terms["sigreg"] = sigreg(z, slices, num_knots=w.num_knots)
             share = w.sigreg_share
-            return (1 - share) * terms["prediction"] + share * terms["sigreg"], terms
-    return terms["prediction"], terms  # mse, cosine and dino have nothing else
+            return (1 - share) * terms["prediction"] + share * terms["sigreg"], terms, None
+    return terms["prediction"], terms, logits  # mse, cosine and dino have nothing else
 
 
-def after_step(model: Model, sample: Sample, step: int, cfg: Config) -> None:
-    """What moves without a gradient: DINO's centre, and the teacher."""
-    if cfg.loss == "dino":
-        with torch.no_grad():
-            if cfg.target == "teacher":
-                logits = model.teacher_head(model.teacher_embed(sample.x))
-            else:
-                logits = model.head(model.embed(sample.x))
+def after_step(model: Model, logits: Tensor | None, step: int, cfg: Config) -> None:
+    """What moves without a gradient: DINO's centre, by the logits of the step, and the teacher."""
+    if logits is not None:
         model.centre.update(logits)
     if cfg.target == "teacher":
         rate = ema_rate(step, cfg.steps, cfg.weights.ema_rate)
@@ -173,11 +172,11 @@ def train(cfg: Config, run: Run) -> None:
             group["lr"] = learning_rate(step, cfg)
         done = step + 1
         with stopping_at(done):
-            loss, terms = compute_loss(model, sample, cfg, slices)
+            loss, terms, logits = compute_loss(model, sample, cfg, slices)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            after_step(model, sample, step, cfg)
+            after_step(model, logits, step, cfg)
             if done % cfg.measure_every == 0 or done % cfg.save_every == 0 or done == cfg.steps:
                 check_weights(learnt)
 
@@ -216,7 +215,7 @@ def heldout_terms(model: Model, held: Heldout, cfg: Config) -> dict[str, float]:
     totals: dict[str, float] = {}
     for _ in range(LOSS_BATCHES):
         sample = draw_sample(cfg, held.pool, cfg.batch_size, samples)
-        loss, terms = compute_loss(model, sample, cfg, slices)
+        loss, terms, _ = compute_loss(model, sample, cfg, slices)
         z = model.embed(sample.x)
         unexplained = [fvu(z_pred, z[v]) for z_pred, v in predictions(model, z, cfg)]
         terms = {f"heldout_{name}": term.item() for name, term in ({"loss": loss} | terms).items()}

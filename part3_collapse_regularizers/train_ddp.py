@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from common.config import RunOptions, UserError, parse_config, run_script, to_yaml
-from common.guards import check_weights, stopping_at
+from common.guards import before_training, check_weights, stopping_at
 from common.runs import RUNS, Run
 from part3_collapse_regularizers.experiment import (
     BASELINE,
@@ -48,13 +48,14 @@ class Objective(nn.Module):
         self.cfg = cfg
         self.slices = generator(cfg, 5)  # the same on every rank
 
-    def forward(self, sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, sample: Sample) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
         return compute_loss(self.model, sample, self.cfg, self.slices)
 
 
 def train(cfg: Config, rank: int, world: int, device: torch.device) -> tuple[Model, list[dict]]:
     """Trains on this rank's share of every batch; returns the model and lines to log."""
-    pool = make_pool(cfg, cfg.data.train_episodes, cfg.world.episode_length, generator(cfg, 1))
+    with before_training():
+        pool = make_pool(cfg, cfg.data.train_episodes, cfg.world.episode_length, generator(cfg, 1))
     model = make_model(cfg).to(device)
     objective = DistributedDataParallel(Objective(model, cfg), broadcast_buffers=False)
     learnt = [p for p in model.parameters() if p.requires_grad]
@@ -67,11 +68,11 @@ def train(cfg: Config, rank: int, world: int, device: torch.device) -> tuple[Mod
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
         with stopping_at(step + 1):
-            loss, terms = objective(sample)
+            loss, terms, logits = objective(sample)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            after_step(model, sample, step, cfg)
+            after_step(model, logits, step, cfg)
         if (step + 1) % cfg.log_every == 0 or step + 1 == cfg.steps:
             line = {"step": step + 1, "loss": loss.item()}
             lines.append(line | {name: term.item() for name, term in terms.items()})
@@ -119,6 +120,8 @@ def main() -> None:
         leave()
         return
     with Run.open("part3", options, to_yaml(cfg), seed=cfg.seed, device=device.type) as run:
+        with before_training():
+            held = make_heldout(cfg)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         model, lines = train(cfg, rank, world, device)
         leave()  # what follows is rank 0's alone
@@ -127,7 +130,6 @@ def main() -> None:
         for line in lines:
             run.log(line.pop("step"), line)
         run.save(cfg.steps, {"model": model.cpu().state_dict()})
-        held = make_heldout(cfg)
         scores = evaluate(model, held) | heldout_terms(model, held, cfg)
         summary = {
             "arms": {cfg.loss: scores},

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from common import losses
-from common.config import REPOSITORY, load_config, run_script
+from common.config import REPOSITORY, UserError, load_config, run_script
 from common.dino import dino
 from common.metrics import collapse_ratio
 from common.schedules import warmup_cosine
 from common.sigreg import lejepa, random_slices
-from part3_collapse_regularizers import judge, stability
+from part3_collapse_regularizers import judge, stability, train_ddp
 from part3_collapse_regularizers.experiment import BASELINE, Config, generator, learning_rate
 from part3_collapse_regularizers.model import Model, make_model
 from part3_collapse_regularizers.plot import plane
@@ -129,7 +129,7 @@ def test_every_arm_learns_in_both_settings(arm, setting):
     cfg = config(arm, *setting, "smoke")
     model = make_model(cfg)
     sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
-    loss, terms = compute_loss(model, sample, cfg, generator(cfg, 5))
+    loss, terms, _ = compute_loss(model, sample, cfg, generator(cfg, 5))
     loss.backward()
     assert math.isfinite(loss.item())
     assert all(term.ndim == 0 for term in terms.values())
@@ -166,7 +166,7 @@ def test_naive_gradients_reach_both_sides():
 def test_the_share_of_sigreg(share, term):
     cfg = config("sigreg", "smoke", weights__sigreg_share=share)
     sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
-    loss, terms = compute_loss(make_model(cfg), sample, cfg, generator(cfg, 5))
+    loss, terms, _ = compute_loss(make_model(cfg), sample, cfg, generator(cfg, 5))
     assert loss == terms[term]
 
 
@@ -223,10 +223,12 @@ def test_the_teacher_follows_and_the_centre_moves():
     sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
     before = model.teacher_encoder.head.weight.clone()
     with torch.no_grad():
+        seen = model.teacher_head(model.teacher_embed(sample.x))  # (V, B, K)
+        _, _, logits = compute_loss(model, sample, cfg, generator(cfg, 5))
         model.encoder.head.weight += 1
-    after_step(model, sample, 0, cfg)
+    after_step(model, logits, 0, cfg)
     torch.testing.assert_close(model.teacher_encoder.head.weight, before + 0.01)
-    assert model.centre.mean.abs().sum() > 0
+    torch.testing.assert_close(model.centre.mean, 0.1 * seen.mean((0, 1)))
 
 
 def train_briefly(cfg: Config) -> tuple[float, float]:
@@ -235,7 +237,7 @@ def train_briefly(cfg: Config) -> tuple[float, float]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate)
     samples, slices = generator(cfg, 4), generator(cfg, 5)
     for _ in range(120):
-        loss, _ = compute_loss(model, draw_sample(cfg, pool, 32, samples), cfg, slices)
+        loss, _, _ = compute_loss(model, draw_sample(cfg, pool, 32, samples), cfg, slices)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -436,11 +438,20 @@ def test_ddp_refuses_what_it_cannot_share(tmp_path, run, overrides, words):
     assert not (tmp_path / "run").exists()
 
 
-def test_more_processes_than_samples():
-    from part3_collapse_regularizers.train_ddp import check_shares
+def test_what_ddp_cannot_measure_is_said_before_any_process_waits(tmp_path, monkeypatch, refusal):
+    for name, value in {"LOCAL_RANK": 0, "RANK": 0, "WORLD_SIZE": 2}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(train_ddp.dist, "init_process_group", lambda _: pytest.fail("too late"))
+    monkeypatch.setattr(train_ddp.torch.cuda, "is_available", lambda: False)
+    crowded = ["--world.radius=[29.0,29.0]", f"--run_dir={tmp_path / 'run'}"]
+    assert "use fewer or smaller balls" in refusal(train_ddp.main, "--config", SMOKE, *crowded)
+    with pytest.raises(UserError, match="use fewer or smaller balls"):
+        train_ddp.train(config("smoke", world__radius=[29.0, 29.0]), 1, 2, torch.device("cpu"))
 
-    with pytest.raises(Exception, match="more processes than samples"):
-        check_shares(config("smoke", batch_size=2), 3)
+
+def test_more_processes_than_samples():
+    with pytest.raises(UserError, match="more processes than samples"):
+        train_ddp.check_shares(config("smoke", batch_size=2), 3)
 
 
 @pytest.mark.slow
