@@ -1,6 +1,5 @@
 """From the finished runs of a sweep to the content of a results file."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from common.config import UserError
-from common.files import read_json
+from common.files import read_json, read_lines
 from common.intervals import mean_interval
 
 
@@ -121,7 +120,7 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _series(run: Path, metric: str, arm: str) -> dict[int, float]:
     """Returns {step: value} of a metric from the lines of metrics.jsonl that belong to the arm."""
-    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    lines = read_lines(run / "metrics.jsonl")
     mine = (line for line in lines if line.get("arm", arm) == arm and metric in line)
     return {line["step"]: line[metric] for line in mine}
 

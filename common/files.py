@@ -49,6 +49,12 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_atomic(path, f"{_render(content)}\n".encode())
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a .jsonl file, one a line; a last line that was cut off is left out."""
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Returns the object in a JSON file; raises UserError when it holds something else."""
     try:

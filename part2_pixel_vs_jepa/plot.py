@@ -8,7 +8,6 @@ episode.gif (the same along one episode) and training.png (held-out error agains
 """
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from common.config import UserError, run_script
+from common.files import read_lines
 from common.plots import Curves, panels, write_png
 from common.runs import Run
 from common.strips import write_gif
@@ -61,9 +61,8 @@ def _draw(run_dir: Path, arms: Mapping[str, Arm], held: Heldout, cfg: Config) ->
 
 def heldout_curves(path: Path) -> dict[str, dict[str, list[float]]]:
     """{arm: {"x": steps, "mean": held-out ratio}} from a run's metrics.jsonl."""
-    whole, _, _ = path.read_text().rpartition("\n")  # a killed run may end within a line
     curves: dict[str, dict[str, list[float]]] = {}
-    for line in map(json.loads, whole.splitlines()):
+    for line in read_lines(path):
         if "heldout_ratio" in line:
             curve = curves.setdefault(line["arm"], {"x": [], "mean": []})
             curve["x"].append(line["step"])

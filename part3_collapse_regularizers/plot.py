@@ -10,7 +10,6 @@ pca.gif and dashboard.png are drawn side by side, into --out (default: side_by_s
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from common.config import UserError, run_script
+from common.files import read_lines
 from common.grids import Cloud, clouds, matrices
 from common.plots import Curves, panels, write_png
 from common.strips import write_gif
@@ -138,9 +138,8 @@ def dashboard_figure(logs: Mapping[str, Path]) -> Figure:
 
 def _measured(path: Path) -> dict[str, dict[str, list[float]]]:
     """{metric: {"x": steps, "mean": values}} from a run's metrics.jsonl."""
-    whole, _, _ = path.read_text().rpartition("\n")  # a killed run may end within a line
     curves: dict[str, dict[str, list[float]]] = {}
-    for line in map(json.loads, whole.splitlines()):
+    for line in read_lines(path):
         for metric in MEASURES.keys() & line.keys():
             curve = curves.setdefault(metric, {"x": [], "mean": []})
             curve["x"].append(line["step"])
@@ -161,7 +160,16 @@ def read_arrays(run_dir: Path) -> dict[str, np.ndarray]:
 
 
 def draw_side_by_side(run_dirs: Sequence[Path], out: Path) -> list[Path]:
-    """pca.gif and dashboard.png of several runs."""
+    """pca.gif and dashboard.png of several runs.
+
+    Raises UserError for two runs of one name, by which the figures tell them apart.
+    """
+    names = [run.name for run in run_dirs]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(
+            f"got several folders named {repeated[0]}, by which the figures name a run: expected "
+            "folders of different names"
+        )
     runs = {run.name: read_arrays(run) for run in run_dirs}
     paths = [out / "pca.gif", out / "dashboard.png"]
     write_gif(paths[0], pca_frames(runs), fps=4)

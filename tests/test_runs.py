@@ -22,7 +22,7 @@ from torch import nn
 
 from common.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from common.config import RunOptions, UserError
-from common.files import read_json, write_atomic, write_json
+from common.files import read_json, read_lines, write_atomic, write_json
 from common.plots import write_png
 from common.runs import Run
 
@@ -51,6 +51,11 @@ def train(folder: Path, until: int, every: int = 3) -> None:
             run.log(step, {"loss": torch.rand((), generator=generator), "arm": "pixels"})
             if step % every == 0:
                 run.save(step, {"generator": generator.get_state()})
+
+
+def test_lines_are_read_without_one_that_was_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
 
 
 def test_files_of_a_run(tmp_path: Path) -> None:
