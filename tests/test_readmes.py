@@ -42,10 +42,17 @@ def test_every_quoted_path_of_a_command_exists(path):
 @pytest.mark.parametrize("path", READMES, ids=name)
 def test_every_quoted_function_is_where_it_is_said_to_be(path):
     text = path.read_text(encoding="utf-8")
-    for file, functions in re.findall(r"`([\w/]+\.py)`: ((?:`\w+`(?: \([^)]*\))?(?:, )?)+)", text):
-        code = (REPOSITORY / file).read_text(encoding="utf-8")
+    quoted = re.findall(r"`([\w/]+\.py)`: ((?:`\w+`(?: \([^)]*\))?(?:, )?)+)", text)
+    named = re.findall(r"((?:`\w+`(?:,\s|\sand\s|\s))+)in\s`([\w/]+\.py)`", text)
+    quoted += [(file, functions) for functions, file in named]
+    if path.match("part*/README.md") or path.parent == REPOSITORY:
+        assert quoted, "no function is said to be in a file"
+    for file, functions in quoted:
+        folders = [folder for folder in path.parents if folder.is_relative_to(REPOSITORY)]
+        (code, *_) = [folder / file for folder in folders if (folder / file).exists()]
         for function in re.findall(r"`(\w+)`", functions):
-            assert re.search(rf"^(?:def|class) {function}\b", code, re.MULTILINE), function
+            defined = rf"^(?:def|class) {function}\b"
+            assert re.search(defined, code.read_text(encoding="utf-8"), re.MULTILINE), function
 
 
 @pytest.mark.parametrize(
