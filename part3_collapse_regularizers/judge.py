@@ -5,9 +5,9 @@
 
 LeJEPA (arXiv 2511.08544, sec. 6.3) reports 94.5% between its training loss, divided by
 weight^0.4, and linear accuracy. Printed here: the same over runs of this part, on held-out frames,
-with every run, with those that did not collapse to a point, and with those not collapsed to the
-origin either (two clusters alone, collapsed and not, can decide a rho), each with a 95% bootstrap
-interval over runs.
+with every run, with those that did not collapse to a point, with those not collapsed to the origin
+either (two clusters alone, collapsed and not, can decide a rho), and with these and whatever the
+noisy probe still reads near the origin, each with a 95% bootstrap interval over runs.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,7 @@ SWEEP = REPOSITORY / "configs" / "part3" / "sweeps" / "loss_as_judge.yaml"
 EXPONENT = 0.4  # the paper's
 COLLAPSED = 0.003  # collapse ratio below which an encoder counts as collapsed to a point ...
 AT_ORIGIN = 0.4  # ... SIGReg per sample above which that point is the origin (all zeros: 0.402)
+READ = 0.5  # position R^2 above which the noisy probe reads an encoder, wherever it lies
 QUALITY = "content_1000"
 RESAMPLES = 2000
 JUDGES = {
@@ -39,7 +40,7 @@ JUDGES = {
 
 
 def columns(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Per run: quality, collapse ratio, and what each judge says (lower is better)."""
+    """Per run: quality, position R², collapse ratio, and what each judge says (lower is better)."""
     arms = read_yaml(Path(SWEEP))["arms"]
     rows = []
     for name, metrics in content["arms"].items():
@@ -49,6 +50,7 @@ def columns(content: Mapping[str, Any]) -> dict[str, Tensor]:
         rows.append(
             {
                 "quality": value[QUALITY],
+                "position": value["position_1000"],
                 "collapse_ratio": value["collapse_ratio"],
                 "loss": value["heldout_loss"],
                 "scaled": value["heldout_loss"] / share**EXPONENT,
@@ -69,7 +71,13 @@ def is_alive(found: Mapping[str, Tensor]) -> Tensor:
 def chosen_runs(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Which runs are compared, (runs,), by the rule that left the others out."""
     pointlike = found["collapse_ratio"] < COLLAPSED
-    return {"none": pointlike | ~pointlike, "point": ~pointlike, "origin": is_alive(found)}
+    alive = is_alive(found)
+    return {
+        "none": pointlike | ~pointlike,
+        "point": ~pointlike,
+        "origin": alive,
+        "read": alive | (found["position"] > READ),
+    }
 
 
 def correlation(judge: Tensor, quality: Tensor) -> tuple[float, float, float]:
@@ -91,6 +99,7 @@ def judge_table() -> tuple[list[str], list[list[str]]]:
         "all",
         f"the {count['point']} with a collapse ratio of {COLLAPSED} or more",
         f"the {count['origin']} of them away from the origin",
+        f"the {count['read']}: these, and those with position R² above {READ} all the same",
     ]
     rows = []
     for key, label in JUDGES.items():

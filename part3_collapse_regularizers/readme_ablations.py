@@ -44,8 +44,8 @@ def lejepa_parts_table() -> Table:
     """LeJEPA with what it says it does not need, and without what the default has."""
     labels = {
         "plain": "as it is",
-        "stopgrad": "with stop-gradient",
-        "teacher": "with an EMA teacher",
+        "stopgrad": "with stop-gradient, matched odds",
+        "teacher": "with an EMA teacher, matched odds",
         "predictor": "with a predictor",
         "constant_rate": "constant learning rate",
         "no_warmup": "no warm-up",

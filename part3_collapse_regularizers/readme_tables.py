@@ -117,8 +117,8 @@ def factors(method: str) -> dict[float, Mapping[str, Any]]:
     }
 
 
-def decades(method: str) -> tuple[dict[str, Any], bool]:
-    """Decades of one weight over which content R² stays within WITHIN of the method's best.
+def decades(method: str, metric: str) -> tuple[dict[str, Any], bool]:
+    """Decades of one weight over which an R² stays within WITHIN of the method's best.
 
     Per seed, the best of any weight of that method; and whether a seed's range touches an end of
     the factors tried, which makes the number a lower bound.
@@ -128,8 +128,8 @@ def decades(method: str) -> tuple[dict[str, Any], bool]:
     everything = [metrics for m in family for metrics in factors(m).values()]
     sizes, is_bound = [], False
     for seed in range(len(read("weights")["seeds"])):
-        best = max(metrics[JUDGED]["values"][seed] for metrics in everything)
-        good = [(f, mine[f][JUDGED]["values"][seed] >= best - WITHIN) for f in sorted(mine)]
+        best = max(metrics[metric]["values"][seed] for metrics in everything)
+        good = [(f, mine[f][metric]["values"][seed] >= best - WITHIN) for f in sorted(mine)]
         runs = [[f for f, _ in run] for fine, run in groupby(good, lambda item: item[1]) if fine]
         longest = max(runs, key=lambda run: run[-1] / run[0], default=[1.0])
         sizes.append(math.log10(longest[-1] / longest[0]))
@@ -137,9 +137,9 @@ def decades(method: str) -> tuple[dict[str, Any], bool]:
     return mean_interval(sizes), is_bound
 
 
-def show_decades(method: str) -> str:
+def show_decades(method: str, metric: str) -> str:
     """The decades of a weight, as a table shows them."""
-    found, is_bound = decades(method)
+    found, is_bound = decades(method, metric)
     return f"{'at least ' if is_bound else ''}{found['mean']:.1f}"
 
 
@@ -154,9 +154,8 @@ def weights_table() -> Table:
         for method, name in METHOD_WEIGHTS.items():
             table = factors(method)
             values = [f"{table[scale][metric]['mean']:.{digits}f}" for scale in scales]
-            rows.append(
-                [f"{name}: {label}", *values, show_decades(method) if metric == JUDGED else ""]
-            )
+            width = "" if metric == "effective_rank" else show_decades(method, metric)
+            rows.append([f"{name}: {label}", *values, width])
     return header, rows
 
 

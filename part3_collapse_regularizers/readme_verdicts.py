@@ -15,6 +15,7 @@ from part3_collapse_regularizers.readme_claims import (
     verdict,
 )
 from part3_collapse_regularizers.readme_tables import (
+    JUDGED,
     METHOD_WEIGHTS,
     METRIC,
     decades,
@@ -51,12 +52,16 @@ def stability() -> tuple[str, str, str]:
         "VICReg's variance weight": "vicreg-variance",
         "its covariance weight": "vicreg-covariance",
     }
-    size = {method: decades(method)[0]["mean"] for method in methods.values()}
+    size = {method: decades(method, JUDGED)[0]["mean"] for method in methods.values()}
+    shown = ", ".join(
+        f"{name} {show_decades(method, JUDGED)} ({show_decades(method, METRIC)})"
+        for name, method in methods.items()
+    )
     widest = size["vicreg-variance"] > size["barlow-redundancy"]
     return (
         "VICReg is more stable than Barlow Twins",
-        "decades over which one weight keeps content R² within 0.05 of the method's best: "
-        + ", ".join(f"{name} {show_decades(method)}" for name, method in methods.items()),
+        "decades over which one weight keeps content (position) R² within 0.05 of the method's "
+        f"best: {shown}",
         verdict(widest, "", "VICReg has two ratios to get right; the variance is the touchy one"),
     )
 
@@ -65,7 +70,7 @@ def parts() -> tuple[str, str, str]:
     arms = read("lejepa_parts")["arms"]
     labels = {
         "plain": "as it is",
-        "stopgrad": "with stop-gradient",
+        "stopgrad": "at matched odds with stop-gradient",
         "teacher": "teacher",
         "predictor": "predictor",
         "constant_rate": "no decay of the rate",
@@ -90,13 +95,14 @@ def parts() -> tuple[str, str, str]:
 
 
 def one_number() -> tuple[str, str, str]:
-    size = decades("sigreg-odds")[0]["mean"]
-    others = [decades(m)[0]["mean"] for m in METHOD_WEIGHTS if m != "sigreg-odds"]
+    size = decades("sigreg-odds", JUDGED)[0]["mean"]
+    others = [decades(m, JUDGED)[0]["mean"] for m in METHOD_WEIGHTS if m != "sigreg-odds"]
     return (
         "LeJEPA's one hyper-parameter is easy to set",
-        f"decades within 0.05 of the best content R²: {show_decades('sigreg-odds')} (the weights "
-        f"of Barlow and VICReg: {min(others):.1f} and more); a tenth of the default reads position "
-        f"at R² {mean(read('weights')['arms']['sigreg-odds-x0.1'], METRIC)}",
+        f"decades within 0.05 of the best content R²: {show_decades('sigreg-odds', JUDGED)} (the "
+        f"weights of Barlow and VICReg: {min(others):.1f} and more), of the best position R²: "
+        f"{show_decades('sigreg-odds', METRIC)}; a tenth of the default reads position at R² "
+        f"{mean(read('weights')['arms']['sigreg-odds-x0.1'], METRIC)}",
         verdict(size >= min(others), "", "one number, and the touchiest of all here"),
     )
 
@@ -116,8 +122,9 @@ def judge() -> tuple[str, str, str]:
         "LeJEPA's training loss tells how good the embedding is (Spearman 94.5% in the paper)",
         f"with {QUALITY.split('_')[0]} R²: loss / weight^0.4 {scaled['none']:.2f} over all "
         f"{count['none']} runs, {scaled['point']:.2f} over the {count['point']} not collapsed to a "
-        f"point, {scaled['origin']:.2f} over the {count['origin']} of these away from the origin; "
-        f"raw loss {raw['none']:.2f}, {raw['point']:.2f} and {raw['origin']:.2f}",
+        f"point, {scaled['origin']:.2f} over the {count['origin']} of these away from the origin, "
+        f"{scaled['read']:.2f} over {count['read']}, with those near it that the probe reads; raw "
+        f"loss {raw['none']:.2f}, {raw['point']:.2f}, {raw['origin']:.2f} and {raw['read']:.2f}",
         "**holds**"
         if scaled["none"] >= 0.9
         else "**partly**: it orders the runs that live, and praises those that collapsed",
@@ -155,22 +162,22 @@ def from_scratch() -> tuple[str, str, str]:
     return (
         "and says where training from scratch collapses",
         "threshold from the untrained encoder's best predicted direction: position R² is above "
-        f"0.5 where it says so, and only there, on two views in {counted(views)} settings of "
-        f"weight and batch size, on next frames in {counted(ahead)} of weight and rollout; at R² = "
-        f"rho = 0, which needs no encoder, {sum(plain)} and {sum(plain_ahead)} ([phase "
-        "diagrams](results/README.md#when-collapse-is-unstable))",
+        f"0.5 where it says so, and only there, on two views in {counted(views)} runs over weight "
+        f"and batch size, on next frames in {counted(ahead)} over weight and rollout (four steps "
+        f"judged by the threshold of one); at R² = rho = 0, which needs no encoder, {sum(plain)} "
+        f"and {sum(plain_ahead)} ([phase diagrams](results/README.md#when-collapse-is-unstable))",
         "; ".join(words),
     )
 
 
 def right_sides(experiment: str, critical: float) -> list[bool]:
-    """Per setting of a phase diagram: whether a critical r puts it on the side where it is."""
+    """Per run of a phase diagram: whether a critical r puts it on the side where it is."""
     content = read(experiment)
     found = []
     for arm, metrics in content["arms"].items():
         odds, size = weight_and_size(arm)
         batch = size if experiment == "phase_batch" else content["protocol"]["batch_size"]
-        found.append((odds * batch > critical) == (metrics[METRIC]["mean"] > 0.5))
+        found += [(odds * batch > critical) == (r2 > 0.5) for r2 in metrics[METRIC]["values"]]
     return found
 
 

@@ -20,7 +20,7 @@ from common.sigreg import lejepa, random_slices
 from part3_collapse_regularizers import judge, stability, train_ddp
 from part3_collapse_regularizers.experiment import BASELINE, Config, generator, learning_rate
 from part3_collapse_regularizers.model import Model, make_model
-from part3_collapse_regularizers.plot import plane
+from part3_collapse_regularizers.plot import draw_side_by_side, plane
 from part3_collapse_regularizers.samples import Sample, draw_sample, first_frames, make_pool
 from part3_collapse_regularizers.scoring import make_heldout
 from part3_collapse_regularizers.train import after_step, compute_loss, main
@@ -298,6 +298,18 @@ def test_a_judge_that_knows_the_order_scores_one():
     assert low < 0 < high
 
 
+def test_runs_near_the_origin_count_once_without_and_once_with_those_that_are_read():
+    found = {
+        "collapse_ratio": torch.tensor([0.001, 0.9, 0.9, 0.9]),
+        "sigreg_per_sample": torch.tensor([0.3, 0.402, 0.402, 0.1]),
+        "position": torch.tensor([0.0, 0.1, 0.7, 0.4]),
+    }
+    chosen = {rule: runs.tolist() for rule, runs in judge.chosen_runs(found).items()}
+    assert chosen["point"] == [False, True, True, True]
+    assert chosen["origin"] == [False, False, False, True]
+    assert chosen["read"] == [False, False, True, True]
+
+
 # Figures.
 
 
@@ -308,6 +320,11 @@ def test_the_plane_of_each_step_is_turned_to_follow_the_one_before():
     first, second = plane(np.stack([z, z @ turn]))
     np.testing.assert_allclose(first, second, atol=1e-8)
     np.testing.assert_allclose(np.abs(first).max(0), np.abs(z - z.mean(0)).max(0)[:2], rtol=0.05)
+
+
+def test_two_runs_of_one_name_are_not_drawn_as_one(tmp_path):
+    with pytest.raises(UserError, match="several folders named none-seed0"):
+        draw_side_by_side([tmp_path / "a" / "none-seed0", tmp_path / "none-seed0"], tmp_path)
 
 
 # Commands.
