@@ -3,7 +3,7 @@
 python part2_pixel_vs_jepa/readme.py
 """
 
-from common.config import run_script
+from common.config import no_options, run_script
 from common.results import named_tables, update_pages
 from part2_pixel_vs_jepa.experiment import PART
 from part2_pixel_vs_jepa.readme_tables import (
@@ -60,6 +60,7 @@ def update(check: bool = False) -> bool:
 
 
 def main() -> None:
+    no_options(__doc__)
     update()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.config import REPOSITORY, read_yaml, run_script
+from common.config import REPOSITORY, no_options, read_yaml, run_script
 from common.metrics import spearman
 from common.results import markdown_table, read_results
 from part3_collapse_regularizers.experiment import PART
@@ -112,6 +112,7 @@ def judge_table() -> tuple[list[str], list[list[str]]]:
 
 
 def main() -> None:
+    no_options(__doc__)
     print(markdown_table(*judge_table()))
 
 

@@ -3,7 +3,7 @@
 python part3_collapse_regularizers/readme.py
 """
 
-from common.config import run_script
+from common.config import no_options, run_script
 from common.results import named_tables, update_pages
 from part3_collapse_regularizers.experiment import PART
 from part3_collapse_regularizers.judge import judge_table
@@ -42,6 +42,7 @@ def update(check: bool = False) -> bool:
 
 
 def main() -> None:
+    no_options(__doc__)
     update()
 
 

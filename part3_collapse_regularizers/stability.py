@@ -21,7 +21,7 @@ import time
 import torch
 from torch import Tensor
 
-from common.config import load_config, run_script
+from common.config import load_config, no_options, run_script
 from common.intervals import mean_interval
 from common.results import write_results
 from common.sigreg import CURVATURE, random_slices, sigreg
@@ -95,6 +95,7 @@ def crossing(ratios: tuple[float, ...], growths: list[float]) -> float:
 
 
 def main() -> None:
+    no_options(__doc__)
     begin = time.monotonic()
     torch.set_num_threads(1)  # as a sweep's runs
     arms, curves = {}, {}

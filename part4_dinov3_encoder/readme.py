@@ -3,7 +3,7 @@
 python part4_dinov3_encoder/readme.py
 """
 
-from common.config import run_script
+from common.config import no_options, run_script
 from common.results import named_tables, update_pages
 from part4_dinov3_encoder.experiment import PART
 from part4_dinov3_encoder.readme_tables import (
@@ -28,6 +28,7 @@ def update(check: bool = False) -> bool:
 
 
 def main() -> None:
+    no_options(__doc__)
     update()
 
 

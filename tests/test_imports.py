@@ -1,12 +1,15 @@
 """Dependencies run one way, and importing a module does nothing."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from common.config import run_script
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COMMON = sorted((REPOSITORY / "common").glob("*.py"))
@@ -171,3 +174,20 @@ def test_importing_every_module_does_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout + done.stderr == ""
     assert not list(tmp_path.iterdir())
+
+
+SCRIPTS = sorted(
+    str(path.relative_to(REPOSITORY))
+    for path in REPOSITORY.glob("part*/*.py")
+    if "__main__" in path.read_text()
+)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_refuses_an_option_that_it_does_not_know(script, monkeypatch, capsys):
+    module = importlib.import_module(script.removesuffix(".py").replace("/", "."))
+    monkeypatch.setattr(sys, "argv", [script, "--no_such_option=1"])
+    with pytest.raises(SystemExit) as ended:
+        run_script(module.main)
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err.splitlines()[-1]
