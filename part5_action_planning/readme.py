@@ -22,6 +22,7 @@ from part5_action_planning.readme_success import (
 from part5_action_planning.readme_tables import (
     equal_seconds_table,
     inside_table,
+    precision_table,
     search_table,
     surprise_table,
 )
@@ -36,6 +37,7 @@ def update(check: bool = False) -> bool:
             tasks_table,
             data_table,
             inside_table,
+            precision_table,
             planner_bench_table,
             planner_timing_table,
             search_table,

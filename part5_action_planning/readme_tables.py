@@ -124,6 +124,28 @@ def search_table() -> Table:
     return header, rows
 
 
+def precision_table() -> Table:
+    """Success of plans in true dynamics that are a little off, and in the default's models."""
+    arms = read("precision")["arms"]
+    names = {"reach": "reach", "bank_shot": "bank shot"}
+    errors = list(dict.fromkeys(arm.partition("-e")[2] for arm in arms))
+    shown = {
+        f"off by {error} px a step": {t: arms[f"{t}-e{error}"] for t in names} for error in errors
+    }
+    shown["LeWorldModel style, as probed"] = {task: read(task)["arms"]["lewm"] for task in names}
+    header = [f"{len(read('precision')['seeds'])} seeds"]
+    header += [
+        f"{name}: {what}"
+        for name in names.values()
+        for what in ("5 steps ahead, px", "last step, %")
+    ]
+    rows = []
+    for label, found in shown.items():
+        cells = [[cell(m, "error_px_5", 1), percent(m["last"])] for m in found.values()]
+        rows.append([label, *(text for pair in cells for text in pair)])
+    return header, rows
+
+
 def equal_seconds_table() -> Table:
     """Success against thinking time, two styles of world model."""
     content = read("equal_seconds")

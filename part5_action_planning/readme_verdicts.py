@@ -67,11 +67,28 @@ def other_tasks() -> list[str]:
         )
         if model["last"]["mean"] >= goal:
             verdicts.append(f"**holds** in {name}")
+        elif oracle["mean"] < goal:
+            verdicts.append(f"**fails** in {name}: also the search's fault")
         else:
-            fault = "the model's" if oracle["mean"] >= goal else "also the search's"
-            verdicts.append(f"**fails** in {name}: {fault} fault")
+            verdicts.append(f"**fails** in {name}: the model's fault{needed(task, goal)}")
     what = "it does so behind a wall, and where only a bounce helps"
     return [what, "; ".join(parts), "; ".join(verdicts)]
+
+
+def needed(task: str, goal: float) -> str:
+    """The error a step at which true dynamics no longer meet a goal, where it was measured."""
+    if not is_there("precision"):
+        return ""
+    content = read("precision")["arms"]
+    found = {
+        float(arm.partition("-e")[2]): metrics["last"]
+        for arm, metrics in content.items()
+        if arm.startswith(f"{task}-e")
+    }
+    short = [error for error, last in sorted(found.items()) if last["mean"] < goal]
+    if not short:
+        return ""
+    return f"; off by {short[0]:g} px a step, true dynamics reach {share(found[short[0]])}"
 
 
 def headline() -> list[str]:

@@ -21,9 +21,11 @@ from part5_action_planning.floors import Coasting, Pixels, Rendered
 from part5_action_planning.imagine import rollout
 from part5_action_planning.measures import describe, rank_correlation, straightness
 from part5_action_planning.models import LatentModel, Oracle, Policy, TokenModel
+from part5_action_planning.precision import Disturbed
 from part5_action_planning.recordings import Recording, crossing_share, record
 from part5_action_planning.sizes import own_parameters
 from part5_action_planning.surprise import BEFORE, auroc, bounces, make_pair, surprise
+from part5_action_planning.tasks import advance
 from part5_action_planning.train import compute_loss, imagined, main
 
 CONFIGS = REPOSITORY / "configs" / "part5"
@@ -243,6 +245,26 @@ def test_floors_miss_by_what_they_are_not_told():
     assert describe(Coasting(cfg.world, idle.scene, 2), idle)["error_px_10"] < 0.01  # the ridge
     few = Recording(idle.frames[:8], idle.states[:8], idle.actions[:8], idle.scene)
     assert describe(Pixels(2), few)["fvu_10"] == 0  # nothing moves, and so it says
+
+
+def test_dynamics_are_off_by_what_is_asked_and_the_same_in_the_same_state():
+    cfg = config("bank_shot")
+    recording = make_recording(cfg, 64, shared_generator(cfg, 2))
+    states, actions = recording.states[:, :-1].flatten(0, 1), recording.actions.flatten(0, 1)
+    spread = torch.cat([states[:, 0].std(0), torch.full((2,), cfg.world.max_thrust)])
+    scene = recording.scene[torch.zeros(len(states), dtype=torch.long)]
+    truth = advance(cfg.task, cfg.world, states, scene, actions, 0)[:, 0]
+
+    def step(error: float, seed: int) -> torch.Tensor:
+        draw = torch.Generator().manual_seed(seed)
+        model = Disturbed(cfg, recording.scene, spread, error, draw)
+        return model.step(model.observe(None, states)[:, None], actions[:, None])
+
+    assert torch.equal(step(0.0, 1), truth)
+    off = torch.stack([(step(0.5, seed) - truth).square().mean(0) for seed in range(8)])
+    assert (off.mean(0).sqrt() - 0.5).abs().max() < 0.05
+    assert torch.equal(step(0.5, 1), step(0.5, 1))
+    assert not torch.equal(step(0.5, 1), step(0.5, 2))
 
 
 def test_the_true_dynamics_are_compared_as_the_frames_that_are_seen():
