@@ -200,7 +200,11 @@ def _from_folder(model_class: Any, name: str, path: Path) -> Parts:
 
 
 def _load_file(model: nn.Module, name: str, path: Path) -> None:
-    """Reads weights that save_pretrained wrote, .safetensors, into a model of their size."""
+    """Reads weights that save_pretrained wrote, .safetensors, into a model of their size.
+
+    Names are compared without a leading "model.": transformers' files have none of it, while its
+    modules have it in some versions and not in others. Raises UserError.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -210,15 +214,18 @@ def _load_file(model: nn.Module, name: str, path: Path) -> None:
         raise _failure(
             name, f"{path} is not a .safetensors file of transformers ({_line(error)})"
         ) from None
+    weights = {key.removeprefix("model."): value for key, value in weights.items()}
+    own = {key.removeprefix("model."): key for key in model.state_dict()}
+    wanted = {key: tuple(model.state_dict()[own[key]].shape) for key in own}
     found = {key: tuple(value.shape) for key, value in weights.items()}
-    for key, value in model.state_dict().items():
-        if found.get(key) != tuple(value.shape):
+    for key in sorted(wanted.keys() | found.keys()):
+        if found.get(key) != wanted.get(key):
             raise _failure(
                 name,
                 f"{path} is of another model or size: {key} is {found.get(key, 'absent')}, "
-                f"expected {tuple(value.shape)}",
+                f"expected {wanted.get(key, 'none')}",
             )
-    model.load_state_dict(weights)
+    model.load_state_dict({own[key]: value for key, value in weights.items()})
 
 
 def _failure(name: str, reason: str) -> UserError:

@@ -1,6 +1,7 @@
 """Frozen encoders: what was asked for or one clear message, tokens in order, frozen for good."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,18 @@ SMALL = {"channels": 3, "patch_size": 8, "tubelet": 1, "dim": 8, "depth": 1, "nu
 @pytest.fixture(scope="module")
 def tiny_dinov3(tmp_path_factory) -> Path:
     """A folder of save_pretrained with a tiny random DINOv3."""
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def save_tiny(folder: Path, **changes: object) -> Path:
+    """Writes a tiny random DINOv3, with other sizes where asked, by save_pretrained."""
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
-    config = transformers.DINOv3ViTConfig(
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-        num_register_tokens=4,
-    )  # fmt: skip
-    folder = tmp_path_factory.mktemp("tiny")
+    sizes = {
+        "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 64, "num_register_tokens": 4,
+    }  # fmt: skip
+    config = transformers.DINOv3ViTConfig(**(sizes | changes))
     transformers.DINOv3ViTModel(config).save_pretrained(folder)
     return folder
 
@@ -206,11 +212,40 @@ def test_dinov3_is_deterministic_frozen_and_named(tiny_dinov3):
     assert next(one.backbone.parameters()).dtype == torch.float32
 
 
-def test_a_folder_or_file_of_another_size(tiny_dinov3):
+@pytest.fixture
+def tiny_vits16(monkeypatch):
+    """The name dinov3_vits16 means the tiny model's size, so that a file of it can be asked for."""
+    tiny = replace(SIZES["dinov3_vits16"], dim=32, depth=2, num_heads=2, mlp_dim=64)
+    monkeypatch.setitem(SIZES, "dinov3_vits16", tiny)
+
+
+def test_a_file_of_weights_is_what_the_folder_is(tiny_dinov3, tiny_vits16):
+    file = load_frozen("dinov3_vits16", tiny_dinov3 / "model.safetensors")
+    folder = load_frozen("dinov3_vits16", tiny_dinov3)
+    x = torch.rand(2, 3, 48, 64)
+    assert torch.equal(file.encode(x), folder.encode(x))
+    assert file.name == "dinov3_vits16 (transformers, model.safetensors)"
+    assert file.is_pretrained
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hidden_size": 64}, r"embeddings\.cls_token is \(1, 1, 64\), expected \(1, 1, 32\)"),
+        ({"num_hidden_layers": 1}, r"layer\.1\.\S+ is absent, expected \("),
+        ({"num_hidden_layers": 3}, r"layer\.2\.\S+ is \(.*\), expected none"),
+        ({"use_gated_mlp": True}, r"layer\.0\.mlp\.gate_proj\S+ is \(.*\), expected none"),
+    ],
+)
+def test_a_file_of_another_model_or_size(tmp_path, tiny_vits16, changes, words):
+    file = save_tiny(tmp_path, **changes) / "model.safetensors"
+    with pytest.raises(UserError, match=f"is of another model or size: {words}"):
+        load_frozen("dinov3_vits16", file)
+
+
+def test_a_folder_of_another_size(tiny_dinov3):
     with pytest.raises(UserError, match="32 dimensions and 2 layers, expected 384"):
         load_frozen("dinov3_vits16", tiny_dinov3)
-    with pytest.raises(UserError, match="is of another model or size"):
-        load_frozen("dinov3_vits16", tiny_dinov3 / "model.safetensors")
 
 
 def test_files_that_are_no_weights(tmp_path, tiny_dinov3):
