@@ -35,3 +35,11 @@ def ema_rate(step: int, num_steps: int, first: float) -> float:
     if not 0 <= first < 1:
         raise ValueError(f"got an EMA rate of {first}; wanted a number in [0, 1)")
     return 1 - (1 - first) * (1 + math.cos(math.pi * step / num_steps)) / 2
+
+
+def initial_share(num_steps: int, first: float) -> float:
+    """The share of its first weights still in a teacher after num_steps of ``ema_rate``, 0 to 1.
+
+    The product of the rates: every step multiplies what was there by its rate.
+    """
+    return math.prod(ema_rate(step, num_steps, first) for step in range(num_steps))

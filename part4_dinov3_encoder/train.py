@@ -26,7 +26,7 @@ from common.losses import squared_error
 from common.masking import block_masks
 from common.runs import Run
 from common.sigreg import lejepa, random_slices
-from common.teacher import ema_rate, update_teacher
+from common.teacher import ema_rate, initial_share, update_teacher
 from common.vit import ViT, pick_tokens
 from part4_dinov3_encoder.experiment import (
     BASELINE,
@@ -236,6 +236,8 @@ def train(cfg: Config, run: Run) -> None:
     encoder = kept(model, cfg)
     save_vit(run.folder / "encoder.pt", encoder, cfg.recipe, cfg.vit_sizes)
     scores = evaluate(subject_of(encoder, cfg), make_heldout(cfg), cfg)
+    if cfg.recipe != "lejepa":
+        scores["initial_share"] = initial_share(cfg.steps, cfg.weights.ema_rate)
     summary = {"arms": {cfg.recipe: scores}, "protocol": protocol(cfg)}
     run.finish(summary)
     print(run_table(scores, run.folder.name))

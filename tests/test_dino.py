@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from common.dino import Centre, cross_entropy, dino
 from common.heads import MLP, BatchNorm, DinoHead
-from common.teacher import ema_rate, make_teacher, update_teacher
+from common.teacher import ema_rate, initial_share, make_teacher, update_teacher
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -172,6 +172,18 @@ def test_ema_rate_rises_to_one() -> None:
     assert rates[50] == pytest.approx(0.95)
     assert rates[-1] == pytest.approx(1.0)
     assert rates == sorted(rates)
+
+
+def test_the_share_of_its_beginning_still_in_a_teacher() -> None:
+    assert initial_share(1, 0.9) == pytest.approx(0.9)
+    assert initial_share(2, 0.5) == pytest.approx(0.5 * 0.75)  # half of a cosine at its middle
+    assert initial_share(3, 0.0) == 0.0
+    teacher, student = nn.Linear(2, 2), nn.Linear(2, 2)
+    nn.init.ones_(teacher.weight)
+    nn.init.zeros_(student.weight)
+    for step in range(50):
+        update_teacher(teacher, student, ema_rate(step, 50, 0.96))
+    torch.testing.assert_close(teacher.weight, torch.full((2, 2), initial_share(50, 0.96)))
 
 
 def test_batch_norm_is_pytorchs_in_one_process() -> None:
