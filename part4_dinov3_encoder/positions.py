@@ -30,8 +30,9 @@ def remove_directions(tokens: Tensor, directions: Tensor) -> Tensor:
 def leakage(tokens: Tensor) -> float:
     """Share of the variance of tokens (n, N, D) of n pictures that the place explains, 0 to 1.
 
-    With places of equal content on average, as in a world where balls go everywhere, a token that
-    knows nothing of its place scores about 1 / n.
+    Where all places hold the same on average, a token that knows nothing of its place scores about
+    1 / n. Not so in this world, where balls keep their radius from the border and squares flicker
+    at fixed places: what raw pixels score, which know of no place, is the floor to compare with.
     """
     overall = (tokens - tokens.mean(dim=(0, 1))).square().sum(-1).mean()
     by_place = tokens.mean(0)  # (N, D)

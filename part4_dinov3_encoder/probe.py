@@ -7,9 +7,11 @@
     python part4_dinov3_encoder/probe.py --references                 -> results/references.json
 
 Noisy linear probes on patch tokens, foreground without labels, and how much of a token tells its
-place. --seeds N scores N worlds, --out FILE keeps the numbers as a results file. --references are
-what the recipes have to beat: raw pixels, an untrained ViT, and part 2's encoder, which has seen
-one ball on black. Config: configs/part4/baseline.yaml.
+place. Frames are seen at 8 x 8 tokens unless --resolution says otherwise (DINOv3: at 128 px), so
+that IoU and the phase in a patch compare with the other rows. --seeds N scores N of the worlds that
+the recipes are scored in, --out FILE keeps the numbers as a results file. --references are what the
+recipes have to beat: raw pixels, an untrained ViT, and part 2's encoder, which has seen one ball on
+black; into results/ they go with the baseline's config alone.
 """
 
 import argparse
@@ -23,32 +25,39 @@ from torch import Tensor
 from common.checkpoints import load_checkpoint, load_weights
 from common.config import REPOSITORY, command_line, load_config, run_script
 from common.encoders import ConvEncoder
-from common.frozen import FrozenEncoder, load_frozen
+from common.frozen import FrozenEncoder, OwnBackbone
 from common.intervals import mean_interval
 from common.results import write_results
 from common.vit import ViT, patchify
 from part4_dinov3_encoder.experiment import BASELINE, PART, Config, protocol
-from part4_dinov3_encoder.options import add_encoder_options
-from part4_dinov3_encoder.scoring import (
-    POOLINGS,
-    Encode,
-    Subject,
-    evaluate,
-    make_heldout,
-    subject_of,
-)
+from part4_dinov3_encoder.features import POOLINGS, Encode, Subject, subject_of
+from part4_dinov3_encoder.options import add_encoder_options, is_default, load_chosen
+from part4_dinov3_encoder.scoring import evaluate, make_heldout
 from part4_dinov3_encoder.table import run_table
 
+FIRST_SEED = 5  # of the worlds scored in, as in the recipes' sweep; 0 served to choose settings
 PART2 = REPOSITORY / "part2_pixel_vs_jepa" / "results" / "weights" / "jepa.pt"
 
 
 def frozen_subject(encoder: FrozenEncoder, cfg: Config) -> Subject:
-    """A frozen encoder as what is scored; with its CLS token where that is not the mean."""
+    """A frozen encoder as what is scored; with its CLS token where that is not the mean.
+
+    One of tubelets of two frames (V-JEPA of this repository) reads clips as well.
+    """
     size = cfg.world.size
     cls, patches = encoder.encode_all(torch.zeros(1, 1, size, size))
     has_cls = not torch.allclose(cls, patches.mean(1))
     poolings = (*POOLINGS, "cls") if has_cls else POOLINGS
-    return Subject(encoder.encode_all, encoder.grid(size, size), poolings)
+    vit = encoder.backbone.vit if isinstance(encoder.backbone, OwnBackbone) else None
+
+    @torch.no_grad()
+    def encode_clip(clips: Tensor) -> Tensor:
+        assert vit is not None
+        return vit(torch.stack([encoder.preprocess(clips[:, t]) for t in range(2)], dim=1))
+
+    reads_clips = vit is not None and vit.tubelet == 2
+    grid = encoder.grid(size, size)
+    return Subject(encoder.encode_all, grid, poolings, encode_clip if reads_clips else None)
 
 
 def raw_pixels(cfg: Config) -> Subject:
@@ -113,7 +122,8 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_encoder_options(parser)
-    parser.add_argument("--resolution", type=int, help="frames are resized to it (px)")
+    shown = "frames are resized to it (px); default: what gives 8 x 8 tokens"
+    parser.add_argument("--resolution", type=int, help=shown)
     parser.add_argument("--references", action="store_true", help="the rows to beat, 5 seeds")
     parser.add_argument("--config", type=Path, action="append", default=[], help="on the baseline")
     parser.add_argument("--seeds", type=int, default=1, help="worlds to score in")
@@ -121,10 +131,12 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.seeds < 1:
         parser.error(f"--seeds: expected at least 1, got {arguments.seeds}")
-    if arguments.references and (arguments.weights or arguments.random_weights):
-        parser.error("--references are raw pixels, an untrained ViT and part 2's: leave --weights")
+    if arguments.references and not is_default(arguments):
+        parser.error("--references are raw pixels, an untrained ViT and part 2's: leave --encoder")
     if arguments.references and (arguments.resolution or arguments.seeds > 1):
         parser.error("--references are scored at their own resolution on 5 seeds: leave these out")
+    if arguments.references and arguments.config and arguments.out is None:
+        parser.error("--references of another --config are not those in results/: give --out")
     if arguments.out is not None and arguments.out.suffix != ".json":
         parser.error(f"--out {arguments.out}: expected a name that ends in .json")
     return arguments
@@ -133,19 +145,14 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     begin = time.monotonic()
-    seeds = list(range(5 if arguments.references else arguments.seeds))
+    seeds = list(range(FIRST_SEED, FIRST_SEED + (5 if arguments.references else arguments.seeds)))
     cfgs = [load_config(Config, [BASELINE, *arguments.config], {"seed": seed}) for seed in seeds]
     torch.set_num_threads(1 if arguments.references else cfgs[0].threads)  # as a sweep's runs
     if arguments.references:
         arms, out = score_seeds(references, cfgs), arguments.out
         out = out or PART / "results" / "references.json"
     else:
-        encoder = load_frozen(
-            arguments.encoder,
-            arguments.weights,
-            resolution=arguments.resolution,
-            pretrained=not arguments.random_weights,
-        )
+        encoder = load_chosen(arguments, cfgs[0], arguments.resolution)
         arms = score_seeds(lambda cfg: iter([(encoder.name, frozen_subject(encoder, cfg))]), cfgs)
         out = arguments.out
     for name, metrics in arms.items():
@@ -153,9 +160,7 @@ def main() -> None:
     if out is not None:
         write_results(
             out,
-            "python part4_dinov3_encoder/probe.py --references"
-            if arguments.references
-            else command_line(),
+            command_line(),
             protocol=protocol(cfgs[0]),
             seconds=time.monotonic() - begin,
             seeds=seeds,

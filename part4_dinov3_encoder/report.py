@@ -6,7 +6,8 @@
 features.png: two photographs that no recipe has seen and two scenes of the hard world; for each,
 what is like the marked patch to the encoder, and to plain colour, its principal directions as
 colours, and its foreground without labels. foreground.png: scenes, the truth, and what clusters of
-raw pixels and of the encoder name ball. probes.png, from results/recipes.json and references.json.
+raw pixels and of the encoder name ball, all on the encoder's grid. probes.png, from
+results/recipes.json and references.json. Scenes are shown at 8 x 8 tokens, to DINOv3 as well.
 Each figure names its encoder, and has the arrays it was drawn from beside it.
 """
 
@@ -23,18 +24,19 @@ from torch.nn import functional as F
 
 from common.config import load_config, run_script
 from common.data import to_float
-from common.frozen import FrozenEncoder, load_frozen
+from common.frozen import FrozenEncoder
 from common.plots import DPI, FONT, QUIET, WIDTH, Bars, panels, wrap, write_png
 from common.results import read_results
 from part4_dinov3_encoder.experiment import BASELINE, PART, Config
+from part4_dinov3_encoder.features import features
 from part4_dinov3_encoder.foreground import foreground
-from part4_dinov3_encoder.options import add_encoder_options
+from part4_dinov3_encoder.options import add_encoder_options, is_default, load_chosen
 from part4_dinov3_encoder.photos import HELD_OUT, load_photo
-from part4_dinov3_encoder.probe import raw_pixels
 from part4_dinov3_encoder.scenes import ball_patches
-from part4_dinov3_encoder.scoring import features, make_test
+from part4_dinov3_encoder.scoring import make_test
 from part4_dinov3_encoder.similarity import color_likeness, cosines, mean_colors, pca_colors
 from part4_dinov3_encoder.similarity import foreground as two_clusters
+from part4_dinov3_encoder.tracking import raw_pixels
 
 PATCHES = 28  # along the shorter side of a photograph
 SHOWN = 6  # scenes of foreground.png
@@ -101,21 +103,17 @@ def features_figure(encoder: FrozenEncoder, cfg: Config) -> tuple[Figure, dict[s
 
 
 def foreground_figure(encoder: FrozenEncoder, cfg: Config) -> tuple[Figure, dict[str, np.ndarray]]:
-    """Scenes, truth, and the patches that clusters name ball, a column each."""
-    scenes, pixels = make_test(cfg), raw_pixels(cfg)
-    found = features(encoder.encode_all, scenes).patches[0]
+    """Scenes, truth, and the patches that clusters name ball, a column each; all on one grid."""
+    scenes = make_test(cfg)
     grid = encoder.grid(cfg.world.size, cfg.world.size)
-    masks = {
-        "truth": (ball_patches(scenes.cover[:, 0], *grid), grid),
-        "raw pixels": (
-            foreground(features(pixels.encode, scenes).patches[0], pixels.grid), pixels.grid
-        ),
-        "encoder": (foreground(found, grid), grid),
-    }  # fmt: skip
+    pixels = raw_pixels(cfg, grid[0] * cfg.model.patch_size)
+    masks = {"truth": ball_patches(scenes.cover[:, 0], *grid)}
+    for name, shown in (("raw pixels", pixels), ("encoder", encoder)):
+        masks[name] = foreground(features(shown.encode_all, scenes).patches[0], grid)
     table = []
     for e in range(SHOWN):
         frame = to_float(scenes.frames[e, 0]).expand(3, -1, -1).permute(1, 2, 0)
-        table.append([frame, *(mask[e].view(g).float() for mask, g in masks.values())])
+        table.append([frame, *(mask[e].view(grid).float() for mask in masks.values())])
     note = f"Encoder: {encoder.name}. White: patches named ball, no labels."
     return grid_figure(table, ["scene", *masks], note)
 
@@ -177,18 +175,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_encoder_options(parser)
-    parser.add_argument("--out", type=Path, default=PART / "results" / "figures")
+    parser.add_argument("--out", type=Path, help="a folder; default: results/figures")
     arguments = parser.parse_args()
+    out: Path | None = arguments.out
+    if out is None and not is_default(arguments):
+        parser.error(
+            "results/figures shows the default encoder: give another its folder with --out"
+        )
+    out = out or PART / "results" / "figures"
     cfg = load_config(Config, [BASELINE])
-    encoder = load_frozen(
-        arguments.encoder, arguments.weights, pretrained=not arguments.random_weights
-    )
+    encoder = load_chosen(arguments, cfg)
     for name, make in (("features", features_figure), ("foreground", foreground_figure)):
         figure, arrays = make(encoder, cfg)
-        write_png(arguments.out / f"{name}.png", figure, **arrays)
-        print(arguments.out / f"{name}.png")
-    write_png(arguments.out / "probes.png", probes_figure())
-    print(arguments.out / "probes.png")
+        write_png(out / f"{name}.png", figure, **arrays)
+        print(out / f"{name}.png")
+    write_png(out / "probes.png", probes_figure())
+    print(out / "probes.png")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,20 @@
 """What a frozen encoder knows of the hard ball world, and how much of it is in use."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from common.data import to_float
 from common.metrics import collapse_ratio, effective_rank
-from common.probes import add_noise, ridge_probe
-from common.vit import ViT
+from common.probes import ridge_probe
 from part4_dinov3_encoder.experiment import Config, generator
+from part4_dinov3_encoder.features import Features, Subject, features, sampled, with_noise
 from part4_dinov3_encoder.foreground import foreground, iou, labelled_foreground
 from part4_dinov3_encoder.positions import blank_directions, leakage, remove_directions
 from part4_dinov3_encoder.scenes import Scenes, ball_patches, make_scenes
 
 LABELS = (100, 1000)  # labelled frames that a probe learns from
-POOLINGS = ("mean", "max", "all")  # all: every patch token, side by side
 TARGETS = {
     "position": slice(0, 2),
     "phase": slice(2, 4),
@@ -25,18 +22,6 @@ TARGETS = {
     "balls": slice(5, 6),
     "velocity": slice(6, 8),
 }
-CHUNK = 256  # frames encoded at a time
-
-Encode = Callable[[Tensor], tuple[Tensor, Tensor]]  # frames -> cls (B, D), patches (B, N, D)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is scored: a way to encode, its grid of patches, its poolings (cls where it has one)."""
-
-    encode: Encode
-    grid: tuple[int, int]
-    poolings: tuple[str, ...] = POOLINGS
 
 
 @dataclass(frozen=True)
@@ -45,26 +30,6 @@ class Heldout:
 
     labelled: Scenes
     test: Scenes
-
-
-@dataclass(frozen=True)
-class Features:
-    """Tokens of two frames: cls (2, n, D), patches (2, n, N, D)."""
-
-    cls: Tensor
-    patches: Tensor
-
-    def pooled(self, pooling: str) -> Tensor:
-        """One vector for each frame, (2, n, .)."""
-        match pooling:
-            case "mean":
-                return self.patches.mean(2)
-            case "max":
-                return self.patches.amax(2)
-            case "cls":
-                return self.cls
-            case _:
-                return self.patches.flatten(2)
 
 
 def make_test(cfg: Config) -> Scenes:
@@ -91,43 +56,9 @@ def targets(scenes: Scenes, patch_size: int) -> Tensor:
     return torch.stack([x, y, phase.sin(), phase.cos(), radius, balls, vx, vy], dim=-1)
 
 
-def subject_of(vit: ViT, cfg: Config) -> Subject:
-    """A ViT of a config, trained or in training; nothing of it is changed."""
-
-    def encode(frames: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = vit(frames.expand(-1, 3, -1, -1))
-        return tokens.mean(1), tokens
-
-    side = cfg.world.size // vit.patch_size
-    return Subject(encode, (side, side))
-
-
-@torch.no_grad()
-def features(encode: Encode, scenes: Scenes) -> Features:
-    """Tokens of both frames of every scene."""
-    both = []
-    for t in range(2):
-        parts = [encode(to_float(part)) for part in scenes.frames[:, t].split(CHUNK)]
-        both.append((torch.cat([cls for cls, _ in parts]), torch.cat([p for _, p in parts])))
-    return Features(
-        torch.stack([cls for cls, _ in both]), torch.stack([patches for _, patches in both])
-    )
-
-
-def with_noise(found: Features, generator: torch.Generator) -> Features:
-    """Features with noise of 1% of a token's length on each of its coordinates.
-
-    On tokens and not on what is pooled from them: noise of a share of a long vector's length, on
-    every coordinate, would drown vectors of many tokens and spare those of one.
-    """
-    patches = add_noise(found.patches.flatten(0, 2), generator).view_as(found.patches)
-    return Features(add_noise(found.cls.flatten(0, 1), generator).view_as(found.cls), patches)
-
-
 def collapse_scores(found: Features) -> dict[str, float]:
     """How much of the embeddings is in use, of whole frames (cls) and of patches; no labels."""
-    num_patches = found.patches.shape[2]
-    tokens = found.patches[0, :, :: max(1, num_patches // 16)].flatten(0, 1)
+    tokens = sampled(found.patches[0])
     return {
         "collapse_ratio": collapse_ratio(found.cls[0]),
         "effective_rank": effective_rank(found.cls[0]),
@@ -141,26 +72,34 @@ def collapse_scores(found: Features) -> dict[str, float]:
 def probe_scores(
     z: Tensor, truth: Tensor, z_test: Tensor, test_truth: Tensor, suffix: str
 ) -> dict[str, float]:
-    """Linear probes, R^2 on the test frames, <target>_<suffix>; z (2, n, D) of two frames.
+    """Linear probes of one frame, R^2 on the test frames, <target>_<suffix>; z (n, D).
 
-    Of the first frame; with all tokens also velocity2, of both frames' tokens side by side. A
-    target that does not vary in this world is left out.
+    A target that does not vary in this world is left out.
     """
-    r2 = ridge_probe(z[0], truth, z_test[0], test_truth)
+    r2 = ridge_probe(z, truth, z_test, test_truth)
     scores = {f"{name}_{suffix}": r2[index].mean().item() for name, index in TARGETS.items()}
-    scores = {name: value for name, value in scores.items() if value == value}
-    if not suffix.startswith("all"):
-        return scores
-    two, two_test = (v.transpose(0, 1).flatten(1) for v in (z, z_test))
+    return {name: value for name, value in scores.items() if value == value}
+
+
+def motion_scores(
+    found: Features, truth: Tensor, found_test: Features, test_truth: Tensor, num_labels: int
+) -> dict[str, float]:
+    """A linear probe of velocity from two frames, R^2, velocity2_all_<num_labels>.
+
+    An encoder whose tokens are of two frames sees both as one clip; of any other, both frames'
+    tokens stand side by side. Empty where velocity does not vary in this world.
+    """
     velocity = TARGETS["velocity"]
-    r2 = ridge_probe(two, truth[:, velocity], two_test, test_truth[:, velocity])
-    both = r2.mean().item()
-    return scores | ({f"velocity2_{suffix}": both} if both == both else {})
+    z, z_test = found.two_frames()[:num_labels], found_test.two_frames()
+    r2 = ridge_probe(z, truth[:num_labels, velocity], z_test, test_truth[:, velocity]).mean().item()
+    return {f"velocity2_all_{num_labels}": r2} if r2 == r2 else {}
 
 
 def evaluate(subject: Subject, held: Heldout, cfg: Config) -> dict[str, float]:
     """Every number of one encoder."""
-    labelled, test = (features(subject.encode, s) for s in (held.labelled, held.test))
+    labelled, test = (
+        features(subject.encode, s, subject.encode_clip) for s in (held.labelled, held.test)
+    )
     noise = torch.Generator().manual_seed(0)
     noisy, noisy_test = (with_noise(f, noise) for f in (labelled, test))
     truth, test_truth = (targets(s, cfg.model.patch_size) for s in (held.labelled, held.test))
@@ -169,9 +108,10 @@ def evaluate(subject: Subject, held: Heldout, cfg: Config) -> dict[str, float]:
         if num_labels > len(truth):
             continue  # of a smoke test's data
         for pooling in subject.poolings:
-            z, z_test = noisy.pooled(pooling)[:, :num_labels], noisy_test.pooled(pooling)
+            z, z_test = (f.pooled(pooling)[0] for f in (noisy, noisy_test))
             suffix = f"{pooling}_{num_labels}"
-            scores |= probe_scores(z, truth[:num_labels], z_test, test_truth, suffix)
+            scores |= probe_scores(z[:num_labels], truth[:num_labels], z_test, test_truth, suffix)
+        scores |= motion_scores(noisy, truth, noisy_test, test_truth, num_labels)
     if subject.grid == (1, 1):  # one vector for a frame: nothing below has a meaning
         return scores
     tokens, test_tokens = labelled.patches[0], test.patches[0]

@@ -7,10 +7,11 @@
     python part4_dinov3_encoder/track.py --all                            -> results/tracking.json
 
 Label propagation (``propagation.py``) from the true place of the larger ball in the first of 16
-frames. Prints the mean error in px, in 5 worlds, beside an untrained ViT, raw pixels, true labels
-in every frame (what the grid alone costs) and a point that never moves, and draws one clip as a
-GIF (--out; default runs/part4/track/track.gif, of --all results/figures/track.gif). --all scores
-every recipe with published weights, at three resolutions.
+frames. Prints the mean error in px, over 5 sets of clips, beside an untrained ViT, raw pixels, true
+labels in every frame (what the grid alone costs) and a point that never moves, all on the encoder's
+grid (by default 8 x 8 tokens: DINOv3 then sees frames of 128 px), and draws one clip as a GIF
+(--out; default runs/part4/track/track.gif, of --all results/figures/track.gif). --all scores every
+recipe with published weights, one training seed each, at three resolutions.
 """
 
 import argparse
@@ -22,13 +23,13 @@ import torch
 from torch import Tensor
 
 from common.config import UserError, load_config, run_script
-from common.frozen import DEFAULT, RECIPES, load_frozen
+from common.frozen import RECIPES
 from common.plots import PALETTE
 from common.results import format_interval, write_results
 from common.runs import RUNS
 from common.strips import Group, strip, write_gif
 from part4_dinov3_encoder.experiment import BASELINE, PART, Config
-from part4_dinov3_encoder.options import add_encoder_options
+from part4_dinov3_encoder.options import add_encoder_options, is_default, load_chosen
 from part4_dinov3_encoder.tracking import (
     CLIPS,
     FRAMES,
@@ -88,7 +89,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_encoder_options(parser)
-    parser.add_argument("--resolution", type=int, help="px that a frame's side is resized to")
+    parser.add_argument(
+        "--resolution", type=int, help="px that a frame's side is resized to; 8 x 8 tokens"
+    )
     parser.add_argument("--clip", type=int, default=0, help="which of the clips is drawn")
     parser.add_argument("--point", help="x,y in px of its first frame; default: the larger ball")
     parser.add_argument("--out", type=Path, help="the GIF")
@@ -96,17 +99,15 @@ def main() -> None:
     args = parser.parse_args()
     if not 0 <= args.clip < CLIPS:
         raise UserError(f"--clip {args.clip}: expected 0 to {CLIPS - 1}")
-    given = (args.weights, args.random_weights, args.point, args.resolution, args.out)
-    if args.all and (any(given) or args.encoder != DEFAULT):
+    if args.all and (any((args.point, args.resolution, args.out)) or not is_default(args)):
         parser.error("--all scores what is published: leave every other option but --clip")
     begin, cfg = time.monotonic(), load_config(Config, [BASELINE])
     torch.set_num_threads(1)
     point = None if args.point is None else parse_point(args.point, cfg.world.size)
     resolution = RESOLUTIONS[-1] if args.all else args.resolution
-    own = load_frozen(
-        args.encoder, args.weights, resolution=resolution, pretrained=not args.random_weights
-    )
-    pixels = raw_pixels(cfg, resolution)
+    own = load_chosen(args, cfg, resolution)
+    side = own.grid(cfg.world.size, cfg.world.size)[0]
+    pixels = raw_pixels(cfg, side * cfg.model.patch_size)
     clips = make_clips(cfg, CLIPS)
     clip, truth = clips.frames[args.clip], clips.states[args.clip, :, 0, :2]
     first = truth[0] if point is None else point
@@ -121,11 +122,10 @@ def main() -> None:
         return
     if args.all:
         followers = {}
-        for side in RESOLUTIONS:
-            followers |= published(RECIPES, cfg, side)
+        for px in RESOLUTIONS:
+            followers |= published(RECIPES, cfg, px)
     else:
-        side = own.grid(cfg.world.size, cfg.world.size)[0]
-        followers = {own.name: with_features(own)} | controls(cfg, resolution, side)
+        followers = {own.name: with_features(own)} | controls(cfg, side)
     rows = compare(followers)
     for name, metrics in rows.items():
         lost = f"{100 * metrics['lost']['mean']:.0f}% lost"

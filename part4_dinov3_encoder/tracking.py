@@ -101,8 +101,12 @@ def compare(followers: Mapping[str, Follow]) -> dict[str, dict]:
     }
 
 
-def controls(cfg: Config, resolution: int | None, side: int) -> dict[str, Follow]:
-    """The rows beside an encoder of side x side tokens: untrained, raw pixels, ceiling, floor."""
+def controls(cfg: Config, side: int) -> dict[str, Follow]:
+    """The rows beside an encoder of side x side tokens: untrained, raw pixels, ceiling, floor.
+
+    All on that grid, whatever the encoder's patch: the grid decides more than the features do.
+    """
+    resolution = side * cfg.model.patch_size
     untrained, pixels = load_frozen(UNTRAINED, resolution=resolution), raw_pixels(cfg, resolution)
     return {
         UNTRAINED: with_features(untrained),
@@ -116,5 +120,5 @@ def published(recipes: Sequence[str], cfg: Config, resolution: int) -> dict[str,
     """Published recipes and controls at a resolution, named "lejepa@128"."""
     encoders = {name: load_frozen(name, resolution=resolution) for name in recipes}
     rows = {name: with_features(encoder) for name, encoder in encoders.items()}
-    rows |= controls(cfg, resolution, resolution // cfg.model.patch_size)
+    rows |= controls(cfg, resolution // cfg.model.patch_size)
     return {f"{name}@{resolution}": row for name, row in rows.items()}

@@ -35,17 +35,11 @@ from part4_dinov3_encoder.experiment import (
     learning_rate,
     protocol,
 )
+from part4_dinov3_encoder.features import features, subject_of
 from part4_dinov3_encoder.model import Model, each, make_model
 from part4_dinov3_encoder.samples import Pool, Views, draw_views, draw_windows, make_pool
 from part4_dinov3_encoder.scenes import Scenes
-from part4_dinov3_encoder.scoring import (
-    collapse_scores,
-    evaluate,
-    features,
-    make_heldout,
-    make_test,
-    subject_of,
-)
+from part4_dinov3_encoder.scoring import collapse_scores, evaluate, make_heldout, make_test
 from part4_dinov3_encoder.table import run_table
 
 Loss = tuple[Tensor, dict[str, Tensor]]

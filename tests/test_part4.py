@@ -1,6 +1,8 @@
 """Part 4's recipes as their reader uses them: scenes, samples, gradients, scores, commands."""
 
+import argparse
 import math
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,28 +11,38 @@ import pytest
 import torch
 
 from common.config import REPOSITORY, UserError, load_config
-from common.frozen import RECIPES, load_frozen
+from common.dinov3 import SIZES
+from common.frozen import RECIPES, FrozenEncoder, freeze_vit, load_frozen
+from common.intervals import mean_interval
+from common.results import read_results
 from common.vit import ViT, patchify
-from part4_dinov3_encoder import photos
+from part4_dinov3_encoder import photos, probe, report
 from part4_dinov3_encoder.experiment import BASELINE, Config, generator
+from part4_dinov3_encoder.features import (
+    SAMPLED,
+    Features,
+    Subject,
+    features,
+    sampled,
+    subject_of,
+    with_noise,
+)
 from part4_dinov3_encoder.foreground import border, foreground, iou, labelled_foreground
 from part4_dinov3_encoder.model import make_model
+from part4_dinov3_encoder.options import add_encoder_options, load_chosen
 from part4_dinov3_encoder.photos import HELD_OUT, TRAINED, load_photo, photo_clips
 from part4_dinov3_encoder.positions import blank_directions, leakage, remove_directions
-from part4_dinov3_encoder.probe import part2_encoder, raw_pixels
+from part4_dinov3_encoder.probe import frozen_subject, part2_encoder, raw_pixels
 from part4_dinov3_encoder.samples import draw_views, draw_windows, make_pool, shared_places
 from part4_dinov3_encoder.scenes import ball_patches, make_scenes
 from part4_dinov3_encoder.scoring import (
     TARGETS,
-    Features,
-    Subject,
+    collapse_scores,
     evaluate,
-    features,
     make_heldout,
     make_test,
-    subject_of,
+    motion_scores,
     targets,
-    with_noise,
 )
 from part4_dinov3_encoder.train import after_step, compute_loss, kept, main, through_time
 
@@ -270,6 +282,53 @@ def test_places_are_taken_out_and_the_rest_is_left():
     assert len(blank_directions(torch.ones(16, 8))) == 0
 
 
+def test_places_of_unlike_contents_are_a_floor_that_a_place_blind_token_has():
+    draw = torch.randn(400, 16, 1, generator=seeded())
+    content = draw + torch.linspace(-1, 1, 16)[None, :, None]  # a world with more on one side
+    assert leakage(content) == pytest.approx(0.38 / 1.38, rel=0.1)  # variances: places, contents
+
+
+def test_two_frames_are_one_clip_to_an_encoder_of_tubelets_and_stand_side_by_side_to_others():
+    cfg = config("vjepa", "smoke")
+    scenes = make_test(cfg)
+    subject = subject_of(make_model(cfg).encoder, cfg)
+    found = features(subject.encode, scenes, subject.encode_clip)
+    assert found.two_frames().shape == (64, 64 * 32)
+    backwards = replace(scenes, frames=scenes.frames.flip(1))
+    other = features(subject.encode, backwards, subject.encode_clip)
+    assert (found.two_frames() - other.two_frames()).abs().max() > 1e-3
+    ijepa = config("ijepa", "smoke")
+    single = subject_of(make_model(ijepa).encoder, ijepa)
+    assert single.encode_clip is None
+    both = features(single.encode, scenes)
+    assert torch.equal(both.two_frames(), torch.cat([*both.patches], dim=1).flatten(1))
+
+
+def test_motion_is_read_from_the_clip_where_there_is_one():
+    truth = torch.randn(200, 8, generator=seeded())
+    blind = torch.zeros(2, 200, 4, 3)
+    clip = torch.cat([truth[:, TARGETS["velocity"]], torch.zeros(200, 1)], dim=1).unsqueeze(1)
+    for tokens, wanted in ((clip, 1.0), (None, 0.0)):
+        found = Features(blind[..., 0], blind, tokens)
+        scores = motion_scores(found, truth, found, truth, 100)
+        assert scores.keys() == {"velocity2_all_100"}
+        assert scores["velocity2_all_100"] == pytest.approx(wanted, abs=0.05)
+
+
+def test_tokens_of_all_columns_and_rows_count_for_collapse():
+    places = torch.arange(64.0).view(1, 64, 1).expand(100, -1, -1)
+    chosen = sampled(places)
+    assert chosen.shape == (100 * SAMPLED, 1)
+    counts = chosen.flatten().long().bincount(minlength=64)
+    assert counts.min() > 10
+    assert torch.equal(chosen, sampled(places))
+    assert sampled(places[:, :4]).shape == (400, 1)
+    lively = torch.zeros(100, 64, 8)
+    lively[:, 1::4] = torch.randn(100, 16, 8, generator=seeded())  # columns 1 and 5 alone
+    scores = collapse_scores(Features(torch.randn(2, 100, 8), lively[None].expand(2, -1, -1, -1)))
+    assert scores["patch_effective_rank"] > 7
+
+
 def test_noise_is_a_share_of_a_token_however_many_there_are():
     found = Features(torch.ones(2, 50, 8), torch.ones(2, 50, 64, 8))
     noisy = with_noise(found, seeded())
@@ -332,6 +391,36 @@ def test_raw_pixels_and_part_2s_encoder_are_rows():
     assert found.patches.shape == (2, 64, 1, 32)
 
 
+def test_a_frozen_v_jepa_reads_clips_as_the_one_in_training_does():
+    cfg = config("vjepa", "smoke")
+    vit = make_model(cfg).encoder
+    frozen = frozen_subject(freeze_vit(vit, "clips", True), cfg)
+    scenes = make_test(cfg)
+    one, other = (features(s.encode, scenes, s.encode_clip) for s in (frozen, subject_of(vit, cfg)))
+    torch.testing.assert_close(one.two_frames(), other.two_frames())
+    still = frozen_subject(freeze_vit(make_model(config("smoke")).encoder, "stills", True), cfg)
+    assert still.encode_clip is None
+
+
+def chosen(*words: str, resolution: int | None = None) -> FrozenEncoder:
+    """The encoder that a script's options choose."""
+    parser = argparse.ArgumentParser()
+    add_encoder_options(parser)
+    return load_chosen(parser.parse_args(words), config("smoke"), resolution)
+
+
+def test_an_encoder_of_larger_patches_sees_balls_at_as_many_tokens(monkeypatch):
+    pytest.importorskip("transformers")
+    tiny = replace(SIZES["dinov3_vits16"], dim=32, depth=1, num_heads=2, mlp_dim=32)
+    monkeypatch.setitem(SIZES, "dinov3_vits16", tiny)
+    encoder = chosen("--encoder", "dinov3_vits16", "--random_weights")
+    assert (encoder.resolution, encoder.grid(64, 64)) == (128, (8, 8))
+    larger = chosen("--encoder", "dinov3_vits16", "--random_weights", resolution=256)
+    assert larger.grid(64, 64) == (16, 16)
+    assert chosen().resolution is None
+    assert chosen(resolution=128).grid(64, 64) == (16, 16)
+
+
 # Commands.
 
 
@@ -364,6 +453,35 @@ def test_every_config_of_the_part_loads():
 def test_contradictions_end_in_one_clear_line(tmp_path, refusal, overrides, words):
     where = f"--run_dir={tmp_path / 'run'}"
     assert words in refusal(main, "--config", SMOKE, *overrides, where)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "words"),
+    [
+        (probe, ["--references", "--encoder=dino"], "leave --encoder"),
+        (probe, ["--references", "--random_weights"], "leave --encoder"),
+        (probe, ["--references", f"--config={SMOKE}"], "give --out"),
+        (probe, ["--references", "--seeds=2"], "leave these out"),
+        (probe, ["--seeds=0"], "expected at least 1, got 0"),
+        (report, ["--encoder=dino"], "give another its folder with --out"),
+        (report, ["--random_weights"], "give another its folder with --out"),
+    ],
+)
+def test_committed_results_are_not_replaced_by_others(refusal, script, arguments, words):
+    assert words in refusal(script.main, *arguments)
+
+
+def test_references_of_another_config_name_their_command(tmp_path, monkeypatch):
+    out = tmp_path / "small.json"
+    arguments = ["--references", "--config", str(SMOKE), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["probe.py", *arguments])
+    arms = {"raw_pixels": {"position_all_100": mean_interval([0.1] * 5)}}
+    monkeypatch.setattr(probe, "score_seeds", lambda subjects, cfgs: arms)
+    probe.main()
+    content = read_results(out)
+    assert content["command"].endswith(shlex.join(arguments))
+    assert content["seeds"] == [5, 6, 7, 8, 9]
+    assert content["protocol"]["test_frames"] == 64
 
 
 def test_the_same_seed_gives_the_same_files(tmp_path, run):

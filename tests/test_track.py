@@ -7,10 +7,12 @@ import torch
 
 from common.config import load_config, run_script
 from part4_dinov3_encoder import track as script
+from part4_dinov3_encoder import tracking
 from part4_dinov3_encoder.experiment import BASELINE, Config
 from part4_dinov3_encoder.propagation import centres, read_out, start_labels, track
 from part4_dinov3_encoder.track import marked
 from part4_dinov3_encoder.tracking import (
+    controls,
     follow,
     make_clips,
     raw_pixels,
@@ -94,6 +96,23 @@ def test_finer_grids_read_true_labels_better_and_follow_better():
         assert encoder.grid(64, 64) == (resolution // 8, resolution // 8)
         errors.append(score(lambda clip, truth, e=encoder: follow(e, clip, truth[0]), clips))
     assert errors[1]["error_px"] < errors[0]["error_px"]
+
+
+def test_controls_are_on_the_encoders_grid(monkeypatch):
+    cfg = load_config(Config, [BASELINE])
+    seen = []
+
+    def track(tokens, grid, patch, point):
+        seen.append((tuple(tokens.shape[:2]), grid, patch))
+        return point.expand(len(tokens), 2)
+
+    monkeypatch.setattr(tracking, "track", track)
+    clip = torch.zeros(3, 1, 64, 64, dtype=torch.uint8)
+    for follower in controls(cfg, 14).values():  # DINOv3's at 224 px
+        follower(clip, torch.full((3, 2), 20.0))
+    assert seen == [((3, 196), (14, 14), 64 / 14)] * 2  # untrained, raw pixels
+    point = torch.full((3, 2), 20.0)
+    assert torch.equal(controls(cfg, 14)["true_labels"](clip, point), true_labels(14)(clip, point))
 
 
 def test_a_cross_is_drawn_where_the_place_is():
