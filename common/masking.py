@@ -1,4 +1,8 @@
-"""Which patches a masked predictor sees, and which it has to predict: blocks, as in I-JEPA."""
+"""Which patches a masked predictor sees, and which it has to predict: blocks, as in I-JEPA.
+
+V-JEPA (arXiv 2404.08471, sec. 3.2) hides short-range and long-range blocks, about 90% of a clip;
+here it gets I-JEPA's masks, held through all frames.
+"""
 
 import math
 
@@ -45,6 +49,28 @@ def block_masks(
     return order.gather(1, first), wanted
 
 
+def block_size(rows: int, columns: int, share: float, ratio: float) -> tuple[int, int]:
+    """Height and width in patches of a block of that share of the picture and height / width."""
+    area = share * rows * columns
+    height = min(rows, max(1, round(math.sqrt(area * ratio))))
+    width = min(columns, max(1, round(math.sqrt(area / ratio))))
+    return height, width
+
+
+def most_patches(rows: int, columns: int, share: float, aspect: tuple[float, float]) -> int:
+    """The most patches that a block of that share can have at any height / width of a range.
+
+    Rounding may add to it: of a share of 6.5 patches a block has up to 9. Of each height the block
+    is widest at the smallest ratio that is rounded to it.
+    """
+    area = share * rows * columns
+    least, most = (block_size(rows, columns, share, ratio)[0] for ratio in aspect)
+    ratios = {
+        height: max(aspect[0], (height - 0.5) ** 2 / area) for height in range(least, most + 1)
+    }
+    return max(h * block_size(rows, columns, share, ratio)[1] for h, ratio in ratios.items())
+
+
 def _side(
     rows: int,
     columns: int,
@@ -57,10 +83,7 @@ def _side(
         low + (high - low) * torch.rand((), generator=generator).item()
         for low, high in (scale, aspect)
     )
-    area = share * rows * columns
-    height = min(rows, max(1, round(math.sqrt(area * ratio))))
-    width = min(columns, max(1, round(math.sqrt(area / ratio))))
-    return height, width
+    return block_size(rows, columns, share, ratio)
 
 
 def _blocks(

@@ -85,7 +85,9 @@ class TokenPredictor(nn.Module):
     """Tokens at other places, from tokens that were seen: a narrow transformer.
 
     context (B, n, D) at places where (B, n), wanted places (B, m) of a grid (T', H', W') -> (B, m,
-    D). A wanted token is one learnt vector plus its place. I-JEPA, arXiv 2301.08243, sec. 3.
+    D). A wanted token is one learnt vector plus its place. I-JEPA, arXiv 2301.08243, sec. 3;
+    differs: I-JEPA runs its predictor once for each target block, here the wanted tokens of all
+    blocks attend to each other in one pass.
     """
 
     def __init__(self, *, dim: int, hidden_dim: int, depth: int, num_heads: int) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from common.masking import block_size, most_patches
 from common.schedules import stream, warmup_cosine
 from common.world import World
 from part4_dinov3_encoder.scenes import Texture
@@ -77,12 +78,8 @@ class Config:
             low, high = getattr(self.mask, name)
             if low > high:
                 raise ValueError(f"mask.{name} must run from low to high, got [{low:g}, {high:g}]")
-        if self.mask.num_targets * self.mask.target_scale[1] >= self.mask.context_scale[0]:
-            raise ValueError(
-                f"mask.num_targets {self.mask.num_targets} of up to "
-                f"{self.mask.target_scale[1]:g} of the picture can cover a context of "
-                f"{self.mask.context_scale[0]:g}: use fewer or smaller targets"
-            )
+        if self.recipe in ("ijepa", "vjepa"):
+            self._check_masks()
         for width in (self.model.dim, self.model.predictor_dim):
             if width % 4 or width % self.model.num_heads:
                 raise ValueError(
@@ -114,10 +111,11 @@ class Config:
                 "world.max_thrust to 0"
             )
         starts = self.weights.gram_start * self.steps
-        if self.weights.gram_weight and round(starts) < 1:
+        if self.weights.gram_weight and (round(starts) < 1 or starts > self.steps - 1):
+            lacks = "an untrained teacher" if round(starts) < 1 else "no step to run in"
             raise ValueError(
                 f"weights.gram_start {self.weights.gram_start:g} of {self.steps} steps leaves Gram "
-                "anchoring an untrained teacher: use at least one step"
+                f"anchoring {lacks}: use at least one step, and leave it one"
             )
         if self.model.tubelet > 1 and self.recipe != "vjepa":
             raise ValueError(
@@ -128,10 +126,16 @@ class Config:
                 f"data.clip_length {self.data.clip_length} must be divisible by model.tubelet "
                 f"{self.model.tubelet}"
             )
-        if self.data.clip_length > self.world.episode_length:
+
+    def _check_masks(self) -> None:
+        """Raises ValueError where targets, rounded to patches, could cover the context."""
+        side, mask = self.data.view // self.model.patch_size, self.mask
+        tall, wide = block_size(side, side, mask.context_scale[0], 1.0)
+        most = most_patches(side, side, mask.target_scale[1], mask.target_aspect)
+        if mask.num_targets * most >= tall * wide:
             raise ValueError(
-                f"world.episode_length {self.world.episode_length} is too short for "
-                f"data.clip_length {self.data.clip_length}"
+                f"mask.num_targets {mask.num_targets} of up to {most} patches can cover a context "
+                f"of {tall} x {wide}: use fewer or smaller targets, or a larger data.view"
             )
 
     @property

@@ -49,7 +49,9 @@ def masked_loss(model: Model, x: Tensor, cfg: Config, masks: torch.Generator) ->
     """I-JEPA and V-JEPA, of windows (B, T, 3, V, V): the teacher's tokens of hidden blocks.
 
     Targets are the teacher's tokens, each normalised over its coordinates (both papers' code);
-    I-JEPA takes the squared error, V-JEPA the absolute one.
+    I-JEPA takes the squared error, V-JEPA the absolute one. I-JEPA, arXiv 2301.08243, sec. 3;
+    differs: all blocks are predicted in one pass, not one by one. V-JEPA, arXiv 2404.08471, sec. 3;
+    differs: I-JEPA's masks through all frames, not its short- and long-range ones of about 90%.
     """
     side = cfg.data.view // cfg.model.patch_size
     grid = (x.shape[1] // cfg.model.tubelet, side, side)

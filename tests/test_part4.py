@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.config import REPOSITORY, UserError, load_config
+from common.config import REPOSITORY, ConfigError, UserError, load_config
 from common.dinov3 import SIZES
 from common.frozen import RECIPES, FrozenEncoder, freeze_vit, load_frozen
 from common.intervals import mean_interval
+from common.masking import block_masks
 from common.results import read_results
 from common.vit import ViT, patchify
 from part4_dinov3_encoder import photos, probe, report
@@ -33,7 +34,7 @@ from part4_dinov3_encoder.options import add_encoder_options, load_chosen
 from part4_dinov3_encoder.photos import HELD_OUT, TRAINED, load_photo, photo_clips
 from part4_dinov3_encoder.positions import blank_directions, leakage, remove_directions
 from part4_dinov3_encoder.probe import frozen_subject, part2_encoder, raw_pixels
-from part4_dinov3_encoder.samples import draw_views, draw_windows, make_pool, shared_places
+from part4_dinov3_encoder.samples import Pool, draw_views, draw_windows, make_pool, shared_places
 from part4_dinov3_encoder.scenes import ball_patches, make_scenes
 from part4_dinov3_encoder.scoring import (
     TARGETS,
@@ -44,6 +45,7 @@ from part4_dinov3_encoder.scoring import (
     motion_scores,
     targets,
 )
+from part4_dinov3_encoder.settings import MaskConfig
 from part4_dinov3_encoder.train import after_step, compute_loss, kept, main, through_time
 
 CONFIGS = REPOSITORY / "configs" / "part4"
@@ -190,11 +192,15 @@ def test_windows_are_clips_for_vjepa_alone():
         assert x.shape == (8, length, 3, 64, 64)
 
 
-def test_half_of_a_batch_are_photographs():
-    cfg = config("smoke", data__photo_share=0.25)
-    x = draw_windows(cfg, make_pool(cfg, generator(cfg, 1)), seeded())
-    grey = (x == x[:, :, :1]).all(dim=4).all(dim=3).all(dim=2).all(dim=1)
-    assert grey[:6].all()
+@pytest.mark.parametrize(("share", "num_photos"), [(0.5, 4), (0.25, 2), (0.0, 0), (1.0, 8)])
+def test_a_share_of_a_batch_are_photographs_and_they_come_last(share, num_photos):
+    cfg = config("smoke", data__photo_share=share)
+    red = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None]
+    balls = torch.full((5, 4, 1, 96, 96), 128, dtype=torch.uint8)
+    pool = Pool(balls, red.expand(5, 4, 3, 96, 96))
+    x = draw_windows(cfg, pool, seeded())
+    is_photo = (x == red / 255).flatten(1).all(1)
+    assert is_photo.tolist() == [False] * (8 - num_photos) + [True] * num_photos
 
 
 # The losses.
@@ -448,11 +454,33 @@ def test_every_config_of_the_part_loads():
         (["--world.door_width=30"], "knows no inner wall and no thrust"),
         (["--mask.target_aspect=[2.0,0.5]"], "must run from low to high, got [2, 0.5]"),
         (["--weights.gram_weight=1", "--weights.gram_start=0"], "at least one step"),
+        (["--weights.gram_weight=1", "--weights.gram_start=1"], "no step to run in"),
+        (["--weights.gram_weight=1", "--weights.gram_start=0.8"], "no step to run in"),
+        (["--recipe=ijepa", "--data.view=48"], "4 of up to 9 patches can cover a context of 6 x 6"),
     ],
 )
 def test_contradictions_end_in_one_clear_line(tmp_path, refusal, overrides, words):
     where = f"--run_dir={tmp_path / 'run'}"
     assert words in refusal(main, "--config", SMOKE, *overrides, where)
+
+
+def test_what_no_recipe_reads_is_not_refused():
+    assert config("smoke", data__view=48).data.view == 48  # lejepa has no masks
+    cfg = config("vjepa", "smoke", data__clip_length=8, data__photo_share=0.0)
+    assert cfg.data.clip_length > cfg.world.episode_length
+    assert draw_windows(cfg, make_pool(cfg, seeded()), seeded()).shape[1] == 8
+
+
+def test_masks_that_a_config_allows_are_never_refused_in_training():
+    for view in (32, 64, 80):
+        try:
+            cfg = config("ijepa", "smoke", data__view=view)
+        except ConfigError:
+            continue
+        side = view // cfg.model.patch_size
+        sizes = {key: getattr(cfg.mask, key) for key in MaskConfig.__dataclass_fields__}
+        for seed in range(300):
+            block_masks(side, side, 2, seeded(seed), **sizes)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from common.clusters import kmeans, nearest
 from common.gram import gram_anchoring
-from common.masking import block_masks
+from common.masking import block_masks, block_size, most_patches
 from common.vit import Block, TokenPredictor, ViT, patchify, pick_tokens, places
 
 SIZES = {"channels": 3, "patch_size": 4, "dim": 16, "depth": 2, "num_heads": 2}
@@ -153,6 +153,16 @@ def test_every_patch_is_seen_and_predicted_at_times():
     drawn = [block_masks(8, 8, 32, seeded(seed), **MASKS) for seed in range(10)]
     for index in range(2):
         assert len(torch.cat([masks[index].flatten() for masks in drawn]).unique()) == 64
+
+
+@pytest.mark.parametrize("share", [0.05, 0.18, 0.3, 0.9])
+@pytest.mark.parametrize("aspect", [(0.75, 1.5), (1.0, 1.0), (0.3, 3.0), (2.0, 8.0)])
+def test_the_most_patches_that_rounding_leaves_a_block(share, aspect):
+    for rows, columns in ((4, 4), (6, 6), (8, 8), (8, 12)):
+        ratios = torch.linspace(*aspect, 3001).tolist()
+        sizes = [block_size(rows, columns, share, ratio) for ratio in ratios]
+        wanted = max(height * width for height, width in sizes)
+        assert most_patches(rows, columns, share, aspect) == wanted
 
 
 def test_targets_that_could_cover_the_context():
