@@ -65,22 +65,35 @@ def printable(name: str | Path) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
+def _patches(width: int, height: int, size: int, patch: int) -> tuple[int, int]:
+    scale = size / max(width, height) / patch
+    return round(height * scale), round(width * scale)
+
+
 def grid_of(width: int, height: int, size: int, patch: int) -> tuple[int, int]:
     """Rows and columns of patches, each side to its nearest patch; raises UserError."""
-    scale = size / max(width, height) / patch
-    rows, columns = round(height * scale), round(width * scale)
+    rows, columns = _patches(width, height, size, patch)
     if min(rows, columns) < 2:
         raise UserError(
             f"--size {size} gives this photo of {width} x {height} px {columns} x {rows} patches "
             f"of {patch} px; expected at least 2 on either side: use a larger --size"
         )
     if rows * columns > MOST_PATCHES:
-        most = int(size * (MOST_PATCHES / (rows * columns)) ** 0.5) // patch * patch
         raise UserError(
             f"--size {size} gives {columns} x {rows} = {rows * columns} patches; expected at most "
-            f"{MOST_PATCHES}, since the page holds every pair: use --size {most} or less"
+            f"{MOST_PATCHES}, since the page holds every pair: "
+            f"{_smaller(width, height, size, patch)}"
         )
     return rows, columns
+
+
+def _smaller(width: int, height: int, size: int, patch: int) -> str:
+    """The advice for a size that is too large: the largest below it that makes a page."""
+    for fewer in range(size // patch * patch, patch, -patch):
+        rows, columns = _patches(width, height, fewer, patch)
+        if min(rows, columns) >= 2 and rows * columns <= MOST_PATCHES:
+            return f"use --size {fewer}"
+    return "crop the photo, which is too narrow"
 
 
 def check_out(out: Path, photo: Path) -> None:

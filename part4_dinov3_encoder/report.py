@@ -64,7 +64,7 @@ def picture_row(frame: Tensor, encoder: FrozenEncoder, query: tuple[float, float
     y, x = (int(share * side) for share, side in zip(query, grid, strict=True))
     index = y * columns + x
     likeness = cosines(tokens, centred=True)[index].view(rows, columns)
-    color = color_likeness(mean_colors(frame, grid))[index].view(rows, columns)
+    color = color_likeness(mean_colors(frame, grid))[index].view(rows, columns).clamp(min=-1)
     size = (frame.shape[2], frame.shape[3])
     shown = frame[0].permute(1, 2, 0).clone()
     top, left = y * size[0] // rows, x * size[1] // columns

@@ -43,14 +43,15 @@ def color_spread(colors: Tensor) -> float:
 
 
 def color_likeness(colors: Tensor) -> Tensor:
-    """1 - |a - b|^2 / (2 spread) for every pair of colours (N, 3) -> (N, N), at least -1.
+    """1 - |a - b|^2 / (2 spread) for every pair of colours (N, 3) -> (N, N), at most 1.
 
-    1 for one colour, 0 on average over all pairs of patches. For vectors of equal length about
-    their mean it is the centred cosine, but two greys near the mean count as alike.
+    1 for one colour, 0 on average over all pairs of patches; two colours further apart than most
+    fall below -1. For vectors of equal length about their mean it is the centred cosine, but two
+    greys near the mean count as alike.
     """
     colors = colors.double()
     gap = (colors[:, None] - colors[None]).square().sum(-1)
-    return (1 - gap / (2 * max(color_spread(colors), TINY))).clamp(min=-1)
+    return 1 - gap / (2 * max(color_spread(colors), TINY))
 
 
 def pca_colors(tokens: Tensor, shown: Tensor | None = None) -> Tensor:

@@ -62,9 +62,10 @@ def test_colour_likeness_is_one_for_a_colour_and_zero_on_average():
     colors = torch.rand(40, 3, generator=torch.Generator().manual_seed(1))
     likeness = similarity.color_likeness(colors)
     assert torch.equal(likeness.diagonal(), torch.ones(40, dtype=torch.double))
-    gap = (colors[:, None] - colors[None]).square().sum(-1).double()
-    raw = 1 - gap / (2 * similarity.color_spread(colors))
-    assert raw.mean().abs() < 1e-5
+    assert torch.equal(likeness, likeness.T)
+    assert likeness.mean().abs() < 1e-5
+    two = similarity.color_likeness(torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    assert two.tolist() == [[1, -1], [-1, 1]]  # apart by 1, spread 1 / 4
 
 
 def test_pca_colours_follow_the_largest_spread_and_bear_few_directions():
@@ -112,6 +113,22 @@ def test_sizes_that_make_no_page_are_refused(size, words):
         return
     with pytest.raises(UserError, match=words):
         hover.grid_of(640, 480, size, 8)
+
+
+@pytest.mark.parametrize("patch", [8, 16])
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (451, 300), (512, 600), (200, 2048)])
+def test_the_size_that_is_advised_makes_a_page(width, height, patch):
+    with pytest.raises(UserError, match=r"use --size \d+$") as refused:
+        hover.grid_of(width, height, 4096, patch)
+    size = int(str(refused.value).split()[-1])
+    assert hover.grid_of(width, height, size, patch)
+    with pytest.raises(UserError):
+        hover.grid_of(width, height, size + patch, patch)
+
+
+def test_a_photo_of_which_no_size_makes_a_page():
+    with pytest.raises(UserError, match="crop the photo"):
+        hover.grid_of(40_000, 16, 40_000, 8)
 
 
 @pytest.mark.parametrize(
