@@ -46,8 +46,8 @@ def color_likeness(colors: Tensor) -> Tensor:
     """1 - |a - b|^2 / (2 spread) for every pair of colours (N, 3) -> (N, N), at most 1.
 
     1 for one colour, 0 on average over all pairs of patches; two colours further apart than most
-    fall below -1. For vectors of equal length about their mean it is the centred cosine, but two
-    greys near the mean count as alike.
+    fall below -1, where pages and figures cut it off. For vectors of equal length about their mean
+    it is the centred cosine, but two greys near the mean count as alike.
     """
     colors = colors.double()
     gap = (colors[:, None] - colors[None]).square().sum(-1)
