@@ -6,8 +6,9 @@
     python part4_dinov3_encoder/publish.py runs/part4
 
 results/weights/<recipe>.pt: in half precision, below 3 MB; <recipe>.yaml: the config it was
-trained with, whole. One thread, as in the sweep: these are its runs of seed 0. None of them is
-DINOv3, and each says what it is on every figure and page.
+trained with, whole. They are of seed 0, on which the settings were chosen, and trained apart from
+the sweep, whose seeds are others; one thread, as there. None of them is DINOv3, and each says what
+it is on every figure and page.
 """
 
 import argparse
