@@ -11,6 +11,7 @@ from part4_dinov3_encoder.readme_tables import (
     foreground_table,
     places_table,
     probes_table,
+    teacher_table,
     tracking_table,
 )
 from part4_dinov3_encoder.readme_verdicts import verdicts_table
@@ -21,7 +22,7 @@ def update(check: bool = False) -> bool:
     pages = {
         PART / "README.md": named_tables(probes_table, verdicts_table),
         PART / "results" / "README.md": named_tables(
-            foreground_table, places_table, tracking_table, collapse_table
+            foreground_table, places_table, tracking_table, collapse_table, teacher_table
         ),
     }
     return update_pages(pages, check=check)

@@ -42,6 +42,18 @@ PLACES = {
     "position_all_1000": ("position R²", 2),
     "position_all_removed": ("after", 2),
 }
+TEACHER = {
+    "position_all_100": ("position, 100 labels", 2),
+    "position_all_1000": ("position", 2),
+    "foreground": ("IoU, no labels", 2),
+    "patch_effective_rank": ("rank of patches", 1),
+}
+RATES = {
+    "ijepa": "I-JEPA",
+    "ijepa-forgets": "I-JEPA, a teacher that forgets",
+    "vjepa": "V-JEPA",
+    "vjepa-forgets": "V-JEPA, a teacher that forgets",
+}
 Arms = Mapping[str, Mapping[str, Any]]
 
 
@@ -88,6 +100,22 @@ def places_table() -> Table:
 def collapse_table() -> Table:
     """Whether anything collapsed."""
     return rows_of(COLLAPSE, arms())
+
+
+def teacher_table() -> Table:
+    """What is left of a teacher's beginning, and what changes without; empty until it is run."""
+    is_there = (PART / "results" / "teacher_rate.json").exists()
+    content = read("teacher_rate") if is_there else {"arms": {}, "seeds": []}
+    rows = [
+        [
+            RATES[arm],
+            f"{metrics['initial_share']['mean']:.3f}",
+            *(format_interval(metrics[name], digits) for name, (_, digits) in TEACHER.items()),
+        ]
+        for arm, metrics in content["arms"].items()
+    ]
+    header = [f"{len(content['seeds'])} seeds", "initial share"]
+    return [*header, *(label for label, _ in TEACHER.values())], rows
 
 
 def tracking_table() -> Table:
