@@ -9,7 +9,11 @@ The post's "hover demo" is three still pictures. This is one HTML file that work
 click, offline: the photograph, the cosine similarity of the patch under the pointer (finger, arrow
 keys) to every other on a fixed scale, the encoder's principal directions as colours, a foreground
 without labels, and what plain colour would have said. It names the encoder that was asked for,
-always. Default output: runs/part4/hover/<photo>.html.
+always. Default output: runs/part4/hover/<photo>.html. The README's picture of it is a browser's:
+
+    chromium --headless --hide-scrollbars --window-size=1280,1000 \\
+        --force-device-scale-factor=0.75 \\
+        --screenshot=part4_dinov3_encoder/results/figures/hover.png runs/part4/hover/chelsea.html
 """
 
 import argparse
