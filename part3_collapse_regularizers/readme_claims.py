@@ -50,15 +50,6 @@ def collapse() -> tuple[str, str, str]:
     )
 
 
-def fresh() -> tuple[str, str, str]:
-    runs = collapsed(read("fresh_seeds")["arms"]["none-views"])
-    return (
-        "and does so on seeds that nothing was chosen on",
-        f"two views, seeds 5 to 9: {counted(runs)}",
-        verdict(all(runs)),
-    )
-
-
 def cure() -> tuple[str, str, str]:
     content = read("main")
     arms, bounds = content["arms"], content["bounds"]

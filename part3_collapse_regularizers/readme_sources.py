@@ -11,7 +11,6 @@ EXPERIMENTS = {
     "loss_as_judge": "the loss as a judge",
     "batch": "batch size",
     "dimension": "embedding dimensions",
-    "fresh_seeds": "naive training on fresh seeds",
     "phase_batch": "phase diagram over batches",
     "phase_rollout": "phase diagram over rollouts",
 }

@@ -8,7 +8,6 @@ from part3_collapse_regularizers.readme_claims import (
     collapse,
     counted,
     cure,
-    fresh,
     mean,
     origin,
     scale,
@@ -29,7 +28,6 @@ def verdicts_table() -> Table:
     """One row a claim."""
     claims = (
         collapse,
-        fresh,
         cure,
         scale,
         origin,
