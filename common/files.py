@@ -51,8 +51,11 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a .jsonl file, one a line; a last line that was cut off is left out."""
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    return [json.loads(line) for line in whole.splitlines()]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    objects = [json.loads(line) for line in lines[:-1]]
+    with contextlib.suppress(json.JSONDecodeError):  # of a run that was killed while it wrote
+        objects += [json.loads(line) for line in lines[-1:]]
+    return objects
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -56,6 +56,8 @@ def train(folder: Path, until: int, every: int = 3) -> None:
 def test_lines_are_read_without_one_that_was_cut_off(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
     assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}')
+    assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
 
 
 def test_files_of_a_run(tmp_path: Path) -> None:
