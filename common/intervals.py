@@ -1,7 +1,7 @@
 """95% intervals: over training seeds, over seeds x episodes, and of a share of successes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
@@ -24,6 +24,11 @@ def mean_interval(values: Sequence[float]) -> dict[str, Any]:
     half = student_quantile(n - 1) * stdev(values) / math.sqrt(n) if n > 1 else None
     low, high = (None, None) if half is None else (mean - half, mean + half)
     return {"mean": mean, "low": low, "high": high, "n": n, "values": values}
+
+
+def mean_intervals(runs: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """``mean_interval`` of each metric of runs that have the same metrics, a run a seed."""
+    return {name: mean_interval([run[name] for run in runs]) for name in runs[0]}
 
 
 def student_quantile(degrees: int) -> float:

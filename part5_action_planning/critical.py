@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from common.config import load_config, no_options, run_script
-from common.intervals import mean_interval
+from common.intervals import mean_intervals
 from common.results import read_results, write_results
 from common.sigreg import CURVATURE
 from part5_action_planning.build import make_model
@@ -122,9 +122,7 @@ def main() -> None:
                 )
                 for seed in SEEDS
             ]
-            arms[f"{task}-d{size}"] = {
-                name: mean_interval([run[name] for run in runs]) for name in runs[0]
-            }
+            arms[f"{task}-d{size}"] = mean_intervals(runs)
             print(task, size, {k: round(v["mean"], 3) for k, v in arms[f"{task}-d{size}"].items()})
     write_results(
         PART / "results" / "threshold.json",

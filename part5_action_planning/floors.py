@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from common.config import REPOSITORY, load_config, no_options, run_script
 from common.data import to_float
-from common.intervals import mean_interval
+from common.intervals import mean_intervals
 from common.rendering import render
 from common.results import write_results
 from common.runs import RUNS
@@ -60,7 +60,7 @@ class Coasting:
     def __init__(self, world: World, scene: Scene, history: int) -> None:
         self.world, self.scene, self.history = world, scene, history
 
-    def observe(self, frames: Tensor, states: Tensor) -> Tensor:
+    def observe(self, frames: Tensor | None, states: Tensor) -> Tensor:
         return states[:, 0]
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
@@ -120,10 +120,7 @@ def main() -> None:
         protocol={"episodes": cfg.evaluation.heldout_episodes, "split": cfg.evaluation.split},
         seconds=time.monotonic() - begin,
         seeds=[cfg.seed for cfg in oracles],
-        arms={
-            arm: {key: mean_interval([run[key] for run in runs]) for key in runs[0]}
-            for arm, runs in arms.items()
-        },
+        arms={arm: mean_intervals(runs) for arm, runs in arms.items()},
     )
 
 

@@ -18,13 +18,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from common.config import load_config, no_options, run_script
-from common.intervals import mean_interval
+from common.intervals import mean_intervals
 from common.results import write_results
 from common.simulator import Scene
 from part5_action_planning.agents import PlanningAgent
 from part5_action_planning.clips import make_recording
 from part5_action_planning.control import Stage, success
 from part5_action_planning.experiment import BASELINE, PART, Config, generator, shared_generator
+from part5_action_planning.floors import Coasting
 from part5_action_planning.measures import describe
 from part5_action_planning.tasks import advance, largest_action
 
@@ -35,7 +36,7 @@ EPISODES = 40
 WAVES = 64  # of a field
 
 
-class Disturbed:
+class Disturbed(Coasting):
     """The true state (B, 4) in px and px / frame, moved on truly, and a field added.
 
     spread (6,): the scale of state and action over which the field changes. The radius and the door
@@ -45,15 +46,12 @@ class Disturbed:
     def __init__(
         self, cfg: Config, scene: Scene, spread: Tensor, error: float, generator: torch.Generator
     ) -> None:
-        self.history, self.task, self.world = cfg.model.history, cfg.task, cfg.world
-        self.scene = scene
+        super().__init__(cfg.world, scene, cfg.model.history)
+        self.task = cfg.task
         self.waves = torch.randn(6, WAVES, generator=generator) / spread[:, None]
         self.phases = math.tau * torch.rand(WAVES, generator=generator)
         mix = torch.randn(WAVES, 4, generator=generator)
         self.mix = error * mix / mix.norm(dim=0) * math.sqrt(2)  # a sine's mean square is a half
-
-    def observe(self, frames: Tensor | None, states: Tensor) -> Tensor:
-        return states[:, 0]
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
         z, action = z_past[:, -1], a_past[:, -1]
@@ -61,9 +59,6 @@ class Disturbed:
         ahead = advance(self.task, self.world, z.unsqueeze(1), scene, action, 0)[:, 0]
         field = torch.sin(torch.cat([z, action], 1) @ self.waves + self.phases) @ self.mix
         return ahead + field
-
-    def compared(self, z: Tensor) -> Tensor:
-        return z[..., :2]
 
 
 @torch.no_grad()
@@ -89,9 +84,7 @@ def main() -> None:
         cfg = load_config(Config, [BASELINE, *files])
         for error in tqdm(ERRORS, desc=task):
             runs = [score(replace(cfg, seed=seed), error) for seed in SEEDS]
-            arms[f"{task}-e{error:g}"] = {
-                name: mean_interval([run[name] for run in runs]) for name in runs[0]
-            }
+            arms[f"{task}-e{error:g}"] = mean_intervals(runs)
     write_results(
         PART / "results" / "precision.json",
         "python part5_action_planning/precision.py",

@@ -21,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 from common.config import REPOSITORY, UserError, load_config, run_script
-from common.intervals import mean_interval
+from common.intervals import mean_intervals
 from common.results import write_results
 from common.runs import RUNS
 from common.sweep import read_sweep
@@ -128,7 +128,7 @@ def main() -> None:
     arms = {}
     for row, (arm, changes) in tqdm(settings.items()):
         runs = [rescore(folder, changes) for folder in folders[arm].values()]
-        arms[row] = {metric: mean_interval([run[metric] for run in runs]) for metric in runs[0]}
+        arms[row] = mean_intervals(runs)
     seeds = list(folders["lewm"])
     cfg = load_config(Config, [folders["lewm"][seeds[0]] / "config.yaml"])
     write_results(

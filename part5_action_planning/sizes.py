@@ -11,7 +11,7 @@ import time
 from torch import nn
 
 from common.config import load_config, no_options, run_script
-from common.intervals import mean_interval
+from common.intervals import mean_intervals
 from common.results import write_results
 from common.runs import RUNS
 from common.sweep import read_sweep
@@ -38,9 +38,9 @@ def sizes(cfg: Config) -> dict[str, float]:
     """Trained parameters, frames of a training step, and steps, of one config."""
     own = own_parameters(make_model(cfg), cfg)
     return {
-        "parameters": sum(parameter.numel() for parameter in own.values()),
-        "frames": cfg.batch_size * cfg.data.clip_length,
-        "steps": cfg.steps,
+        "parameters": float(sum(parameter.numel() for parameter in own.values())),
+        "frames": float(cfg.batch_size * cfg.data.clip_length),
+        "steps": float(cfg.steps),
     }
 
 
@@ -59,10 +59,7 @@ def main() -> None:
         protocol={"sweeps": list(SWEEPS)},
         seconds=time.monotonic() - begin,
         seeds=[0],
-        arms={
-            arm: {name: mean_interval([float(value)]) for name, value in found.items()}
-            for arm, found in arms.items()
-        },
+        arms={arm: mean_intervals([found]) for arm, found in arms.items()},
     )
 
 
