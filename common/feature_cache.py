@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.data import to_float
-from common.files import disk_error
+from common.episodes import to_float
 from common.frozen import FrozenEncoder
+from common.harness.files import disk_error
 
 CHUNK = 64  # frames encoded at a time
 

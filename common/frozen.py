@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.checkpoints import load_checkpoint, load_weights, save_checkpoint
-from common.config import REPOSITORY, UserError
 from common.dinov3 import IMAGENET_MEAN, IMAGENET_STD, SIZES, TIMM_PREFIX, load_dinov3, load_timm
-from common.knobs import nearest
+from common.harness.checkpoints import load_checkpoint, load_weights, save_checkpoint
+from common.harness.config import REPOSITORY, UserError
+from common.harness.knobs import nearest
 from common.vit import ViT
 
 RECIPES = ("ijepa", "vjepa", "dino", "lejepa")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from common.contacts import bounce_off_box, collide, fold
+from common.collisions import bounce_off_box, collide, fold
 from common.world import World
 
 SUBSTEPS = 16

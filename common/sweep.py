@@ -37,14 +37,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.collect import collect, collect_outcomes
-from common.config import REPOSITORY, ConfigError, load_config, read_yaml, run_script
-from common.files import write_arrays, write_json
-from common.jobs import Job, run_jobs
-from common.knobs import nearest
-from common.results import validate_results
-from common.runs import RUNS
-from common.strict_yaml import flatten, load_text
+from common.harness.aggregate import collect, collect_outcomes
+from common.harness.config import REPOSITORY, ConfigError, load_config, read_yaml, run_script
+from common.harness.files import write_arrays, write_json
+from common.harness.knobs import nearest
+from common.harness.launcher import Job, run_jobs
+from common.harness.results import validate_results
+from common.harness.runs import RUNS
+from common.harness.strict_yaml import flatten, load_text
 
 OPTIONAL = {"config": [], "curves": [], "bounds_per_arm": False}
 

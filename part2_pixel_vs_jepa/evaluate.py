@@ -9,13 +9,13 @@ summary.json, to the bit, on the same machine with the same number of threads.
 import argparse
 from pathlib import Path
 
-from common.config import run_script
-from common.data import make_clips
-from part2_pixel_vs_jepa.arms import load_run
-from part2_pixel_vs_jepa.experiment import generator
-from part2_pixel_vs_jepa.heldout import make_heldout
-from part2_pixel_vs_jepa.scoring import bounds, evaluate
-from part2_pixel_vs_jepa.table import headline_table
+from common.episodes import make_clips
+from common.harness.config import run_script
+from part2_pixel_vs_jepa.config import generator
+from part2_pixel_vs_jepa.model import load_run
+from part2_pixel_vs_jepa.report.run_table import headline_table
+from part2_pixel_vs_jepa.scoring.heldout import make_heldout
+from part2_pixel_vs_jepa.scoring.scores import bounds, evaluate
 
 
 def main() -> None:

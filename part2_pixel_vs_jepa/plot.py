@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.config import UserError, run_script
-from common.files import read_lines
-from common.plots import Curves, panels, write_png
-from common.runs import Run
-from common.strips import write_gif
-from part2_pixel_vs_jepa.arms import Arm, load_run
-from part2_pixel_vs_jepa.experiment import PART, Config
-from part2_pixel_vs_jepa.heldout import Heldout, make_heldout
-from part2_pixel_vs_jepa.plot_results import COLORS, arm_look, draw_results
-from part2_pixel_vs_jepa.plot_strip import draw_strip, pairs_across, strip_arrays, strip_columns
-from part2_pixel_vs_jepa.scoring import frame_variance
+from common.figures.charts import Curves, panels, write_png
+from common.figures.frames import write_gif
+from common.harness.config import UserError, run_script
+from common.harness.files import read_lines
+from common.harness.runs import Run
+from part2_pixel_vs_jepa.config import PART, Config
+from part2_pixel_vs_jepa.figures.results import COLORS, arm_look, draw_results
+from part2_pixel_vs_jepa.figures.strip import draw_strip, pairs_across, strip_arrays, strip_columns
+from part2_pixel_vs_jepa.model import Arm, load_run
+from part2_pixel_vs_jepa.scoring.heldout import Heldout, make_heldout
+from part2_pixel_vs_jepa.scoring.scores import frame_variance
 
 LONGEST = 24  # frames of the GIF
 TRAINING = (

@@ -17,18 +17,18 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 from tqdm import tqdm
 
-from common.config import UserError, parse_config, run_script, to_yaml
-from common.data import Batch, draw_batch, make_clips
-from common.guards import before_training, check_weights, stopping_at
+from common.episodes import Batch, draw_batch, make_clips
+from common.harness.config import UserError, parse_config, run_script, to_yaml
+from common.harness.errors import before_training, check_weights, stopping_at
+from common.harness.runs import Run
 from common.losses import covariance_penalty, variance_hinge
-from common.runs import Run
 from common.sigreg import random_slices, sigreg
-from part2_pixel_vs_jepa.arms import Arm, make_arms
-from part2_pixel_vs_jepa.experiment import BASELINE, Config, generator, learning_rate
-from part2_pixel_vs_jepa.heldout import make_heldout
+from part2_pixel_vs_jepa.config import BASELINE, Config, generator, learning_rate
+from part2_pixel_vs_jepa.model import Arm, make_arms
 from part2_pixel_vs_jepa.plot import draw_figures
-from part2_pixel_vs_jepa.scoring import bounds, evaluate, heldout_error
-from part2_pixel_vs_jepa.table import headline_table
+from part2_pixel_vs_jepa.report.run_table import headline_table
+from part2_pixel_vs_jepa.scoring.heldout import make_heldout
+from part2_pixel_vs_jepa.scoring.scores import bounds, evaluate, heldout_error
 
 
 def best_of(distance: Tensor, relaxation: float) -> tuple[Tensor, Tensor]:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import torch
 
-from common.checkpoints import load_checkpoint, load_weights
-from common.config import UserError, load_config, run_script
-from part3_collapse_regularizers.experiment import BASELINE, Config
+from common.harness.checkpoints import load_checkpoint, load_weights
+from common.harness.config import UserError, load_config, run_script
+from part3_collapse_regularizers.config import BASELINE, Config
 from part3_collapse_regularizers.model import Model, make_model
-from part3_collapse_regularizers.scoring import bounds, evaluate, make_heldout
-from part3_collapse_regularizers.table import run_table
+from part3_collapse_regularizers.report.run_table import run_table
+from part3_collapse_regularizers.scoring.scores import bounds, evaluate, make_heldout
 
 
 def load_run(run_dir: Path) -> tuple[Config, Model]:

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from common.dino import Centre
+from common.ema import make_teacher
 from common.encoders import ConvEncoder
 from common.heads import MLP, DinoHead
-from common.teacher import make_teacher
-from part3_collapse_regularizers.experiment import Config
-from part3_collapse_regularizers.samples import CONTENT
+from part3_collapse_regularizers.config import Config
+from part3_collapse_regularizers.data import CONTENT
 
 CHANNELS = (32, 64)  # of the encoder, at width 1
 

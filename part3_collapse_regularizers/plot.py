@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.config import UserError, run_script
-from common.files import read_lines
-from common.grids import Cloud, clouds, matrices
-from common.plots import Curves, panels, write_png
-from common.strips import write_gif
-from part3_collapse_regularizers.dashboard import arrays_of
-from part3_collapse_regularizers.experiment import PART
-from part3_collapse_regularizers.plot_results import draw_results
-from part3_collapse_regularizers.samples import Sample
+from common.figures.charts import Curves, panels, write_png
+from common.figures.frames import write_gif
+from common.figures.panels import Cloud, clouds, matrices
+from common.harness.config import UserError, run_script
+from common.harness.files import read_lines
+from part3_collapse_regularizers.config import PART
+from part3_collapse_regularizers.data import Sample
+from part3_collapse_regularizers.figures.results import draw_results
+from part3_collapse_regularizers.scoring.dashboard import arrays_of
 
 MEASURES = {
     "collapse_ratio": "collapse ratio",

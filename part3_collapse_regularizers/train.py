@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from common.config import parse_config, run_script, to_yaml
 from common.dino import cross_entropy
-from common.guards import before_training, check_weights, stopping_at
+from common.ema import ema_rate, update_teacher
+from common.harness.config import parse_config, run_script, to_yaml
+from common.harness.errors import before_training, check_weights, stopping_at
+from common.harness.runs import Run
 from common.losses import (
     barlow_twins,
     covariance_penalty,
@@ -29,28 +31,26 @@ from common.losses import (
     variance_hinge,
 )
 from common.metrics import fvu
-from common.runs import Run
 from common.sigreg import random_slices, sigreg
-from common.teacher import ema_rate, update_teacher
-from part3_collapse_regularizers.dashboard import Dashboard
-from part3_collapse_regularizers.experiment import (
+from part3_collapse_regularizers.config import (
     BASELINE,
     Config,
     generator,
     learning_rate,
     protocol,
 )
+from part3_collapse_regularizers.data import Sample, draw_sample, make_pool
 from part3_collapse_regularizers.model import Model, make_model
 from part3_collapse_regularizers.plot import draw_figures
-from part3_collapse_regularizers.samples import Sample, draw_sample, make_pool
-from part3_collapse_regularizers.scoring import (
+from part3_collapse_regularizers.report.run_table import run_table
+from part3_collapse_regularizers.scoring.dashboard import Dashboard
+from part3_collapse_regularizers.scoring.scores import (
     LOSS_BATCHES,
     Heldout,
     bounds,
     evaluate,
     make_heldout,
 )
-from part3_collapse_regularizers.table import run_table
 
 
 def predictions(model: Model, z: Tensor, cfg: Config) -> Iterator[tuple[Tensor, int]]:

@@ -18,20 +18,20 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from common.config import RunOptions, UserError, parse_config, run_script, to_yaml
-from common.guards import before_training, check_weights, stopping_at
-from common.runs import RUNS, Run
-from part3_collapse_regularizers.experiment import (
+from common.harness.config import RunOptions, UserError, parse_config, run_script, to_yaml
+from common.harness.errors import before_training, check_weights, stopping_at
+from common.harness.runs import RUNS, Run
+from part3_collapse_regularizers.config import (
     BASELINE,
     Config,
     generator,
     learning_rate,
     protocol,
 )
+from part3_collapse_regularizers.data import Sample, draw_sample, make_pool
 from part3_collapse_regularizers.model import Model, make_model
-from part3_collapse_regularizers.samples import Sample, draw_sample, make_pool
-from part3_collapse_regularizers.scoring import bounds, evaluate, make_heldout
-from part3_collapse_regularizers.table import run_table
+from part3_collapse_regularizers.report.run_table import run_table
+from part3_collapse_regularizers.scoring.scores import bounds, evaluate, make_heldout
 from part3_collapse_regularizers.train import (
     after_step,
     compute_loss,

@@ -26,13 +26,13 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from common.config import UserError, run_script
-from common.files import write_atomic
 from common.frozen import FrozenEncoder, load_frozen
-from common.runs import RUNS
-from part4_dinov3_encoder.images import read_photo, sample_photo, to_tensor
+from common.harness.config import UserError, run_script
+from common.harness.files import write_atomic
+from common.harness.runs import RUNS
+from part4_dinov3_encoder.demo.images import read_photo, sample_photo, to_tensor
+from part4_dinov3_encoder.demo.page import View, render
 from part4_dinov3_encoder.options import add_encoder_options
-from part4_dinov3_encoder.page import View, render
 
 NUM_PATCHES = 28  # along the longer side, by default
 MOST_PATCHES = 2500  # in all: similarities of every pair are in the page

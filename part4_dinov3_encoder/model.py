@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from common.dino import Centre
+from common.ema import make_teacher
 from common.heads import MLP, DinoHead
-from common.teacher import make_teacher
 from common.vit import TokenPredictor, ViT
-from part4_dinov3_encoder.experiment import Config
+from part4_dinov3_encoder.config import Config
 
 
 class Model(nn.Module):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.frozen import DEFAULT, NAMES, FrozenEncoder, load_frozen
-from part4_dinov3_encoder.experiment import Config
+from part4_dinov3_encoder.config import Config
 
 
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:

@@ -22,18 +22,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from common.checkpoints import load_checkpoint, load_weights
-from common.config import REPOSITORY, command_line, load_config, run_script
 from common.encoders import ConvEncoder
 from common.frozen import FrozenEncoder, OwnBackbone
+from common.harness.checkpoints import load_checkpoint, load_weights
+from common.harness.config import REPOSITORY, command_line, load_config, run_script
+from common.harness.results import write_results
 from common.intervals import mean_interval
-from common.results import write_results
 from common.vit import ViT, patchify
-from part4_dinov3_encoder.experiment import BASELINE, PART, Config, protocol
-from part4_dinov3_encoder.features import POOLINGS, Encode, Subject, subject_of
+from part4_dinov3_encoder.config import BASELINE, PART, Config, protocol
 from part4_dinov3_encoder.options import add_encoder_options, is_default, load_chosen
-from part4_dinov3_encoder.scoring import evaluate, make_heldout
-from part4_dinov3_encoder.table import run_table
+from part4_dinov3_encoder.report.run_table import run_table
+from part4_dinov3_encoder.scoring.features import POOLINGS, Encode, Subject, subject_of
+from part4_dinov3_encoder.scoring.scores import evaluate, make_heldout
 
 FIRST_SEED = 5  # of the worlds scored in, as in the recipes' sweep; 0 served to choose settings
 PART2 = REPOSITORY / "part2_pixel_vs_jepa" / "results" / "weights" / "jepa.pt"

@@ -22,15 +22,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.config import UserError, load_config, run_script
+from common.figures.charts import PALETTE
+from common.figures.frames import Group, strip, write_gif
 from common.frozen import RECIPES
-from common.plots import PALETTE
-from common.results import format_interval, write_results
-from common.runs import RUNS
-from common.strips import Group, strip, write_gif
-from part4_dinov3_encoder.experiment import BASELINE, PART, Config
+from common.harness.config import UserError, load_config, run_script
+from common.harness.results import format_interval, write_results
+from common.harness.runs import RUNS
+from part4_dinov3_encoder.config import BASELINE, PART, Config
 from part4_dinov3_encoder.options import add_encoder_options, is_default, load_chosen
-from part4_dinov3_encoder.tracking import (
+from part4_dinov3_encoder.scoring.tracking import (
     CLIPS,
     FRAMES,
     LOST,

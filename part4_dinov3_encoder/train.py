@@ -17,30 +17,30 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from common.config import parse_config, run_script, to_yaml
 from common.dino import cross_entropy, dino
+from common.ema import ema_rate, initial_share, update_teacher
 from common.frozen import save_vit
 from common.gram import gram_anchoring
-from common.guards import before_training, check_weights, stopping_at
+from common.harness.config import parse_config, run_script, to_yaml
+from common.harness.errors import before_training, check_weights, stopping_at
+from common.harness.runs import Run
 from common.losses import squared_error
 from common.masking import block_masks
-from common.runs import Run
 from common.sigreg import lejepa, random_slices
-from common.teacher import ema_rate, initial_share, update_teacher
 from common.vit import ViT, pick_tokens
-from part4_dinov3_encoder.experiment import (
+from part4_dinov3_encoder.config import (
     BASELINE,
     Config,
     generator,
     learning_rate,
     protocol,
 )
-from part4_dinov3_encoder.features import features, subject_of
+from part4_dinov3_encoder.data.scenes import Scenes
+from part4_dinov3_encoder.data.views import Pool, Views, draw_views, draw_windows, make_pool
 from part4_dinov3_encoder.model import Model, each, make_model
-from part4_dinov3_encoder.samples import Pool, Views, draw_views, draw_windows, make_pool
-from part4_dinov3_encoder.scenes import Scenes
-from part4_dinov3_encoder.scoring import collapse_scores, evaluate, make_heldout, make_test
-from part4_dinov3_encoder.table import run_table
+from part4_dinov3_encoder.report.run_table import run_table
+from part4_dinov3_encoder.scoring.features import features, subject_of
+from part4_dinov3_encoder.scoring.scores import collapse_scores, evaluate, make_heldout, make_test
 
 Loss = tuple[Tensor, dict[str, Tensor]]
 

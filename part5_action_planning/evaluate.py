@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 
-from common.config import run_script
-from common.guards import before_training
-from part5_action_planning.build import PUBLISHED, load_with_knobs
-from part5_action_planning.control import Stage
-from part5_action_planning.scoring import bounds, evaluate
-from part5_action_planning.surprise import check_events
-from part5_action_planning.table import run_table
+from common.harness.config import run_script
+from common.harness.errors import before_training
+from part5_action_planning.model.build import PUBLISHED, load_with_knobs
+from part5_action_planning.planning.closed_loop import Stage
+from part5_action_planning.report.run_table import run_table
+from part5_action_planning.scoring.scores import bounds, evaluate
+from part5_action_planning.scoring.surprise import check_events
 
 
 def main() -> None:

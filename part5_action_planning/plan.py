@@ -13,14 +13,14 @@ from pathlib import Path
 
 import torch
 
-from common.config import UserError, run_script
-from common.guards import before_training
-from common.runs import RUNS
+from common.harness.config import UserError, run_script
+from common.harness.errors import before_training
+from common.harness.runs import RUNS
 from common.simulator import Scene
-from part5_action_planning.build import PUBLISHED, load_with_knobs
-from part5_action_planning.control import Stage
+from part5_action_planning.model.build import PUBLISHED, load_with_knobs
+from part5_action_planning.planning.closed_loop import Stage
 from part5_action_planning.plot import draw_figures
-from part5_action_planning.tasks import Episodes
+from part5_action_planning.tasks.rules import Episodes
 
 
 def pick(stage: Stage, episode: int) -> None:

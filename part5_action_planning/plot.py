@@ -12,15 +12,15 @@ paths.png (where the ball went in eight episodes).
 import argparse
 from pathlib import Path
 
-from common.config import UserError, run_script
-from common.plots import write_png
-from common.strips import write_gif
-from part5_action_planning.build import Model, load_model
-from part5_action_planning.control import Stage, Trial
-from part5_action_planning.experiment import PART, Config
-from part5_action_planning.models import Policy, TokenModel
-from part5_action_planning.plot_episode import film, key_times, moments_figure, paths_figure
-from part5_action_planning.plot_search import landscape_figure, search_figure, searches_of
+from common.figures.charts import write_png
+from common.figures.frames import write_gif
+from common.harness.config import UserError, run_script
+from part5_action_planning.config import PART, Config
+from part5_action_planning.figures.episode import film, key_times, moments_figure, paths_figure
+from part5_action_planning.figures.search import landscape_figure, search_figure, searches_of
+from part5_action_planning.model.build import Model, load_model
+from part5_action_planning.model.world_models import Policy, TokenModel
+from part5_action_planning.planning.closed_loop import Stage, Trial
 
 EPISODES = 8  # of a run's figures
 
@@ -57,7 +57,7 @@ def main() -> None:
     if args.results == bool(args.run_dir):
         parser.error("expected a run directory, or --results")
     if args.results:
-        from part5_action_planning.plot_results import draw_results
+        from part5_action_planning.figures.results import draw_results
 
         paths = draw_results(PART / "results")
     else:

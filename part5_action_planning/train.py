@@ -19,16 +19,13 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from tqdm import tqdm
 
-from common.checkpoints import load_weights
-from common.config import parse_config, run_script, to_yaml
-from common.guards import before_training, check_weights, stopping_at
+from common.harness.checkpoints import load_weights
+from common.harness.config import parse_config, run_script, to_yaml
+from common.harness.errors import before_training, check_weights, stopping_at
+from common.harness.runs import Run
 from common.losses import covariance_penalty, variance_hinge
-from common.runs import Run
 from common.sigreg import random_slices, sigreg
-from part5_action_planning.build import make_model
-from part5_action_planning.clips import Clip, draw_clips, make_recording, read_tokens
-from part5_action_planning.control import Stage
-from part5_action_planning.experiment import (
+from part5_action_planning.config import (
     BASELINE,
     FREE,
     Config,
@@ -36,13 +33,22 @@ from part5_action_planning.experiment import (
     learning_rate,
     protocol,
 )
-from part5_action_planning.imagine import rollout
-from part5_action_planning.models import LatentModel, Oracle, PixelModel, Policy, TokenModel
+from part5_action_planning.data.clips import Clip, draw_clips, make_recording, read_tokens
+from part5_action_planning.data.recordings import crossing_share
+from part5_action_planning.model.build import make_model
+from part5_action_planning.model.world_models import (
+    LatentModel,
+    Oracle,
+    PixelModel,
+    Policy,
+    TokenModel,
+)
+from part5_action_planning.planning.closed_loop import Stage
+from part5_action_planning.planning.rollout import rollout
 from part5_action_planning.plot import EPISODES, draw_figures
-from part5_action_planning.recordings import crossing_share
-from part5_action_planning.scoring import bounds, evaluate
-from part5_action_planning.surprise import check_events
-from part5_action_planning.table import run_table
+from part5_action_planning.report.run_table import run_table
+from part5_action_planning.scoring.scores import bounds, evaluate
+from part5_action_planning.scoring.surprise import check_events
 
 Trainable = LatentModel | PixelModel | TokenModel | Policy
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from common.config import REPOSITORY, run_script
+from common.harness.config import REPOSITORY, run_script
 from common.world import World
 
 

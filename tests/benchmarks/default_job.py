@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from part4_dinov3_encoder.photos import photo_path
+from part4_dinov3_encoder.data.photos import photo_path
 
 ROOT = Path(__file__).resolve().parents[2]
 JOBS = {

@@ -14,15 +14,15 @@ from dataclasses import replace
 import torch
 from default_job import time_job
 
-from common.config import load_config
-from part5_action_planning.agents import PlanningAgent, action_bounds
-from part5_action_planning.build import make_model
-from part5_action_planning.control import Stage
-from part5_action_planning.experiment import BASELINE, Config
-from part5_action_planning.imagine import make_score
-from part5_action_planning.models import LatentModel
-from part5_action_planning.networks import ACTION_DIM
-from part5_action_planning.planners import plan
+from common.harness.config import load_config
+from part5_action_planning.config import BASELINE, Config
+from part5_action_planning.model.build import make_model
+from part5_action_planning.model.networks import ACTION_DIM
+from part5_action_planning.model.world_models import LatentModel
+from part5_action_planning.planning.agents import PlanningAgent, action_bounds
+from part5_action_planning.planning.closed_loop import Stage
+from part5_action_planning.planning.planners import plan
+from part5_action_planning.planning.rollout import make_score
 
 EPISODES = (1, 200)
 ALLOWED = {"train": 240, "plan": 20, "evaluation": 120}  # seconds

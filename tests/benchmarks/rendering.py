@@ -6,9 +6,9 @@ import time
 import numpy as np
 import torch
 
-from common.config import load_config
-from common.data import make_clips
-from part2_pixel_vs_jepa.experiment import BASELINE, Config
+from common.episodes import make_clips
+from common.harness.config import load_config
+from part2_pixel_vs_jepa.config import BASELINE, Config
 
 EPISODES, NAIVE_EPISODES, REPEATS = 2000, 40, 7
 

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from common.config import load_config
-from common.data import Batch, draw_batch, make_clips
-from part2_pixel_vs_jepa.arms import make_arms
-from part2_pixel_vs_jepa.experiment import BASELINE, Config, generator, learning_rate
-from part2_pixel_vs_jepa.heldout import Heldout, make_heldout
+from common.episodes import Batch, draw_batch, make_clips
+from common.harness.config import load_config
+from part2_pixel_vs_jepa.config import BASELINE, Config, generator, learning_rate
+from part2_pixel_vs_jepa.model import make_arms
+from part2_pixel_vs_jepa.scoring.heldout import Heldout, make_heldout
 
 TARGET = 1.05
 TEST_EVERY = 25  # steps

@@ -1,0 +1,1 @@
+"""Figures in one style for the whole series; no models, no pyplot."""

@@ -1,0 +1,1 @@
+"""Bookkeeping: configs, run directories, sweeps, results files, tables and claims; no networks."""

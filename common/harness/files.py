@@ -1,0 +1,105 @@
+"""Files that are written whole or not at all."""
+
+import contextlib
+import errno
+import io
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.harness.config import UserError
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Writes to a temporary name, then renames: a reader sees the old content or the new.
+
+    Raises UserError, with the old content in place, when the disk is full or not writable.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise disk_error(path, error) from None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays, if there are any, as a compressed .npz, atomically; raises UserError."""
+    if arrays:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+        write_atomic(path, buffer.getvalue())
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON atomically, indented where a line is short; raises UserError on NaN, infinity."""
+    for name, number in not_finite(content):
+        raise UserError(f"cannot write {path}: {name} is {number}, expected a finite number")
+    write_atomic(path, f"{_render(content)}\n".encode())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a .jsonl file, one a line; a last line that was cut off is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    objects = [json.loads(line) for line in lines[:-1]]
+    with contextlib.suppress(json.JSONDecodeError):  # of a run that was killed while it wrote
+        objects += [json.loads(line) for line in lines[-1:]]
+    return objects
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file; raises UserError when it holds something else."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: expected a JSON file, got: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a JSON object, got {type(content).__name__}")
+    return content
+
+
+def not_finite(node: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """Yields (dotted name, value) of every number that is NaN or infinite."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from not_finite(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from not_finite(value, name)
+    elif isinstance(node, float) and not math.isfinite(node):
+        yield name, node
+
+
+def _render(node: Any, indent: int = 0) -> str:
+    flat = json.dumps(node, ensure_ascii=False)
+    inner = list(
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
+    )
+    nested = isinstance(node, dict) or any(isinstance(item, dict | list) for item in inner)
+    if not inner or not nested or len(flat) + indent <= 100:
+        return flat
+    lines = [_render(item, indent + 1) for item in inner]
+    if isinstance(node, dict):
+        lines = [f"{json.dumps(key)}: {line}" for key, line in zip(node, lines, strict=True)]
+    pad = "\n" + " " * indent
+    return f"{flat[0]}{pad} {f',{pad} '.join(lines)}{pad}{flat[-1]}"
+
+
+def disk_error(path: Path, error: OSError) -> UserError:
+    """Returns what to tell the user about a failed write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "the disk is full; what was saved before is intact: free some space and run again"
+    else:
+        advice = f"{error.strerror or error}; expected a place that can be written"
+    return UserError(f"cannot write {path}: {advice}")

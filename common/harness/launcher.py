@@ -1,0 +1,99 @@
+"""Processes of one thread each, run in parallel here or on a Dask cluster, through joblib."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+from tqdm import tqdm
+
+from common.harness.config import REPOSITORY, UserError
+from common.harness.files import disk_error
+from common.harness.strict_yaml import flatten, load_file
+
+
+@dataclass(frozen=True)
+class Job:
+    """One arm at one seed: what to run, and the folder and resolved config of its run."""
+
+    arm: str
+    seed: int
+    arguments: tuple[str, ...]
+    folder: Path
+    config: Mapping[str, Any]
+
+    @property
+    def is_finished(self) -> bool:
+        """True when the folder holds a finished run of this config."""
+        if not (self.folder / "summary.json").exists():
+            return False
+        try:
+            return flatten(load_file(self.folder / "config.yaml")) == self.config
+        except ValueError:
+            return False
+
+
+def run_jobs(jobs: Sequence[Job], num_jobs: int, dask: str | None) -> list[tuple[Job, str]]:
+    """Runs jobs in parallel; returns those that failed, each with its last line."""
+    running: set[subprocess.Popen[bytes]] = set()
+    run = run_job if dask is not None else partial(run_job, running=running)
+    try:
+        with _backend(num_jobs, dask):
+            parallel = joblib.Parallel(return_as="generator_unordered", pre_dispatch="n_jobs")
+            outcomes: Any = parallel(joblib.delayed(run)(job) for job in jobs)
+            bar = tqdm(outcomes, total=len(jobs), unit="run")
+            return [(job, error) for job, error in bar if error]
+    finally:
+        for process in list(running):  # none are left but after Ctrl-C or an error
+            process.terminate()
+
+
+def run_job(job: Job, running: set[subprocess.Popen[bytes]] | None = None) -> tuple[Job, str]:
+    """Runs a job in a process of one thread; returns it with "" or its last line of output."""
+    log = job.folder.with_name(f"{job.folder.name}.log")
+    running = set() if running is None else running
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, *job.arguments],
+                cwd=REPOSITORY,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+    except OSError as error:
+        raise disk_error(log, error) from None
+    running.add(process)
+    code = process.wait()
+    running.discard(process)
+    if code == 0 and job.is_finished:
+        return job, ""
+    lines = log.read_text(errors="replace").replace("\r", "\n").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+    return job, f"{last} (exit code {code}, all of it in {log})"
+
+
+@contextmanager
+def _backend(num_jobs: int, dask: str | None) -> Iterator[None]:
+    """Makes joblib use threads here, each driving a process, or the workers of a Dask cluster."""
+    if dask is None:
+        with joblib.parallel_config(backend="threading", n_jobs=num_jobs):
+            yield
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise UserError('--dask needs an extra: pip install -e ".[cluster]"') from None
+    local = {"n_workers": num_jobs, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        Client(dask) if dask else Client(**local),
+        joblib.parallel_config(backend="dask", n_jobs=-1),
+    ):
+        yield

@@ -1,0 +1,239 @@
+"""The directory that a run lives in: what it was asked, what it measured, where it stands.
+
+    runs/<part>/<name>-seed<k>/
+        config.yaml      the resolved config
+        run.json         command, git commit, versions, device, threads, precision, seconds
+        metrics.jsonl    one line per log(); no clock times, so that equal runs are equal files
+        checkpoint.pt    the state of the last save(), and how much of metrics.jsonl it has seen
+        figures/         *.png and *.gif, each with the .npz of the arrays it was drawn from
+        outcomes.npz     the scores of single pairs or episodes, where the part keeps them
+        summary.json     the final numbers; written last, so its presence means finished
+
+A run may be killed at any moment: opened again with the same config, it continues from its last
+checkpoint. A finished run is only redone when asked, and two processes never share a directory.
+"""
+
+import errno
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import filelock
+import numpy as np
+import torch
+
+from common.harness import strict_yaml
+from common.harness.checkpoints import load_checkpoint, save_checkpoint
+from common.harness.config import REPOSITORY, RunOptions, UserError
+from common.harness.files import (
+    disk_error,
+    not_finite,
+    read_json,
+    write_arrays,
+    write_atomic,
+    write_json,
+)
+from common.harness.provenance import provenance
+
+RUNS = REPOSITORY / "runs"
+PARTIAL = "config.yaml.partial"
+FILES = (
+    "summary.json",
+    "outcomes.npz",
+    "checkpoint.pt",
+    "encoder.pt",
+    "metrics.jsonl",
+    "run.json",
+    "config.yaml",
+)
+
+
+class Run:
+    """An open run directory; use it as a context manager."""
+
+    def __init__(self, folder: Path, lock: filelock.BaseFileLock, setting: dict[str, Any]) -> None:
+        self.folder = folder
+        self._lock = lock
+        self._setting = setting
+        self._started = time.monotonic()
+        self._earlier = _seconds_so_far(folder)
+        self._write_setting()
+        self._metrics = (folder / "metrics.jsonl").open("ab", buffering=0)
+
+    @classmethod
+    def open(
+        cls,
+        part: str,
+        options: RunOptions,
+        config_yaml: str,
+        *,
+        seed: int,
+        device: str = "cpu",
+        precision: str = "float32",
+    ) -> Self:
+        """Returns the run in options.run_dir, or in runs/<part>/<name>-seed<seed>.
+
+        Call it after the number of threads is set. Raises UserError when the directory is another
+        process's, another config's, finished (without options.overwrite) or no run at all.
+        """
+        folder = options.run_dir or RUNS / part / f"{options.name}-seed{seed}"
+        try:
+            _check_is_run(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(folder / ".lock")
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise UserError(
+                f"another process is running in {folder}; wait for it, or pass another --run_dir"
+            ) from None
+        except OSError as error:
+            raise disk_error(folder, error) from None
+        try:
+            if options.overwrite:
+                _clear(folder)
+            _check_same_config(folder, config_yaml)
+            if (folder / "summary.json").exists():
+                raise UserError(
+                    f"{folder} holds a finished run; pass --overwrite to discard it, or another "
+                    "--name or --run_dir to keep it"
+                )
+            write_atomic(folder / "config.yaml", config_yaml.encode())
+            return cls(folder, lock, provenance(device, precision))
+        except BaseException:
+            lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._metrics.close()
+        self._lock.release()
+
+    def log(self, step: int, terms: Mapping[str, Any]) -> None:
+        """Appends {"step": step, **terms} to metrics.jsonl.
+
+        A term is a number, a scalar tensor, text, or a list of these. Raises UserError, naming
+        step and term, when a number is not finite; the last checkpoint stays.
+        """
+        line = {"step": step} | {name: _plain(value) for name, value in terms.items()}
+        for name, number in not_finite(line):
+            raise UserError(
+                f"step {step}: {name} is {number}, expected a finite number; "
+                f"the last good checkpoint is in {self.folder}"
+            )
+        data = f"{json.dumps(line)}\n".encode()
+        try:
+            if self._metrics.write(data) != len(data):
+                raise OSError(errno.ENOSPC, "disk full")
+        except OSError as error:
+            raise disk_error(self.folder / "metrics.jsonl", error) from None
+
+    def save(self, step: int, state: Mapping[str, Any]) -> None:
+        """Makes this the state that restore() returns, with its step; the rest is the caller's.
+
+        Put weights, optimizers and the state of every random generator in it. Raises UserError.
+        """
+        try:
+            os.fsync(self._metrics.fileno())
+        except OSError as error:
+            raise disk_error(self.folder / "metrics.jsonl", error) from None
+        seen = self._metrics.tell()
+        checkpoint = {"step": step, "metrics_bytes": seen, "state": dict(state)}
+        save_checkpoint(self.folder / "checkpoint.pt", checkpoint)
+        self._write_setting()
+
+    def restore(self) -> dict[str, Any] | None:
+        """Returns {"step": step, **state} of the last save(), None if there was none.
+
+        Cuts metrics.jsonl back to what that checkpoint had seen. Raises UserError.
+        """
+        path = self.folder / "checkpoint.pt"
+        anew = f"{self._setting['command']} --overwrite"
+        checkpoint: dict[str, Any] = {"step": 0, "metrics_bytes": 0, "state": {}}
+        if path.exists():
+            checkpoint = load_checkpoint(path, anew)
+        if checkpoint.keys() != {"step", "metrics_bytes", "state"}:
+            raise UserError(f"{path}: not the checkpoint of a run; start anew: {anew}")
+        if checkpoint["metrics_bytes"] > self._metrics.seek(0, os.SEEK_END):
+            raise UserError(f"metrics.jsonl is older than {path}; start anew: {anew}")
+        self._metrics.truncate(checkpoint["metrics_bytes"])
+        self._metrics.seek(0, os.SEEK_END)
+        return {"step": checkpoint["step"], **checkpoint["state"]} if path.exists() else None
+
+    def finish(
+        self, summary: dict[str, Any], outcomes: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """Writes outcomes.npz and, last of all, summary.json: from then on the run is finished.
+
+        outcomes are the single pairs' or episodes' scores, so that others can score again.
+
+        {"arms": {arm: {metric: number}}, "bounds": {bound: {metric: number}}, "protocol": {...}}
+        is what a sweep collects. Raises UserError on a number that is not finite.
+        """
+        self._write_setting()
+        write_arrays(self.folder / "outcomes.npz", outcomes or {})
+        write_json(self.folder / "summary.json", summary)
+
+    def _write_setting(self) -> None:
+        seconds = self._earlier + time.monotonic() - self._started
+        write_json(self.folder / "run.json", self._setting | {"seconds": round(seconds, 1)})
+
+
+def _check_is_run(folder: Path) -> None:
+    """Refuses a directory with content that no run wrote."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; expected a directory to run in")
+    if not folder.exists() or (folder / "config.yaml").exists():
+        return
+    strange = [path.name for path in folder.iterdir() if path.name not in (".lock", PARTIAL)]
+    if strange:
+        raise UserError(
+            f"{folder} is not a run (it holds {strange[0]} but no config.yaml); "
+            "pass an empty or new --run_dir"
+        )
+
+
+def _check_same_config(folder: Path, config_yaml: str) -> None:
+    """Refuses a directory whose config differs, naming the first key that does."""
+    path = folder / "config.yaml"
+    if not path.exists():
+        return
+    try:
+        there = strict_yaml.flatten(strict_yaml.load_file(path))
+    except ValueError as error:
+        raise UserError(f"{error}; pass another --run_dir, or --overwrite") from None
+    here = strict_yaml.flatten(strict_yaml.load_text(config_yaml))
+    for key in [*here, *there]:
+        if there.get(key) != here.get(key):
+            raise UserError(
+                f"{folder} holds another config's run: {key} is {there.get(key, 'absent')} there "
+                f"and {here.get(key, 'absent')} here; pass another --name or --run_dir, or "
+                "--overwrite to discard it"
+            )
+
+
+def _clear(folder: Path) -> None:
+    """Removes what a run writes, and nothing else; config.yaml last, so that it can be redone."""
+    for pattern in (*FILES[:-1], "figures/*.png", "figures/*.gif", "figures/*.npz", FILES[-1]):
+        for path in [*folder.glob(pattern), *folder.glob(f"{pattern}.partial")]:
+            path.unlink()
+
+
+def _plain(value: Any) -> Any:
+    """Returns a term as JSON can hold it; tensors and arrays become numbers or lists."""
+    return value.tolist() if isinstance(value, torch.Tensor | np.ndarray | np.generic) else value
+
+
+def _seconds_so_far(folder: Path) -> float:
+    path = folder / "run.json"
+    return float(read_json(path).get("seconds", 0.0)) if path.exists() else 0.0

@@ -1,0 +1,95 @@
+"""The four arms: {pixels, embeddings} x {deterministic, latent z}."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from common.decoders import ConvDecoder
+from common.encoders import ConvEncoder
+from common.episodes import Batch
+from common.harness.checkpoints import load_checkpoint, load_weights
+from common.harness.config import UserError, load_config
+from common.predictors import Predictor
+from part2_pixel_vs_jepa.config import BASELINE, ArmName, Config
+
+CHANNELS = (64, 128)  # of encoder and decoder, at width 1
+
+
+class Arm(nn.Module):
+    """One arm: encoder, predictor and decoder.
+
+    In the pixel arms the decoder is part of the prediction; in the jepa arms it is a readout,
+    trained on embeddings of real frames alone, and nothing else learns from it.
+    """
+
+    def __init__(self, name: ArmName, cfg: Config) -> None:
+        super().__init__()
+        self.name = name
+        self.in_pixels = name.startswith("pixels")
+        width = cfg.model.width
+        channels = (round(CHANNELS[0] * width), round(CHANNELS[1] * width))
+        hidden = cfg.model.pixels_hidden if self.in_pixels else cfg.model.jepa_hidden
+        dim, size = cfg.model.embedding_dim, cfg.world.size
+        self.encoder = ConvEncoder(in_channels=1, channels=channels, size=size, embedding_dim=dim)
+        self.predictor = Predictor(
+            embedding_dim=dim,
+            num_past=cfg.num_past,
+            action_dim=2 if cfg.give_action else 0,
+            num_hypotheses=cfg.num_hypotheses if name.endswith("_z") else 1,
+            hidden_dim=round(hidden * width),
+        )
+        self.decoder = ConvDecoder(out_channels=1, channels=channels, size=size, embedding_dim=dim)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Frames (B, n, C, H, W) -> embeddings (B, n, D)."""
+        return self.encoder(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Embeddings (B, K, D) -> frames (B, K, C, H, W)."""
+        return self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+
+    def predict(self, batch: Batch, cfg: Config) -> tuple[Tensor, Tensor, Tensor]:
+        """z_past (B, n, D), z_pred (B, K, D) and the hypotheses' log-odds (B, K)."""
+        z_past = self.encode(batch.x_past)
+        z_pred, log_odds = self.predictor(z_past, batch.a_t if cfg.give_action else None)
+        return z_past, z_pred, log_odds
+
+    def num_parameters(self) -> int:
+        """How many parameters the arm's own loss updates: a readout is not among them."""
+        own = [self.encoder, self.predictor, *([self.decoder] if self.in_pixels else [])]
+        return sum(p.numel() for module in own for p in module.parameters())
+
+
+def make_arms(cfg: Config) -> dict[str, Arm]:
+    """The arms of a config; an arm's first weights do not depend on which others are trained."""
+    arms = {}
+    for name in cfg.arms:
+        torch.manual_seed(cfg.seed)
+        arms[name] = Arm(name, cfg)
+    return arms
+
+
+def load_run(run_dir: Path) -> tuple[Config, dict[str, Arm]]:
+    """The config and the trained arms of a run directory, or of a folder of published weights.
+
+    Sets the run's number of threads. Raises UserError when there is no run or the weights do not
+    fit its config.
+    """
+    train = "python part2_pixel_vs_jepa/train.py"
+    if not (run_dir / "config.yaml").exists():
+        raise UserError(f"{run_dir} holds no run (no config.yaml); make one with: {train}")
+    cfg = load_config(Config, [BASELINE, run_dir / "config.yaml"])
+    torch.set_num_threads(cfg.threads)
+    arms, checkpoint = make_arms(cfg), run_dir / "checkpoint.pt"
+    published = not checkpoint.exists() and any(run_dir.glob("*.pt"))
+    saved = {} if published else load_checkpoint(checkpoint, f"{train} --run_dir {run_dir}")
+    for name, arm in arms.items():
+        if published:
+            file = run_dir / f"{name}.pt"
+            weights = load_checkpoint(file, f"{train} and publish.py")
+        else:
+            file, weights = checkpoint, saved.get("state", {}).get("arms", {}).get(name, {})
+        load_weights(arm, weights, file)
+        arm.eval()
+    return cfg, arms

@@ -1,0 +1,97 @@
+"""Long horizons: every arm fed its own predictions, 1 to 40 frames ahead.
+
+Pixel arms are fed their frames, jepa arms their embeddings. Of K hypotheses the likeliest goes on.
+The ball is read out of the frame as its centre of mass; that of real frames, embedded and decoded,
+is the ceiling of the jepa arms, and a ball that stays where it was last seen the floor.
+"""
+
+import torch
+from torch import Tensor
+
+from common.episodes import Clips, to_float
+from common.simulator import step
+from part2_pixel_vs_jepa.config import Config, generator
+from part2_pixel_vs_jepa.model import Arm
+
+HORIZONS = (1, 2, 5, 10, 20, 40)
+LIT = 0.25  # a pixel below this does not count towards the centre of mass
+
+
+def centre_of_mass(frames: Tensor) -> Tensor:
+    """(x, y) in px of what is lit in frames (..., H, W); the middle where nothing is."""
+    size = frames.shape[-1]
+    mass = frames.clamp(0, 1) * (frames > LIT)
+    pixel = torch.arange(size, device=frames.device)
+    total = mass.sum(dim=(-2, -1))
+    x = (mass.sum(-2) * pixel).sum(-1) / total.clamp(min=1e-6)
+    y = (mass.sum(-1) * pixel).sum(-1) / total.clamp(min=1e-6)
+    middle = torch.full_like(x, size / 2)
+    return torch.stack([torch.where(total > 0, x, middle), torch.where(total > 0, y, middle)], -1)
+
+
+def start_and_length(cfg: Config) -> tuple[int, int]:
+    """The last frame that is given, and how many can be predicted after it."""
+    start = cfg.num_past - 1
+    return start, min(max(HORIZONS), cfg.world.episode_length - cfg.num_past)
+
+
+@torch.no_grad()
+def imagine(arm: Arm, clips: Clips, cfg: Config) -> Tensor:
+    """Frames (E, length, H, W) predicted from the first num_past frames of each episode."""
+    start, length = start_and_length(cfg)
+    x_past = to_float(clips.frames[:, : start + 1])
+    z_past, frames = arm.encode(x_past), []
+    for t in range(start, start + length):
+        a_t = clips.states[:, t, 0, 2:] / max(cfg.world.speeds) if cfg.give_action else None
+        z_pred, log_odds = arm.predictor(z_past, a_t)
+        likeliest = z_pred[torch.arange(len(z_pred)), log_odds.argmax(1)].unsqueeze(1)
+        frame = arm.decode(likeliest)  # (E, 1, C, H, W)
+        frames.append(frame[:, 0, 0])
+        fed_back = arm.encode(frame.clamp(0, 1)) if arm.in_pixels else likeliest
+        z_past = torch.cat([z_past[:, 1:], fed_back], dim=1)
+    return torch.stack(frames, dim=1)
+
+
+def rollout_scores(arm: Arm, clips: Clips, cfg: Config) -> dict[str, float]:
+    """Position error (px) and sharpness of the imagined ball at each horizon.
+
+    sharpness is E[x^2] / E[x] of a frame: 1 for a binary disc, 1/2 where it is smeared over twice
+    its area, whatever the position.
+    """
+    start, length = start_and_length(cfg)
+    frames = imagine(arm, clips, cfg)
+    truth = centre_of_mass(to_float(clips.clean[:, start + 1 : start + 1 + length, 0]))
+    error = (centre_of_mass(frames) - truth).norm(dim=-1).mean(0)  # (length,)
+    lit = frames.clamp(0, 1)
+    sharp = lit.square().sum((-2, -1)) / lit.sum((-2, -1)).clamp(min=1e-6)
+    scores = {}
+    for h in (h for h in HORIZONS if h <= length):
+        scores[f"position_error_at_{h}"] = error[h - 1].item()
+        scores[f"sharpness_at_{h}"] = sharp[:, h - 1].mean().item()
+    if not arm.in_pixels:
+        with torch.no_grad():
+            seen = arm.decode(arm.encode(to_float(clips.frames[:, start + 1 : start + 1 + length])))
+        readout = (centre_of_mass(seen[:, :, 0]) - truth).norm(dim=-1).mean()
+        scores["readout_position_error"] = readout.item()
+    return scores
+
+
+def rollout_bounds(clips: Clips, cfg: Config) -> dict[str, dict[str, float]]:
+    """The same errors for a ball that stays, and for the true dynamics drawn afresh."""
+    start, length = start_and_length(cfg)
+    draws = generator(cfg, 6)
+    state, again = clips.states[:, start], []
+    for _ in range(length):
+        state = step(cfg.world, state, clips.scene, generator=draws)
+        again.append(state[:, 0, :2])
+    truth = clips.states[:, start + 1 : start + 1 + length, 0, :2]
+    stays = clips.states[:, start : start + 1, 0, :2]
+    rows = {"copy": stays.expand_as(truth), "oracle": torch.stack(again, dim=1)}
+    return {
+        name: {
+            f"position_error_at_{h}": (place - truth)[:, h - 1].norm(dim=-1).mean().item()
+            for h in HORIZONS
+            if h <= length
+        }
+        for name, place in rows.items()
+    }

@@ -1,0 +1,1 @@
+"""Tables and claims of this part's pages, as data."""

@@ -1,0 +1,149 @@
+"""What an embedding holds, and what it has lost: the numbers of this part."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from common.metrics import collapse_ratio, effective_rank, mean_correlation
+from common.probes import add_noise, knn_probe, ridge_probe
+from common.sigreg import random_slices, sigreg
+from part3_collapse_regularizers.config import Config, generator
+from part3_collapse_regularizers.data import Pool, Sample, first_frames, frames_ahead, make_pool
+from part3_collapse_regularizers.model import Model, make_model
+
+LABELS = (100, 1000)  # labelled frames that a probe learns from
+CHUNK = 512  # frames encoded at a time
+LOSS_BATCHES = 4  # held-out batches of the training size: statistics depend on the batch
+
+Encoder = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Heldout:
+    """What every number comes from: labelled samples to fit probes on, and test samples.
+
+    Each is the start of an episode of its own, which no encoder was trained on.
+    """
+
+    labelled: Sample
+    test: Sample
+    pool: Pool
+
+
+def make_heldout(cfg: Config) -> Heldout:
+    """The held-out data of a config; the same for every loss."""
+    length = 1 + frames_ahead(cfg)
+    labelled = make_pool(cfg, max(LABELS), length, generator(cfg, 2))
+    pool = make_pool(cfg, cfg.data.test_frames, length, generator(cfg, 3))
+    return Heldout(
+        first_frames(cfg, labelled, generator(cfg, 6)),
+        first_frames(cfg, pool, generator(cfg, 7)),
+        pool,
+    )
+
+
+def raw_pixels(x: Tensor) -> Tensor:
+    """Frames as their own features: the row without an encoder."""
+    return x.flatten(1)
+
+
+@torch.no_grad()
+def encode(encoder: Encoder, x: Tensor) -> Tensor:
+    """Embeddings (n, D) of frames (n, C, H, W)."""
+    return torch.cat([encoder(part) for part in x.split(CHUNK)])
+
+
+def collapse_scores(z: Tensor) -> dict[str, float]:
+    """How much of the embeddings z (n, D) is in use; no labels needed.
+
+    mean_std is the posts' measure, which a change of scale changes. sigreg is SIGReg's statistic
+    per sample on fixed slices: 0 for a standard Gaussian (1.05 / n in a finite sample), 0.402 for
+    all zeros.
+    """
+    slices = random_slices(z.shape[1], 256, torch.Generator().manual_seed(0))
+    return {
+        "collapse_ratio": collapse_ratio(z),
+        "effective_rank": effective_rank(z),
+        "mean_std": z.std(0).mean().item(),
+        "correlation": mean_correlation(z),
+        "sigreg_per_sample": (sigreg(z, slices) / len(z)).item(),
+    }
+
+
+def probe_scores(
+    encoder: Encoder, held: Heldout, num_labels: int, noise_share: float = 0.01
+) -> dict[str, float]:
+    """Noisy linear probes, R^2 on the test frames: of content, and of nuisance.
+
+    content is the mean over the balls' factors: position (of the first ball), radius, second (the
+    second ball's position). nuisance: brightness, background (mean over its quadrants).
+    noise_share: of the embeddings' length, on every coordinate.
+    """
+    noise = torch.Generator().manual_seed(0)
+    z = add_noise(encode(encoder, held.labelled.x[0, :num_labels]), noise, noise_share)
+    z_test = add_noise(encode(encoder, held.test.x[0]), noise, noise_share)
+    truth, test = _targets(held.labelled, num_labels), _targets(held.test, len(z_test))
+    r2 = ridge_probe(z, truth, z_test, test)
+    return _named(r2, held.test.content.shape[-1], f"_{num_labels}")
+
+
+def evaluate(model: Model, held: Heldout) -> dict[str, float]:
+    """Every number of one trained model."""
+    model.eval()
+    z = encode(model.encoder, held.test.x[0])
+    scores = collapse_scores(z)
+    for num_labels in LABELS:
+        scores |= probe_scores(model.encoder, held, num_labels)
+    z_labelled = encode(model.encoder, held.labelled.x[0])
+    truth, test = _targets(held.labelled, len(z_labelled)), _targets(held.test, len(z))
+    content = held.test.content.shape[-1]
+    clean = ridge_probe(z_labelled, truth, z, test)
+    scores["position_clean"] = clean[:2].mean().item()  # a scale-blind fit: reads rounding errors
+    scores["knn_content"] = knn_probe(z_labelled, truth, z, test)[:content].nanmean().item()
+    scores["parameters"] = sum(p.numel() for p in model.encoder.parameters())
+    return scores
+
+
+def bounds(held: Heldout, cfg: Config) -> dict[str, Mapping[str, float]]:
+    """What the same probes read from an untrained encoder, and from the pixels themselves.
+
+    Pixels are read as they are: they cannot collapse, and noise of 1% of the length of so many
+    numbers on each of them would drown the picture.
+    """
+    untrained = make_model(cfg).encoder
+    rows: dict[str, Mapping[str, float]] = {}
+    for name, encoder, noise in (
+        ("random_encoder", untrained, 0.01),
+        ("raw_pixels", raw_pixels, 0.0),
+    ):
+        scores: dict[str, float] = {}
+        for num_labels in LABELS:
+            scores |= probe_scores(encoder, held, num_labels, noise)
+        rows[name] = scores
+    rows["random_encoder"] = collapse_scores(encode(untrained, held.test.x[0])) | dict(
+        rows["random_encoder"]
+    )
+    return rows
+
+
+def _targets(sample: Sample, n: int) -> Tensor:
+    """Content and nuisance of the first of each sample's frames, (n, S)."""
+    return torch.cat([sample.content[0, :n], sample.nuisance[0, :n]], dim=-1)
+
+
+def _named(r2: Tensor, num_content: int, suffix: str) -> dict[str, float]:
+    """R^2 by name; targets that do not vary in this world are left out."""
+    content, nuisance = r2[:num_content], r2[num_content:]
+    groups = {
+        "content": content,
+        "position": content[:2],
+        "radius": content[2:3],
+        "second": content[3:5],
+        "nuisance": nuisance,
+        "brightness": nuisance[:1],
+        "background": nuisance[1:],
+    }
+    means = {name: group.nanmean().item() for name, group in groups.items() if len(group)}
+    return {f"{name}{suffix}": value for name, value in means.items() if value == value}

@@ -1,0 +1,124 @@
+"""What the recipes are trained on: clips of balls and of photographs, and windows of them.
+
+Windows are cut, never resized: a training frame is larger than a view of it.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from common.episodes import to_float
+from common.simulator import uniform
+from part4_dinov3_encoder.config import Config
+from part4_dinov3_encoder.data.photos import photo_clips
+from part4_dinov3_encoder.data.scenes import make_scenes
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Clips in uint8: balls (E, T, 1, S, S), photos (E, T, 3, S, S) or None."""
+
+    balls: Tensor
+    photos: Tensor | None
+
+
+@dataclass(frozen=True)
+class Views:
+    """Views of B frames, in [0, 1].
+
+    large (2, B, 3, V, V); small (L, B, 3, V / 2, V / 2); pairs (2, B, K): the token of each large
+    view at K places that both of them see.
+    """
+
+    large: Tensor
+    small: Tensor
+    pairs: Tensor
+
+
+def make_pool(cfg: Config, generator: torch.Generator) -> Pool:
+    """The training clips of a config: balls in a box of the canvas' size, drifting photographs."""
+    world = replace(cfg.world, size=cfg.data.canvas, episode_length=max(2, cfg.data.clip_length))
+    scenes = make_scenes(world, cfg.texture, cfg.data.ball_clips, generator)
+    photos = None
+    if cfg.data.photo_share > 0:
+        photos = photo_clips(cfg.data.photo_clips, cfg.data.clip_length, cfg.data.canvas, generator)
+    return Pool(scenes.frames[:, : cfg.data.clip_length], photos)
+
+
+def draw_clips(cfg: Config, pool: Pool, length: int, generator: torch.Generator) -> Tensor:
+    """Clips (B, length, 3, S, S) in uint8, drawn uniformly; the photographs come last."""
+    num_photos = round(cfg.data.photo_share * cfg.batch_size) if pool.photos is not None else 0
+    parts = []
+    for clips, count in ((pool.balls, cfg.batch_size - num_photos), (pool.photos, num_photos)):
+        if clips is None or not count:
+            continue
+        episode = torch.randint(len(clips), (count,), generator=generator)
+        begin = torch.randint(clips.shape[1] - length + 1, (count, 1), generator=generator)
+        drawn = clips[episode[:, None], begin + torch.arange(length)]
+        parts.append(drawn.expand(-1, -1, 3, -1, -1))
+    return torch.cat(parts)
+
+
+def draw_windows(cfg: Config, pool: Pool, generator: torch.Generator) -> Tensor:
+    """One window of a clip each, in [0, 1]: (B, T, 3, V, V), T = 1 for recipes of single frames."""
+    length = cfg.data.clip_length if cfg.recipe == "vjepa" else 1
+    clips = draw_clips(cfg, pool, length, generator)
+    room = cfg.data.canvas - cfg.data.view + 1
+    corner = torch.randint(room, (len(clips), 2), generator=generator)
+    return to_float(cut(clips, corner, cfg.data.view))
+
+
+def draw_views(cfg: Config, pool: Pool, generator: torch.Generator) -> Views:
+    """Two large views that lie a whole number of patches apart, and small ones anywhere."""
+    frames = draw_clips(cfg, pool, 1, generator)[:, 0]  # (B, 3, S, S)
+    side, patch, num_frames = cfg.data.view, cfg.model.patch_size, len(frames)
+    shift = torch.randint(  # patches that the second view lies below and to the right of the first
+        -cfg.views.max_shift, cfg.views.max_shift + 1, (num_frames, 2), generator=generator
+    )
+    room = cfg.data.canvas - side - patch * shift.abs()  # left for the pair of them
+    corner = (torch.rand(num_frames, 2, generator=generator) * (room + 1)).long()
+    first = corner + patch * (-shift).clamp(min=0)
+    large = torch.stack([cut(frames, first, side), cut(frames, first + patch * shift, side)])
+    small = []
+    for _ in range(cfg.views.num_local):
+        spot = torch.randint(cfg.data.canvas - side // 2 + 1, (num_frames, 2), generator=generator)
+        small.append(cut(frames, spot, side // 2))
+    small = torch.stack(small) if small else frames.new_empty(0, num_frames, 3, 0, 0)
+    pairs = shared_places(shift, side // patch, cfg.views.num_pairs, generator)
+    return Views(
+        change_looks(cfg, to_float(large), generator),
+        change_looks(cfg, to_float(small), generator),
+        pairs,
+    )
+
+
+def shared_places(shift: Tensor, side: int, num_pairs: int, generator: torch.Generator) -> Tensor:
+    """Tokens (2, B, K) of two views of side x side patches that show the same patch.
+
+    shift (B, 2): patches that the second view lies below and to the right of the first. Places are
+    uniform in what both see, with replacement.
+    """
+    both = side - shift.abs()  # (B, 2): rows and columns that both see
+    draw = torch.rand(len(shift), num_pairs, 2, generator=generator)
+    place = (draw * both[:, None]).long() + shift.clamp(min=0)[:, None]  # in the first view
+    other = place - shift[:, None]
+    return torch.stack([side * p[..., 0] + p[..., 1] for p in (place, other)])
+
+
+def cut(frames: Tensor, corner: Tensor, side: int) -> Tensor:
+    """Windows (B, ..., side, side) of frames (B, ..., S, S), upper left corners (B, 2): y, x."""
+    windows = [
+        frame[..., y : y + side, x : x + side]
+        for frame, (y, x) in zip(frames, corner.tolist(), strict=True)
+    ]
+    return torch.stack(windows)
+
+
+def change_looks(cfg: Config, views: Tensor, generator: torch.Generator) -> Tensor:
+    """Views (V, B, 3, H, W) with contrast, brightness and noise of their own, within [0, 1]."""
+    shape = (*views.shape[:2], 1, 1, 1)
+    gain = uniform(shape, (1 - cfg.views.gain, 1 + cfg.views.gain), generator)
+    offset = uniform(shape, (-cfg.views.offset, cfg.views.offset), generator)
+    noise = torch.randn(views.shape, generator=generator) * cfg.views.noise
+    return ((views - 0.5) * gain + 0.5 + offset + noise).clamp_(0, 1)

@@ -1,0 +1,1 @@
+"""The page on which one moves a pointer over a photograph."""

@@ -1,0 +1,99 @@
+"""One HTML file that needs no network and no server: a photograph and what is alike in it.
+
+The template is page.html, beside this file and in an installed copy: {{TITLE}}, {{PHOTO}},
+{{ALT}}, {{ASPECT}} and {{DATA}} are filled in, all of them escaped.
+"""
+
+import base64
+import html
+import io
+import json
+import re
+from dataclasses import dataclass
+from importlib import resources
+
+import matplotlib
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from part4_dinov3_encoder.demo import similarity
+
+SHOWN_SIDE = 1200  # of the photograph in the page (px, longer side)
+SHOWN_BYTES = 330_000  # of the photograph's JPEG
+COLOR_MAP = "magma"
+
+
+@dataclass(frozen=True)
+class View:
+    """What an encoder made of a photograph.
+
+    photo is what the page shows; frames (1, 3, H, W) is what was encoded to tokens (N, D).
+    """
+
+    photo: Image.Image
+    file_name: str
+    encoder_name: str
+    is_pretrained: bool
+    patch_size: int
+    grid: tuple[int, int]
+    frames: Tensor
+    tokens: Tensor
+
+
+def render(view: View) -> str:
+    """The page, as text; nothing in it can leave the file."""
+    template = (resources.files("part4_dinov3_encoder.demo") / "page.html").read_text(
+        encoding="utf-8"
+    )
+    width, height = view.photo.size
+    parts = {
+        "TITLE": html.escape(f"{view.file_name} · {view.encoder_name}"),
+        "ALT": html.escape(f"The photograph {view.file_name}", quote=True),
+        "PHOTO": "data:image/jpeg;base64," + base64.b64encode(to_jpeg(view.photo)).decode(),
+        "ASPECT": f"{width} / {height}",
+        "DATA": json.dumps(payload(view)).replace("<", "\\u003c"),
+    }
+    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], template)
+
+
+def payload(view: View) -> dict[str, object]:
+    """What the page's script reads: names, sizes, and arrays as base64."""
+    tokens = view.tokens
+    mask = similarity.foreground(tokens, view.grid)
+    colors = similarity.to_bytes(similarity.mean_colors(view.frames, view.grid))
+    palette = matplotlib.colormaps[COLOR_MAP](np.arange(256), bytes=True)[:, :3]
+    return {
+        "encoder": view.encoder_name,
+        "pretrained": view.is_pretrained,
+        "photo": view.file_name,
+        "rows": view.grid[0],
+        "columns": view.grid[1],
+        "patch": view.patch_size,
+        "width": view.frames.shape[-1],
+        "height": view.frames.shape[-2],
+        "raw": similarity.pack(similarity.cosines(tokens)),
+        "centred": similarity.pack(similarity.cosines(tokens, centred=True)),
+        "colors": similarity.encode(colors),
+        "spread": similarity.color_spread(torch.from_numpy(colors) / 255),
+        "pca": similarity.encode(similarity.to_bytes(similarity.pca_colors(tokens))),
+        "pcaForeground": similarity.encode(
+            similarity.to_bytes(similarity.pca_colors(tokens, mask))
+        ),
+        "foreground": similarity.encode(mask.numpy().astype(np.uint8)),
+        "palette": similarity.encode(palette),
+    }
+
+
+def to_jpeg(photo: Image.Image) -> bytes:
+    """The photograph as a JPEG of at most SHOWN_SIDE px and about SHOWN_BYTES bytes."""
+    shown = photo.copy()
+    shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
+    while True:
+        for quality in (88, 78, 66):
+            buffer = io.BytesIO()
+            shown.save(buffer, "JPEG", quality=quality, optimize=True)
+            if buffer.tell() <= SHOWN_BYTES:
+                return buffer.getvalue()
+        shown = shown.resize((max(1, shown.width * 3 // 4), max(1, shown.height * 3 // 4)))

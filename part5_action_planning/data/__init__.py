@@ -1,0 +1,1 @@
+"""Recorded episodes, and the clips drawn from them."""

@@ -1,0 +1,158 @@
+"""An episode in pictures: what the model imagined of a plan, and what the plan really leads to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from torch import Tensor
+
+from common.figures.charts import DPI, FONT, PALETTE, WIDTH
+from common.figures.frames import Group, strip
+from common.rendering import render
+from part5_action_planning.config import Config
+from part5_action_planning.model.build import Model
+from part5_action_planning.model.world_models import LatentModel, PixelModel
+from part5_action_planning.planning.agents import PlanningAgent
+from part5_action_planning.planning.closed_loop import Stage, Trial
+from part5_action_planning.planning.rollout import rollout
+from part5_action_planning.scoring.scores import make_agent
+from part5_action_planning.tasks.rules import Task, advance
+
+SHOWN = 5  # frames ahead beside the present one
+NOTE = (
+    "From left to right: the frame the agent sees; so many steps ahead, what its model imagines of "
+    "the plan it has just made (decoded, for looking only) and, below, what the same actions "
+    "really lead to; the goal image."
+)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The first episode before one action: frames (H, W), 0 to 1, so many steps ahead.
+
+    Without a plan, or with a model that cannot show what it imagines, there are none ahead.
+    """
+
+    now: np.ndarray
+    steps: list[int]
+    imagined: list[np.ndarray]
+    real: list[np.ndarray]
+
+
+class Recorder:
+    """An agent that also keeps what it meant to do before each action."""
+
+    def __init__(self, model: Model, stage: Stage, cfg: Config) -> None:
+        self.model, self.stage, self.agent = model, stage, make_agent(model, stage, cfg)
+        self.moments: list[Moment] = []
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        action = self.agent.act(time, frames, states)
+        now = _grey(frames[:1])[0]
+        steps, imagined, real = [], [], []
+        if isinstance(self.agent, PlanningAgent) and isinstance(
+            self.model, LatentModel | PixelModel
+        ):
+            z_past, a_past, actions = (part[:1] for part in self.agent.intention)
+            actions = actions[:, : self.stage.cfg.task.budget - time]
+            z = rollout(self.model, z_past, a_past, actions.unsqueeze(1))[0, 0]  # (H, D)
+            chosen = torch.linspace(0, len(z) - 1, min(SHOWN, len(z))).round().long()
+            steps = (chosen + 1).tolist()
+            imagined = list(_grey(self.model.show(z[chosen])))
+            real = list(_grey(really(self.stage, states[:1], actions[0], time)[chosen]))
+        self.moments.append(Moment(now, steps, imagined, real))
+        return action
+
+
+def really(stage: Stage, state: Tensor, actions: Tensor, time: int) -> Tensor:
+    """Frames (H, C, h, w) in [0, 1] that actions (H, A) lead to in the stage's first episode.
+
+    state (1, 1, 4) is that before them, at step ``time``.
+    """
+    task, world, scene = stage.cfg.task, stage.cfg.world, stage.episodes.scene
+    scene, path = scene[torch.zeros(1, dtype=torch.long)], []
+    for h, action in enumerate(actions):
+        state = advance(task, world, state, scene, action[None], time + h)
+        path.append(state)
+    behind = None
+    if stage.layers is not None:
+        behind = stage.layers[:1, time + 1 : time + 1 + len(path)]
+    return render(world, torch.stack(path, 1), scene, behind)[0].float() / 255
+
+
+def _grey(frames: Tensor) -> np.ndarray:
+    """(B, H, W) of frames (B, C, H, W)."""
+    return frames.mean(1).clamp(0, 1).numpy()
+
+
+@torch.no_grad()
+def film(model: Model, stage: Stage, cfg: Config) -> tuple[Trial, list[Moment]]:
+    """Plays the stage's episodes; what the model imagined in the first of them, step by step."""
+    recorder = Recorder(model, stage, cfg)
+    trial = stage.play(recorder)
+    return trial, recorder.moments
+
+
+def key_times(trial: Trial, task: Task) -> list[int]:
+    """Steps of the first episode worth a look: its start, half way, and the arrival."""
+    distance = trial.distance[0, :-1]
+    times = [0]
+    for near in (distance[0] / 2, torch.tensor(3 * task.success_radius)):
+        there = (distance <= near).nonzero()
+        times.append(int(there[0]) if len(there) else int(distance.argmin()))
+    return sorted(set(times))
+
+
+def moments_figure(
+    trial: Trial, moments: Sequence[Moment], times: Sequence[int], goal: np.ndarray
+) -> Figure:
+    """Two rows for each of the times: now, imagined, goal; below the imagined, the real frames."""
+    rows, captions = [], []
+    for t in times:
+        moment = moments[t]
+        missing = [None] * (SHOWN - len(moment.steps))
+        rows.append([moment.now, *moment.imagined, *missing, goal])
+        rows.append([None, *moment.real, *missing, None])
+        ahead = [f"+{steps}" for steps in moment.steps] + [""] * len(missing)
+        captions.append([f"step {t}", *ahead, f"{trial.distance[0, t].item():.0f} px away"])
+        captions.append([""] * (SHOWN + 2))
+    title = "imagined (above) and real (below)"
+    groups = [Group("now", 1), Group(title, SHOWN, PALETTE["vermillion"]), Group("goal", 1)]
+    return strip(rows, groups, captions, NOTE)
+
+
+def paths_figure(trial: Trial, stage: Stage, cfg: Config, shown: int = 8) -> Figure:
+    """Where the ball went in the first episodes; the circle is what counts as reached."""
+    shown = min(shown, len(trial.states))
+    columns = 4
+    rows = -(-shown // columns)
+    fig = Figure(figsize=(WIDTH, 1.9 * rows + 0.3), dpi=DPI, layout="constrained")
+    for i in range(shown):
+        ax = fig.add_subplot(rows, columns, i + 1)
+        draw_frame(ax, trial.frames[i, 0])
+        path = trial.states[i, :, 0, :2].numpy()
+        ax.plot(*path.T, color=PALETTE["blue"], linewidth=1.2, marker=".", markersize=2.5)
+        draw_goal(ax, stage.goal_states[i, 0], cfg.task)
+        ax.set_title(f"ends {trial.distance[i, -1].item():.1f} px away", fontsize=FONT - 1)
+    return fig
+
+
+def draw_frame(ax: Axes, frame: Tensor) -> None:
+    """A frame (C, H, W) in uint8, pale and dark on white, to draw over; axes in px."""
+    size = frame.shape[-1]
+    pale = 1 - 0.25 * frame.float().mean(0).numpy() / 255
+    ax.imshow(pale, cmap="gray", vmin=0, vmax=1, extent=(0, size, size, 0))
+    ax.set(xlim=(0, size), ylim=(size, 0), xticks=[], yticks=[], autoscale_on=False)
+
+
+def draw_goal(ax: Axes, goal: Tensor, task: Task) -> None:
+    """The circle around the goal's state (4,) within which the ball has reached it."""
+    x, y = goal[:2].tolist()
+    ring = Circle(
+        (x, y), task.success_radius, fill=False, edgecolor=PALETTE["vermillion"], linewidth=1.5
+    )
+    ax.add_patch(ring)

@@ -1,0 +1,193 @@
+"""A search in pictures: how the candidates narrow, and the valley that they narrow into.
+
+Both are drawn for the first episode of a trial, at a few steps of it, as a planner without an
+earlier plan would search there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from common.episodes import to_float
+from common.figures.charts import DPI, FONT, LINE, PALETTE, WIDTH, wrap
+from common.figures.panels import with_note
+from part5_action_planning.config import Config, generator
+from part5_action_planning.figures.episode import draw_frame, draw_goal, key_times
+from part5_action_planning.model.world_models import Oracle, WorldModel
+from part5_action_planning.planning.agents import Memory, action_bounds, plan_length
+from part5_action_planning.planning.closed_loop import Stage, Trial
+from part5_action_planning.planning.planners import plan
+from part5_action_planning.planning.rollout import make_score, rollout, unfold_blocks
+from part5_action_planning.planning.search_state import Score
+from part5_action_planning.tasks.rules import choices
+
+GRID = 25  # first actions along each axis of a landscape
+ROUNDS, DRAWN = 4, 60  # panels of a search; candidates drawn in each, the cheapest among them
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search from the state at a step, and the landscape around what it found.
+
+    rounds: candidates (S, H, A) and their cost (S,), as the planner asked for them. imagined, true
+    (GRID, GRID): cost of the plan found with another first action, a row for each of its second
+    components, for the model and for the true dynamics; the later actions are kept.
+    """
+
+    time: int
+    coast: int
+    rounds: list[tuple[Tensor, Tensor]]
+    imagined: np.ndarray
+    true: np.ndarray
+
+
+class Watched:
+    """A score that keeps what it was asked, of the first episode."""
+
+    def __init__(self, score: Score) -> None:
+        self.score, self.rounds = score, []
+
+    def __call__(self, blocks: Tensor) -> Tensor:
+        cost = self.score(blocks)
+        self.rounds.append((blocks[0].detach().clone(), cost[0].detach()))
+        return cost
+
+
+def searches_of(model: WorldModel, trial: Trial, stage: Stage, cfg: Config) -> list[Search]:
+    """Searches at the trial's key times; none where actions are few and all are tried."""
+    if choices(cfg.task) is not None:
+        return []
+    times = [t for t in key_times(trial, cfg.task) if plan_length(cfg, t)[0] > 0]
+    return [search_at(model, trial, stage, cfg, t) for t in times]
+
+
+@torch.no_grad()
+def search_at(model: WorldModel, trial: Trial, stage: Stage, cfg: Config, time: int) -> Search:
+    """The search of the config's planner before step ``time`` of the trial's first episode."""
+    memory = Memory(model.history)
+    for t in range(time + 1):
+        memory.see(model.observe(to_float(trial.frames[:1, t]), trial.states[:1, t]))
+        if t < time:
+            memory.act(trial.actions[:1, t])
+    horizon, coast = plan_length(cfg, time)
+    z_goal = model.observe(stage.goal_frames[:1], stage.goal_states[:1])
+    score = make_score(model, *memory.past(), z_goal, cfg.cost, coast)
+    bounds, watched = action_bounds(cfg), Watched(score)
+    start = bounds.middle.expand(1, horizon, -1)
+    settings = replace(cfg.planner, horizon=horizon)
+    found = plan(settings, watched, bounds, start, generator(cfg, 9))
+    x, y = (
+        torch.linspace(float(low), float(high), GRID)
+        for low, high in zip(bounds.low, bounds.high, strict=True)
+    )
+    blocks = found.actions.expand(GRID * GRID, -1, -1).clone()
+    blocks[:, 0] = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)
+    costs = [
+        judge(blocks[None])[0].view(GRID, GRID).numpy()
+        for judge in (score, _true_score(trial, stage, cfg, time, coast))
+    ]
+    return Search(time, coast, watched.rounds, *costs)
+
+
+def _oracle(stage: Stage, cfg: Config) -> Oracle:
+    """The true dynamics of the stage's first episode."""
+    return Oracle(cfg.task, cfg.world, stage.episodes.scene[torch.zeros(1, dtype=torch.long)])
+
+
+def _true_score(trial: Trial, stage: Stage, cfg: Config, time: int, coast: int) -> Score:
+    """The same cost, of what really happens."""
+    oracle = _oracle(stage, cfg)
+    z_past = oracle.observe(None, trial.states[:1, time])[:, None]
+    z_goal = oracle.observe(None, stage.goal_states[:1])
+    return make_score(oracle, z_past, torch.zeros(1, 0, 2), z_goal, cfg.cost, coast)
+
+
+def landscape_figure(searches: Sequence[Search], trial: Trial, cfg: Config) -> Figure:
+    """Cost over the first action, imagined above and true below, the best of each marked."""
+    note = wrap(
+        "Cost of the plan found if its first thrust were another one (px/frame²); dark is cheap, "
+        "each panel on its own scale. Cross: cheapest for the model. Star: truly the best."
+    )
+    height = 2 * WIDTH / 3 * 0.92 + 0.4 + LINE * (1 + note.count("\n"))
+    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    low, high = (float(bound[0]) for bound in (action_bounds(cfg).low, action_bounds(cfg).high))
+    axis = np.linspace(low, high, GRID)
+    for column, search in enumerate(searches):
+        cheapest = [
+            np.unravel_index(cost.argmin(), cost.shape) for cost in (search.imagined, search.true)
+        ]
+        for row, (name, cost) in enumerate(
+            {"imagined": search.imagined, "true": search.true}.items()
+        ):
+            ax = fig.add_subplot(2, len(searches), row * len(searches) + column + 1)
+            ax.contourf(axis, axis, cost, levels=24, cmap="viridis")
+            for (iy, ix), marker, size in zip(cheapest, ("X", "*"), (9, 13), strict=True):
+                ax.plot(
+                    axis[ix], axis[iy], marker, markersize=size, color=PALETTE["vermillion"],
+                    markeredgecolor="white", clip_on=False,
+                )  # fmt: skip
+            ax.set(xlim=(low, high), ylim=(high, low), aspect="equal")
+            ax.locator_params(nbins=3)
+            ax.tick_params(labelsize=FONT - 2)
+            if row == 0:
+                away = trial.distance[0, search.time].item()
+                ax.set_title(f"step {search.time}, {away:.0f} px away", fontsize=FONT)
+            else:
+                ax.set_xlabel("thrust in x", fontsize=FONT)
+            if column == 0:
+                ax.set_ylabel(f"{name}: thrust in y", fontsize=FONT)
+    return with_note(fig, note)
+
+
+def search_figure(searches: Sequence[Search], trial: Trial, stage: Stage, cfg: Config) -> Figure:
+    """Candidate plans over the frame, round by round, a row for each search."""
+    note = wrap(
+        "Where candidate plans would lead, by the true dynamics, drawn over the frame that the "
+        "agent sees. Grey: some of a round's candidates; blue: those that the model finds "
+        "cheapest; orange-red: the best of them, and the goal."
+    )
+    height = len(searches) * (WIDTH / ROUNDS + 0.15) + 0.5 + LINE * (1 + note.count("\n"))
+    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    for row, search in enumerate(searches):
+        rounds = [(b, c) for b, c in search.rounds if len(b) > 1]  # not the mean alone
+        chosen = np.unique(np.linspace(0, len(rounds) - 1, ROUNDS).round().astype(int))
+        for column, which in enumerate(chosen):
+            ax = fig.add_subplot(len(searches), len(chosen), row * len(chosen) + column + 1)
+            _draw_round(ax, rounds[which], search, trial, stage, cfg)
+            ax.set_title(f"step {search.time}, round {which + 1}", fontsize=FONT - 1)
+    return with_note(fig, note)
+
+
+def _draw_round(
+    ax: Axes,
+    candidates: tuple[Tensor, Tensor],
+    search: Search,
+    trial: Trial,
+    stage: Stage,
+    cfg: Config,
+) -> None:
+    """One round of a search over the frame that it starts from."""
+    draw_frame(ax, trial.frames[0, search.time])
+    order = candidates[1].argsort()
+    elites = min(cfg.planner.elites, DRAWN // 2)
+    spread = torch.linspace(elites, len(order) - 1, min(DRAWN - elites, len(order) - elites))
+    shown = order[torch.cat([torch.arange(elites), spread.round().long()])]
+    paths = _paths(candidates[0][shown], search, trial, stage, cfg)
+    for i in reversed(range(len(paths))):
+        color = "0.55" if i >= elites else PALETTE["blue"] if i else PALETTE["vermillion"]
+        ax.plot(*paths[i].T, color=color, linewidth=0.5 if i >= elites else 0.8 if i else 1.8)
+    draw_goal(ax, stage.goal_states[0, 0], cfg.task)
+
+
+def _paths(blocks: Tensor, search: Search, trial: Trial, stage: Stage, cfg: Config) -> np.ndarray:
+    """Places (S, 1 + steps, 2) that blocks (S, H, A) really lead through."""
+    actions = unfold_blocks(blocks[None], cfg.cost.repeat, search.coast)
+    oracle = _oracle(stage, cfg)
+    z = oracle.observe(None, trial.states[:1, search.time])[:, None]
+    ahead = rollout(oracle, z, torch.zeros(1, 0, 2), actions)[0, ..., :2]  # (S, steps, 2)
+    return torch.cat([z[..., :2].expand(len(ahead), 1, 2), ahead], 1).numpy()

@@ -1,0 +1,199 @@
+"""Each task as a Gymnasium environment over the same simulator, so that other agents can try it.
+
+    from part5_action_planning.gymnasium_env.environments import register
+    register()
+    env = gymnasium.make("JepaBall/Reach-v0")             or TwoRooms, BankShot, LeftRight
+    env = gymnasium.make("JepaBall/Reach-v0", overrides={"task.budget": 100, "world.channels": 3})
+    envs = gymnasium.make_vec("JepaBall/Reach-v0", 64, vectorization_mode="vector_entry_point")
+
+Needs the extra ``gym``: pip install -e ".[gym]".
+
+observation  {"frame", "goal"}: what is seen now, and where the ball should be; uint8 (H, W, C)
+action       thrust as a share of the world's largest, float32 (2,) in [-1, 1]; LeftRight: 0 left, 1
+             right
+reward       minus the distance to the goal after the action, in sides of the box; in BankShot 0 but
+             at the last step, since its ball only flies past
+terminated   never: what counts is to be there at the end, so nothing ends an episode early
+truncated    at the last step of the task's budget
+info         "state" (4,): x, y (px), vx, vy (px/frame); "goal_state"; "distance" (px); "success":
+             within the task's radius. For scores and oracles, not for agents that should see.
+
+Sub-environment i of a vector environment with seed s is the single environment with seed s + i.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from common.harness.config import load_config
+from part5_action_planning.config import BASELINE, Config
+from part5_action_planning.gymnasium_env.games import Games, Observation
+
+IDS = {
+    "reach": "JepaBall/Reach-v0",
+    "two_rooms": "JepaBall/TwoRooms-v0",
+    "bank_shot": "JepaBall/BankShot-v0",
+    "left_right": "JepaBall/LeftRight-v0",
+}
+METADATA = {"render_modes": ["rgb_array"], "render_fps": 10}
+
+
+def register() -> None:
+    """Makes the environments known to gymnasium.make and gymnasium.make_vec; twice is once."""
+    for task, name in IDS.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(
+                name,
+                entry_point=f"{__name__}:BallEnv",
+                vector_entry_point=f"{__name__}:BallVectorEnv",
+                kwargs={"task": task},
+            )
+
+
+def task_config(task: str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The config of a task: the baseline, the task's file, and dotted overrides.
+
+    Raises ValueError for a task that is none.
+    """
+    if task not in IDS:
+        raise ValueError(f"got task {task!r}; wanted one of {', '.join(IDS)}")
+    files = [BASELINE, *([] if task == "reach" else [BASELINE.with_name(f"{task}.yaml")])]
+    return load_config(Config, files, overrides)
+
+
+def check_action(action: Any, space: spaces.Space) -> np.ndarray:
+    """The action as an array; raises ValueError where it is not of the space."""
+    got = np.asarray(action)
+    wanted = space.shape or ()
+    if got.shape != wanted:
+        raise ValueError(f"got an action of shape {got.shape}; wanted {wanted}")
+    if isinstance(space, spaces.Box):
+        low, high = space.low, space.high
+        kind = "numbers"
+    else:
+        most = space.nvec - 1 if isinstance(space, spaces.MultiDiscrete) else 1
+        low, high, kind = np.zeros(wanted), np.broadcast_to(most, wanted), "whole numbers"
+        if not np.issubdtype(got.dtype, np.integer):
+            raise ValueError(f"got an action of {got.dtype}; wanted {kind} from 0 to {high.max()}")
+    if not np.all((got >= low) & (got <= high)):  # also false for NaN
+        raise ValueError(
+            f"got the action {got.tolist()}; wanted {kind} from {low.min():g} to {high.max():g}"
+        )
+    return got
+
+
+class BallEnv(gymnasium.Env):
+    """One episode at a time; see the module for what is seen, done and earned."""
+
+    metadata: dict[str, Any] = METADATA
+
+    def __init__(
+        self,
+        task: str = "reach",
+        overrides: Mapping[str, Any] | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        self.games = Games(task_config(task, overrides))
+        self.observation_space = self.games.observation_space
+        self.action_space = self.games.action_space
+        self.render_mode = render_mode
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.games.deal([self.np_random])
+        return self._observation(), self._info()
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        self.games.move(check_action(action, self.action_space)[None])
+        reward = float(self.games.reward()[0])
+        return self._observation(), reward, False, self.games.over, self._info()
+
+    def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The frame (H, W, 3) uint8, in mode rgb_array."""
+        if self.render_mode is None:
+            return None
+        frame = self._observation()["frame"]
+        return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
+
+    def _observation(self) -> Observation:
+        return {name: frames[0] for name, frames in self.games.observation().items()}
+
+    def _info(self) -> dict[str, Any]:
+        info = {name: values[0] for name, values in self.games.info().items()}
+        return info | {"distance": float(info["distance"]), "success": bool(info["success"])}
+
+
+class BallVectorEnv(VectorEnv):
+    """num_envs episodes in one batch, which is far quicker than as many environments.
+
+    All end together. As Gymnasium's own vector environments do by default, the step after the last
+    begins new episodes, whatever the actions: its rewards are 0.
+    """
+
+    metadata: dict[str, Any] = METADATA | {"autoreset_mode": AutoresetMode.NEXT_STEP}
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        task: str = "reach",
+        overrides: Mapping[str, Any] | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"got num_envs {num_envs}; wanted 1 or more")
+        self.games = Games(task_config(task, overrides))
+        self.num_envs, self.render_mode = num_envs, render_mode
+        self.single_observation_space = self.games.observation_space
+        self.single_action_space = self.games.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.randoms = [seeding.np_random()[0] for _ in range(num_envs)]
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Observation, dict[str, Any]]:
+        """New episodes in all; a seed for each, or one for the first that counts up."""
+        if isinstance(seed, int):
+            seed = [seed + i for i in range(self.num_envs)]
+        if seed is not None:
+            if len(seed) != self.num_envs:
+                raise ValueError(f"got {len(seed)} seeds; wanted one for each of {self.num_envs}")
+            self.randoms = [
+                random if one is None else seeding.np_random(one)[0]
+                for one, random in zip(seed, self.randoms, strict=True)
+            ]
+        self.games.deal(self.randoms)
+        return self.games.observation(), self._info()
+
+    def step(
+        self, actions: Any
+    ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        none = np.zeros(self.num_envs, dtype=bool)
+        if self.games.over:
+            observation, info = self.reset()
+            return observation, np.zeros(self.num_envs), none, none.copy(), info
+        self.games.move(check_action(actions, self.action_space))
+        rewards, over = self.games.reward(), np.full(self.num_envs, self.games.over)
+        return self.games.observation(), rewards, none, over, self._info()
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """The frames, each (H, W, 3) uint8, in mode rgb_array."""
+        if self.render_mode is None:
+            return None
+        frames = self.games.observation()["frame"]
+        return tuple(np.broadcast_to(frames, (*frames.shape[:3], 3)))
+
+    def _info(self) -> dict[str, Any]:
+        info = self.games.info()
+        return info | {f"_{name}": np.ones(self.num_envs, dtype=bool) for name in info}

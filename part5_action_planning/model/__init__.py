@@ -1,0 +1,1 @@
+"""World models and the networks they are made of."""

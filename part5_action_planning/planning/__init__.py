@@ -1,0 +1,1 @@
+"""Planners, rollouts, agents and the closed loop."""

@@ -1,0 +1,231 @@
+"""Who chooses the next action: planners on a world model, and those that have none.
+
+    act(time, frames, states) -> actions (E, A)     for E episodes at once
+
+An agent is made for one set of episodes, with their goals, and is asked once a step. frames
+(E, C, H, W) in [0, 1] is what it sees; states (E, 1, 4) is for the oracle alone. Goal images of
+another size or range raise ValueError.
+"""
+
+from collections import deque
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from part5_action_planning.config import Config
+from part5_action_planning.data.recordings import random_actions
+from part5_action_planning.model.networks import ACTION_DIM
+from part5_action_planning.model.world_models import Policy, WorldModel
+from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
+from part5_action_planning.planning.planners import plan, shift
+from part5_action_planning.planning.rollout import distance, make_score
+from part5_action_planning.planning.search_state import Bounds, Plan, Score
+from part5_action_planning.tasks.rules import choices, largest_action
+
+
+class Agent(Protocol):
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor: ...
+
+
+def action_bounds(cfg: Config) -> Bounds:
+    """Least and largest action of a config's world."""
+    largest = torch.full((ACTION_DIM,), largest_action(cfg.task, cfg.world))
+    return Bounds(-largest, largest)
+
+
+def check_goals(cfg: Config, goal_frames: Tensor) -> None:
+    """Raises ValueError for goal images that are no frames (E, C, H, W) in [0, 1] of the world."""
+    wanted = (cfg.world.channels, cfg.world.size, cfg.world.size)
+    if goal_frames.ndim != 4 or goal_frames.shape[1:] != wanted:
+        raise ValueError(
+            f"got goal images of shape {tuple(goal_frames.shape)}; wanted (E, "
+            f"{', '.join(map(str, wanted))}): episodes, channels, height, width of the world"
+        )
+    low, high = goal_frames.min().item(), goal_frames.max().item()
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"got goal images with values from {low:g} to {high:g}; wanted floats from 0 (black) "
+            "to 1 (white), such as uint8 / 255"
+        )
+
+
+def plan_length(cfg: Config, time: int) -> tuple[int, int]:
+    """Blocks of a plan that is made before step ``time``, and steps of coasting after them."""
+    left = cfg.task.budget - time
+    if cfg.task.kind != "bank_shot":
+        return min(cfg.planner.horizon, -(-left // cfg.cost.repeat)), 0
+    pushes = min(left, max(0, cfg.task.thrust_steps - time))
+    horizon = min(cfg.planner.horizon, -(-pushes // cfg.cost.repeat))
+    return horizon, max(0, left - horizon * cfg.cost.repeat)
+
+
+class Memory:
+    """The last n observations and the actions between them.
+
+    Before the first step there was rest: the first observation n times, and no action.
+    """
+
+    def __init__(self, history: int) -> None:
+        self.z: deque[Tensor] = deque(maxlen=history)
+        self.a: deque[Tensor] = deque(maxlen=max(0, history - 1))
+
+    def see(self, z: Tensor) -> None:
+        while len(self.z) < (self.z.maxlen or 1):
+            if self.z:
+                self.a.append(torch.zeros(len(z), ACTION_DIM))
+            self.z.append(z)
+        self.z.append(z)
+
+    def act(self, action: Tensor) -> None:
+        self.a.append(action)
+
+    def past(self) -> tuple[Tensor, Tensor]:
+        """z_past (E, n, D), a_past (E, n - 1, A)."""
+        z_past = torch.stack([*self.z], 1)
+        none = torch.zeros(len(z_past), 0, ACTION_DIM)
+        return z_past, torch.stack([*self.a], 1) if self.a else none
+
+
+class PlanningAgent:
+    """Model-predictive control: plan, execute the first steps, look again, plan again.
+
+    intention is what it last meant to do: z_past, a_past, and the actions (E, H, A) planned after.
+    """
+
+    def __init__(
+        self, cfg: Config, model: WorldModel, goal_frames: Tensor, goal_states: Tensor,
+        generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        check_goals(cfg, goal_frames)
+        self.cfg, self.model, self.generator = cfg, model, generator
+        self.z_goal = model.observe(goal_frames, goal_states)
+        self.memory = Memory(model.history)
+        self.bounds = action_bounds(cfg)
+        self.last: Tensor | None = None  # the last plan, in blocks
+        self.waiting = 0  # steps of the plan still to be executed before planning anew
+        self.calls = 0  # rollouts per episode so far
+        self.planned = torch.zeros(len(goal_frames), 0, ACTION_DIM)  # steps left of the plan
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        self.memory.see(self.model.observe(frames, states))
+        coasting = self.cfg.task.kind == "bank_shot" and time >= self.cfg.task.thrust_steps
+        if not self.waiting:
+            resting = torch.zeros(len(frames), 1, ACTION_DIM)
+            blocks = resting if coasting else self._plan(time)
+            self.planned = blocks.repeat_interleave(self.cfg.cost.repeat, 1)
+            self.waiting = self.cfg.cost.execute
+        self.intention = (*self.memory.past(), self.planned)
+        action, self.planned = self.planned[:, 0], self.planned[:, 1:]
+        self.waiting = min(self.waiting - 1, self.planned.shape[1])
+        self.memory.act(action)
+        return action
+
+    def _plan(self, time: int) -> Tensor:
+        """Blocks (E, H, A) of the cheapest plan found."""
+        cfg, (z_past, a_past) = self.cfg, self.memory.past()
+        horizon, coast = plan_length(cfg, time)
+        score = make_score(self.model, z_past, a_past, self.z_goal, cfg.cost, coast)
+        episodes = len(z_past)
+        options = choices(cfg.task)
+        if options is not None:
+            found = plan_choices(horizon, score, options, episodes, self.generator)
+            self.calls += found.calls
+            return found.actions
+        middle = self.bounds.middle
+        start = middle.expand(episodes, horizon, ACTION_DIM)
+        if self.last is not None:
+            start = shift(self.last, cfg.cost.execute // cfg.cost.repeat, middle)[:, :horizon]
+        settings = replace(cfg.planner, horizon=horizon)
+        found = plan(settings, score, self.bounds, start, self.generator)
+        self.last = found.actions
+        self.calls += found.calls
+        return found.actions
+
+
+class RandomAgent:
+    """The policy that collected the data."""
+
+    def __init__(self, cfg: Config, episodes: int, generator: torch.Generator) -> None:
+        self.actions = random_actions(
+            cfg.task, cfg.world, episodes, cfg.task.budget, cfg.data.smoothness, generator
+        )
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        return self.actions[:, time]
+
+
+class RestingAgent:
+    """Does nothing; where there is no rest, the first choice over and over."""
+
+    def __init__(self, cfg: Config) -> None:
+        options = choices(cfg.task)
+        self.action = torch.zeros(ACTION_DIM) if options is None else options[0]
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        return self.action.expand(len(frames), -1)
+
+
+class GreedyAgent:
+    """Greedy in embedding space: keeps an action while the goal comes nearer, else draws another.
+
+    It knows the encoder and nothing of what actions do: run and tumble, as bacteria do it.
+    """
+
+    def __init__(
+        self, cfg: Config, model: WorldModel, goal_frames: Tensor, goal_states: Tensor,
+        generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        check_goals(cfg, goal_frames)
+        self.cfg, self.model, self.generator = cfg, model, generator
+        self.goal = model.compared(model.observe(goal_frames, goal_states))
+        self.before: Tensor | None = None  # the distances at the last step
+        self.action = self._draw(len(goal_frames))
+
+    def _draw(self, episodes: int) -> Tensor:
+        return random_actions(
+            self.cfg.task, self.cfg.world, episodes, 1, self.cfg.data.smoothness, self.generator
+        )[:, 0]
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        here = self.model.compared(self.model.observe(frames, states))
+        now = distance(here, self.goal, self.cfg.cost.norm)
+        if self.before is not None:
+            worse = (now >= self.before)[:, None]
+            self.action = torch.where(worse, self._draw(len(now)), self.action)
+        self.before = now
+        return self.action
+
+
+class CloningAgent:
+    """Goal-conditioned behaviour cloning: one forward pass a step."""
+
+    def __init__(self, cfg: Config, policy: Policy, goal_frames: Tensor) -> None:
+        check_goals(cfg, goal_frames)
+        self.policy, self.options = policy, choices(cfg.task)
+        self.z_goal = policy.observe(goal_frames)
+        self.memory = Memory(policy.history)
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        self.memory.see(self.policy.observe(frames))
+        z_past, _ = self.memory.past()
+        action = self.policy(z_past, self.z_goal)
+        if self.options is not None:
+            action = self.options[(action[:, 0] > 0).long()]
+        self.memory.act(action)
+        return action
+
+
+def plan_choices(
+    horizon: int, score: Score, options: Tensor, episodes: int, generator: torch.Generator
+) -> Plan:
+    """The best of all sequences of choices (C, A); the plan's actions are (E, H, A)."""
+    settings = DiscreteConfig(
+        kind="enumerate", horizon=horizon, samples=1, iterations=1, elites=1,
+        smoothing=0.0, momentum=0.0, keep=0.0, temperature=1.0,
+    )  # fmt: skip
+    found = plan_discrete(
+        settings, lambda index: score(options[index]), len(options), episodes, generator
+    )
+    return Plan(options[found.actions], found.cost, found.calls)

@@ -1,0 +1,166 @@
+"""Planners over a finite set of actions: enumeration, random shooting, and categorical forms.
+
+As ``planners``, with each step's action one of C choices. The score sees indices (E, S, H) of the
+choices, in int64. Categorical CEM, iCEM and MPPI keep one distribution over the choices for every
+step, (E, H, C), and differ in how it is refitted and in what one iteration hands to the next.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from part5_action_planning.planning.search_state import Plan, Score, check_elites, softmin
+
+LARGEST = 2**20  # sequences that enumeration agrees to score
+CHUNK = 4096  # sequences scored at a time
+
+
+@dataclass(frozen=True)
+class DiscreteConfig:
+    """How a sequence of choices is searched for; each planner reads its own.
+
+    Args:
+        kind: which planner.
+        horizon: steps ahead.
+        samples: candidates per iteration and episode.
+        iterations: rounds of sampling.
+        elites: candidates that CEM and iCEM refit to, the best so many.
+        smoothing: least probability of a choice: no choice is ever ruled out.
+        momentum: share of the old probabilities that a refit keeps.
+        keep: share of the elites that iCEM takes into the next iteration, as they are and with one
+            step changed.
+        temperature: MPPI's, in standard deviations of the iteration's costs.
+    """
+
+    kind: Literal["enumerate", "random", "cem", "icem", "mppi"]
+    horizon: int = field(metadata={"min": 1, "max": 1000})
+    samples: int = field(metadata={"min": 1, "max": 1_000_000})
+    iterations: int = field(metadata={"min": 1, "max": 10_000})
+    elites: int = field(metadata={"min": 1, "max": 1_000_000})
+    smoothing: float = field(metadata={"min": 0.0, "below": 0.5})
+    momentum: float = field(metadata={"min": 0.0, "below": 1.0})
+    keep: float = field(metadata={"min": 0.0, "max": 1.0})
+    temperature: float = field(metadata={"above": 0.0, "max": 1e6})
+
+    def __post_init__(self) -> None:
+        check_elites(self.elites, self.samples)
+
+
+def plan_discrete(
+    cfg: DiscreteConfig,
+    score: Score,
+    num_choices: int,
+    num_episodes: int,
+    generator: torch.Generator,
+) -> Plan:
+    """The plan of the config's planner: actions (E, H) are indices of the choices.
+
+    Raises ValueError for fewer than two choices and smoothing that leaves nothing to choose.
+    """
+    if num_choices < 2 or num_choices * cfg.smoothing >= 1:
+        raise ValueError(
+            f"got {num_choices} choices and smoothing {cfg.smoothing}; wanted 2 choices or more, "
+            "and smoothing below 1 / choices"
+        )
+    empty = torch.zeros(num_episodes, cfg.horizon, dtype=torch.long)
+    found = Plan(empty, torch.full((num_episodes,), torch.inf), 0)
+    match cfg.kind:
+        case "enumerate":
+            enumerate_all(cfg, score, num_choices, found)
+        case "random":
+            for _ in range(cfg.iterations):
+                shape = (num_episodes, cfg.samples, cfg.horizon)
+                found.improve(score, torch.randint(num_choices, shape, generator=generator))
+        case "cem":
+            categorical(cfg, score, num_choices, found, generator, refit_to_elites)
+        case "icem":
+            categorical(cfg, score, num_choices, found, generator, refit_to_elites, cfg.keep)
+        case "mppi":
+            categorical(cfg, score, num_choices, found, generator, refit_to_all)
+    return found
+
+
+def all_sequences(num_choices: int, horizon: int) -> Tensor:
+    """Every sequence of choices, (C^H, H), in the order of counting.
+
+    Raises ValueError for more than LARGEST of them.
+    """
+    if num_choices**horizon > LARGEST:
+        raise ValueError(
+            f"{num_choices} choices over {horizon} steps are {num_choices**horizon:,} sequences; "
+            f"enumeration takes at most {LARGEST:,}: use a shorter horizon, or cem"
+        )
+    count = torch.arange(num_choices**horizon)
+    place = num_choices ** torch.arange(horizon - 1, -1, -1)
+    return count[:, None] // place % num_choices
+
+
+def enumerate_all(cfg: DiscreteConfig, score: Score, num_choices: int, found: Plan) -> None:
+    """The exact optimum: every sequence is scored (the first of equals is kept)."""
+    for part in all_sequences(num_choices, cfg.horizon).split(CHUNK):
+        found.improve(score, part.expand(len(found.cost), -1, -1))
+
+
+Refit = Callable[[DiscreteConfig, Tensor, Tensor], Tensor]
+
+
+def categorical(
+    cfg: DiscreteConfig,
+    score: Score,
+    num_choices: int,
+    found: Plan,
+    generator: torch.Generator,
+    refit: Refit,
+    keep: float = 0.0,
+) -> None:
+    """Draw from a distribution per step, refit it, and again; ``keep`` hands elites on.
+
+    An elite that is kept is neither scored nor counted again; copies of it with one step changed
+    take its place among the samples.
+    """
+    episodes = len(found.cost)
+    share = torch.full((episodes, cfg.horizon, num_choices), 1 / num_choices)
+    kept, kept_cost = found.actions.unsqueeze(1)[:, :0], found.cost.unsqueeze(1)[:, :0]
+    for _ in range(cfg.iterations):
+        num_changed = kept.shape[1]
+        flat = share.flatten(0, 1)  # (E H, C)
+        drawn = torch.multinomial(
+            flat, max(1, cfg.samples - num_changed), replacement=True, generator=generator
+        )
+        candidates = drawn.unflatten(0, (episodes, cfg.horizon)).transpose(1, 2)  # (E, S, H)
+        if num_changed:
+            candidates = torch.cat([change_one_step(kept, num_choices, generator), candidates], 1)
+        cost = found.improve(score, candidates)
+        pool, pool_cost = torch.cat([kept, candidates], 1), torch.cat([kept_cost, cost], 1)
+        target = refit(cfg, one_hot(pool, num_choices).float(), pool_cost)  # (E, H, C)
+        share = cfg.momentum * share + (1 - cfg.momentum) * target
+        share = (1 - num_choices * cfg.smoothing) * share + cfg.smoothing
+        if keep:
+            best = pool_cost.argsort(dim=1, stable=True)[:, : round(keep * cfg.elites)]
+            kept = pool.gather(1, best.unsqueeze(-1).expand(-1, -1, cfg.horizon))
+            kept_cost = pool_cost.gather(1, best)
+
+
+def refit_to_elites(cfg: DiscreteConfig, chosen: Tensor, cost: Tensor) -> Tensor:
+    """Share of each choice among the elites: chosen (E, S, H, C), cost (E, S) -> (E, H, C)."""
+    best = cost.argsort(dim=1, stable=True)[:, : cfg.elites]
+    weight = softmin(torch.where(cost.gather(1, best).isfinite(), 0.0, torch.inf), 1.0)
+    elites = chosen.gather(1, best[:, :, None, None].expand(-1, -1, *chosen.shape[2:]))
+    return (weight[:, :, None, None] * elites).sum(1)  # equal weights, but for infinite costs
+
+
+def refit_to_all(cfg: DiscreteConfig, chosen: Tensor, cost: Tensor) -> Tensor:
+    """Share of each choice among all candidates, weighted by ``softmin`` of their cost."""
+    return (softmin(cost, cfg.temperature)[:, :, None, None] * chosen).sum(1)
+
+
+def change_one_step(sequences: Tensor, num_choices: int, generator: torch.Generator) -> Tensor:
+    """Sequences (E, S, H) with another choice at one step each, drawn uniformly."""
+    where = torch.randint(sequences.shape[2], (*sequences.shape[:2], 1), generator=generator)
+    by = torch.randint(1, num_choices, where.shape, generator=generator)
+    changed = (sequences.gather(2, where) + by) % num_choices
+    return sequences.scatter(2, where, changed)

@@ -1,0 +1,1 @@
+"""Side experiments: see study.py."""

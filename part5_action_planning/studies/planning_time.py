@@ -1,0 +1,194 @@
+"""The posts' headline, "planning up to 48x faster than the DINO-based world model": by arithmetic.
+
+    python part5_action_planning/planning_time.py           -> results/planning_time.json
+
+On an idle machine. Both world models are built at their published sizes with random weights, which
+cost what trained ones cost: LeWorldModel (arXiv 2603.19312), one token of width 192 a frame;
+DINO-WM (2411.04983), 196 patch tokens of width 404 a frame; both with a history of three frames,
+six blocks of 16 heads of 64 and MLPs of 2,048. First the ratio of floating-point operations of one
+candidate's step, counted while it runs. Then its time on this CPU at a few small numbers of
+candidates: where time is linear in them (R2), the slope extrapolates to a whole plan of 300
+candidates x 30 iterations x 5 steps. 48x is what the authors' GPU saw; no GPU is used here.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from common.harness.config import no_options, run_script
+from common.harness.results import write_results
+from common.intervals import mean_interval
+from common.vit import ViT
+from part5_action_planning.config import PART
+
+HISTORY, DEPTH, HEADS, HEAD_DIM, MLP_DIM = 3, 6, 16, 64, 2048
+SAMPLES, ITERATIONS, HORIZON = 300, 30, 5  # of a whole plan
+COUNTS = (2, 4, 8)  # candidates that both models are timed at
+MORE_COUNTS = (37, 75, 150, 300)  # and LeWorldModel alone: whole iterations are no extrapolation
+RUNS, THREADS = 7, 2
+PUBLISHED = 48.0  # LeWorldModel's figure, on one L40S GPU
+
+
+class PublishedBlock(nn.Module):
+    """Causal attention and MLP; a condition modulates both, if there is one (DiT's AdaLN-zero)."""
+
+    def __init__(self, width: int, *, conditioned: bool) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.qkv = nn.Linear(width, 3 * HEADS * HEAD_DIM, bias=False)
+        self.merge = nn.Linear(HEADS * HEAD_DIM, width)
+        self.mlp = nn.Sequential(nn.Linear(width, MLP_DIM), nn.GELU(), nn.Linear(MLP_DIM, width))
+        self.modulate = nn.Linear(width, 6 * width) if conditioned else None
+
+    def forward(self, x: Tensor, condition: Tensor | None, mask: Tensor) -> Tensor:
+        shift = scale = shift2 = scale2 = torch.zeros(())
+        gate = gate2 = torch.ones(())
+        if self.modulate is not None and condition is not None:
+            parts = self.modulate(F.silu(condition)).chunk(6, -1)
+            shift, scale, gate, shift2, scale2, gate2 = parts
+        normed = self.norms[0](x) * (1 + scale) + shift
+        q, k, v = self.qkv(normed).unflatten(-1, (3, HEADS, HEAD_DIM)).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, heads, L, 64)
+        x = x + gate * self.merge(attended.transpose(1, 2).flatten(2))
+        return x + gate2 * self.mlp(self.norms[1](x) * (1 + scale2) + shift2)
+
+
+class PublishedPredictor(nn.Module):
+    """One candidate step: tokens of three frames (B, 3 N, D) -> those predicted, (B, 3 N, D).
+
+    A frame's N tokens see each other and all before. DINO-WM's tokens carry the action in their
+    width; LeWorldModel's are modulated by it, and end in a projector.
+    """
+
+    def __init__(self, *, tokens: int, width: int, conditioned: bool) -> None:
+        super().__init__()
+        self.conditioned = conditioned
+        self.blocks = nn.ModuleList(
+            PublishedBlock(width, conditioned=conditioned) for _ in range(DEPTH)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Sequential(
+            nn.Linear(width, MLP_DIM), nn.GELU(), nn.Linear(MLP_DIM, width)
+        ) if conditioned else nn.Identity()  # fmt: skip
+        frame = torch.arange(HISTORY).repeat_interleave(tokens)
+        self.register_buffer("mask", frame[:, None] >= frame)
+        self.size = (HISTORY * tokens, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask = self.get_buffer("mask")
+        condition = x if self.conditioned else None  # any numbers of the action's shape
+        for block in self.blocks:
+            x = block(x, condition, mask)
+        return self.project(self.norm(x))
+
+
+def published() -> dict[str, tuple[PublishedPredictor, ViT, int]]:
+    """Predictor, encoder of one frame, and the side of that frame (px), of both models."""
+    torch.manual_seed(0)
+    tiny = ViT(channels=3, patch_size=14, tubelet=1, dim=192, depth=12, num_heads=3)
+    small = ViT(channels=3, patch_size=14, tubelet=1, dim=384, depth=12, num_heads=6)
+    lewm = PublishedPredictor(tokens=1, width=192, conditioned=True)
+    dino_wm = PublishedPredictor(tokens=196, width=404, conditioned=False)
+    return {"lewm": (lewm.eval(), tiny.eval(), 224), "dino_wm": (dino_wm.eval(), small.eval(), 196)}
+
+
+def count_flops(call: Callable[[], Any]) -> int:
+    """Operations of matrix products, those of attention too, while ``call`` runs."""
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+def measure(call: Callable[[], Any], runs: int) -> list[float]:
+    """Milliseconds of so many runs, after one that is not counted."""
+    times = []
+    for _ in range(runs + 1):
+        begin = time.perf_counter()
+        call()
+        times.append(1e3 * (time.perf_counter() - begin))
+    return times[1:]
+
+
+def fit_line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
+    """Slope, intercept and R2 of the least-squares line."""
+    slope, intercept = statistics.linear_regression(x, y)
+    return slope, intercept, statistics.correlation(x, y) ** 2
+
+
+def time_model(
+    name: str, counts: Sequence[int], runs: int
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Metrics and curve of one model."""
+    predictor, encoder, side = published()[name]
+    frame = torch.rand(1, 3, side, side)
+    one = torch.randn(1, *predictor.size)
+    curve: dict[str, list[float]] = {"x": list(counts), "mean": [], "low": [], "high": []}
+    for count in counts:
+        batch = torch.randn(count, *predictor.size)
+        times = measure(lambda batch=batch: predictor(batch), runs)
+        for key, value in (
+            ("mean", statistics.median(times)), ("low", min(times)), ("high", max(times))
+        ):  # fmt: skip
+            curve[key].append(value)
+        print(f"{name}: {count} candidates, {curve['mean'][-1]:.2f} ms a step", flush=True)
+    slope, intercept, r2 = fit_line(counts, curve["mean"])
+    steps = ITERATIONS * HORIZON
+    encoder_ms = statistics.median(measure(lambda: encoder(frame), runs))
+    return {
+        "gflop_per_step": count_flops(lambda: predictor(one)) / 1e9,
+        "gflop_of_encoder": count_flops(lambda: encoder(frame)) / 1e9,
+        "million_parameters": sum(p.numel() for p in predictor.parameters()) / 1e6,
+        "ms_per_candidate_step": slope,
+        "ms_intercept": intercept,
+        "r2": r2,
+        "ms_of_encoder": encoder_ms,
+        "plan_seconds": (encoder_ms + steps * (intercept + slope * SAMPLES)) / 1e3,
+    }, curve
+
+
+def ratios(lewm: Mapping[str, float], dino_wm: Mapping[str, float]) -> dict[str, float]:
+    """How many times more DINO-WM takes than LeWorldModel."""
+    keys = ("gflop_per_step", "ms_per_candidate_step", "plan_seconds")
+    return {key: dino_wm[key] / lewm[key] for key in keys}
+
+
+def main() -> None:
+    no_options(__doc__)
+    begin = time.monotonic()
+    torch.set_num_threads(THREADS)
+    with torch.no_grad():
+        lewm, lewm_curve = time_model("lewm", (*COUNTS, *MORE_COUNTS), RUNS)
+        dino_wm, dino_curve = time_model("dino_wm", COUNTS, RUNS)
+    arms = {"lewm": lewm, "dino_wm": dino_wm, "ratio": ratios(lewm, dino_wm)}
+    write_results(
+        PART / "results" / "planning_time.json",
+        "python part5_action_planning/planning_time.py",
+        protocol={
+            "threads": THREADS,
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+            "history_frames": HISTORY,
+            "plan": f"{SAMPLES} candidates x {ITERATIONS} iterations x {HORIZON} steps",
+            "extrapolated": "plan_seconds: from the line through the times of a step",
+            "runs": f"median of {RUNS}; low and high are the fastest and the slowest",
+            "published_ratio": PUBLISHED,
+            "published_on": "one L40S GPU, by LeWorldModel's authors",
+        },
+        seconds=time.monotonic() - begin,
+        seeds=[0],
+        arms={
+            arm: {key: mean_interval([value]) for key, value in metrics.items()}
+            for arm, metrics in arms.items()
+        },
+        curves={"lewm": {"ms_per_step": lewm_curve}, "dino_wm": {"ms_per_step": dino_curve}},
+    )
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,331 @@
+"""Run directories: nothing is overwritten, nothing is shared, nothing is half-written."""
+
+import errno
+import io
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from common.figures.charts import write_png
+from common.harness.checkpoints import load_checkpoint, load_weights, save_checkpoint
+from common.harness.config import RunOptions, UserError
+from common.harness.files import read_json, read_lines, write_atomic, write_json
+from common.harness.runs import Run
+
+CONFIG = "steps: 10\nworld:\n  radius: 8.0\n"
+
+
+def open_run(folder: Path, config: str = CONFIG, overwrite: bool = False) -> Run:
+    return Run.open("part2", RunOptions("base", folder, overwrite), config, seed=0)
+
+
+def finish(folder: Path) -> None:
+    with open_run(folder) as run:
+        run.log(1, {"loss": 0.5})
+        run.save(1, {"weights": torch.ones(2)})
+        write_png(run.folder / "figures" / "strip.png", Figure(), frames=np.zeros(3))
+        run.finish({"arms": {"pixels": {"smear": 0.8}}})
+
+
+def train(folder: Path, until: int, every: int = 3) -> None:
+    """A run of 10 steps, stopped before step ``until`` as if it were killed."""
+    with open_run(folder) as run:
+        generator = torch.Generator().manual_seed(0)
+        state = run.restore() or {"step": 0, "generator": generator.get_state()}
+        generator.set_state(state["generator"])
+        for step in range(state["step"] + 1, min(11, until)):
+            run.log(step, {"loss": torch.rand((), generator=generator), "arm": "pixels"})
+            if step % every == 0:
+                run.save(step, {"generator": generator.get_state()})
+
+
+def test_lines_are_read_without_one_that_was_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}')
+    assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
+
+
+def test_files_of_a_run(tmp_path: Path) -> None:
+    finish(tmp_path / "run")
+    names = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*.*")}
+    assert names - {".lock"} == {
+        *("config.yaml", "run.json", "metrics.jsonl", "checkpoint.pt", "summary.json"),
+        *("figures/strip.png", "figures/strip.npz"),
+    }
+    setting = read_json(tmp_path / "run" / "run.json")
+    assert setting["device"] == "cpu"
+    assert setting["precision"] == "float32"
+    assert setting["threads"] == torch.get_num_threads()
+    assert setting["versions"]["torch"] == torch.__version__
+    assert setting["seconds"] >= 0
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == '{"step": 1, "loss": 0.5}\n'
+
+
+def test_default_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.harness.runs.RUNS", tmp_path)
+    with Run.open("part2", RunOptions("k4", None, False), CONFIG, seed=3) as run:
+        assert run.folder == tmp_path / "part2" / "k4-seed3"
+
+
+def test_resume_gives_the_same_bytes(tmp_path: Path) -> None:
+    train(tmp_path / "whole", until=11)
+    for stop in (1, 5, 9):
+        train(tmp_path / "cut", until=stop)
+        with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:
+            file.write('{"step": 9, "lo')  # a line that was cut off
+    train(tmp_path / "cut", until=11)
+    whole, cut = (tmp_path / name / "metrics.jsonl" for name in ("whole", "cut"))
+    assert whole.read_bytes() == cut.read_bytes()
+    assert len(whole.read_text().splitlines()) == 10
+
+
+def test_seconds_add_up(tmp_path: Path) -> None:
+    with open_run(tmp_path) as run:
+        run.save(1, {})
+    write_json(tmp_path / "run.json", read_json(tmp_path / "run.json") | {"seconds": 100.0})
+    with open_run(tmp_path) as run:
+        run.finish({})
+    assert read_json(tmp_path / "run.json")["seconds"] >= 100
+
+
+def test_finished_run_is_kept_unless_asked(tmp_path: Path) -> None:
+    finish(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="finished run; pass --overwrite"):
+        open_run(tmp_path)
+    with open_run(tmp_path, overwrite=True) as run:
+        assert run.restore() is None
+    names = {path.name for path in tmp_path.iterdir()} - {".lock"}
+    assert names == {"notes.txt", "figures", "config.yaml", "run.json", "metrics.jsonl"}
+    assert not list((tmp_path / "figures").iterdir())
+
+
+def test_another_configs_run_is_refused(tmp_path: Path) -> None:
+    open_run(tmp_path).__exit__(None, None, None)
+    with pytest.raises(UserError, match=r"world.radius is 8.0 there and 6.0 here; pass another"):
+        open_run(tmp_path, CONFIG.replace("8.0", "6.0"))
+    with pytest.raises(UserError, match=r"width is absent there and 2 here"):
+        open_run(tmp_path, CONFIG + "width: 2\n")
+    with open_run(tmp_path, CONFIG.replace("8.0", "6.0"), overwrite=True):
+        assert "6.0" in (tmp_path / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_directory_that_is_no_run_is_refused(tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match=r"not a run \(it holds thesis.tex but no config.yaml\)"):
+        open_run(tmp_path, overwrite=overwrite)
+    with pytest.raises(UserError, match="is a file; expected a directory"):
+        open_run(tmp_path / "thesis.tex", overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_second_process_is_refused_until_the_first_dies(tmp_path: Path) -> None:
+    code = (
+        "import sys, time, pathlib\nimport filelock\n"
+        "lock = filelock.FileLock(sys.argv[1])\nlock.acquire()\n"
+        "print('locked', flush=True)\ntime.sleep(60)\n"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path / ".lock")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"locked\n"
+        with pytest.raises(UserError, match="another process is running in"):
+            open_run(tmp_path)
+        first.send_signal(signal.SIGKILL)
+    open_run(tmp_path).__exit__(None, None, None)
+
+
+def test_lock_is_given_back(tmp_path: Path) -> None:
+    finish(tmp_path)
+    with pytest.raises(UserError, match="finished"):
+        open_run(tmp_path)
+    with filelock.FileLock(tmp_path / ".lock", timeout=0):
+        pass
+
+
+@pytest.mark.parametrize("value", [float("nan"), torch.tensor(float("inf")), [1.0, float("nan")]])
+def test_not_finite_stops_with_step_and_term(tmp_path: Path, value: Any) -> None:
+    with open_run(tmp_path) as run:
+        run.save(6, {"weights": torch.ones(1)})
+        with pytest.raises(UserError, match=r"step 7: loss is (nan|inf), expected a finite number"):
+            run.log(7, {"fine": 1.0, "loss": value})
+        state = run.restore()
+        assert state is not None
+        assert state["step"] == 6
+        with pytest.raises(UserError, match=r"arms.pixels.smear is (nan|inf)"):
+            run.finish({"arms": {"pixels": {"smear": float("nan")}}})
+    assert not (tmp_path / "summary.json").exists()
+
+
+def test_full_disk_keeps_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with open_run(tmp_path) as run:
+        run.log(1, {"loss": 1.0})
+        run.save(1, {"weights": torch.ones(1)})
+        monkeypatch.setattr(os, "fsync", full)
+        for action in (lambda: run.save(2, {}), lambda: run.finish({})):
+            with pytest.raises(UserError, match="the disk is full; what was saved before"):
+                action()
+        with pytest.raises(UserError, match="the disk is full"):
+            save_checkpoint(tmp_path / "checkpoint.pt", {"weights": torch.zeros(1)})
+        monkeypatch.undo()
+        assert not list(tmp_path.glob("*.partial"))
+        state = run.restore()
+        assert state is not None
+        assert torch.equal(state["weights"], torch.ones(1))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_while_logging(tmp_path: Path) -> None:
+    with open_run(tmp_path) as run, Path("/dev/full").open("wb", buffering=0) as full:
+        run._metrics.close()
+        run._metrics = full
+        with pytest.raises(UserError, match=r"metrics.jsonl: the disk is full"):
+            run.log(1, {"loss": 1.0})
+
+
+def test_write_to_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*expected a place that can be written"):
+        write_atomic(tmp_path / "file" / "x.json", b"")
+    with pytest.raises(UserError, match=r"cannot write .*expected a place that can be written"):
+        open_run(tmp_path / "file" / "run")
+    (tmp_path / "file").write_text("[]")
+    with pytest.raises(UserError, match="expected a JSON object, got list"):
+        read_json(tmp_path / "file")
+
+
+class Boom:
+    """Would make a file if it were unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("boom",)
+
+
+def archive(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("archive/data.pkl", content)
+        file.writestr("archive/version", "3\n")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a checkpoint",
+        b"\x80\x02}q\x00.",
+        pickle.dumps(Boom()),
+        pickle.dumps({"weights": Boom()}, protocol=2),
+        archive(pickle.dumps({"weights": Boom()}, protocol=2)),
+        archive(b"\x80\x02K\x01."),
+        archive(b"garbage"),
+        archive(b""),
+        archive(b"]" * 100),
+    ],
+)
+def test_what_is_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(UserError, match=r"checkpoint.pt: ") as caught:
+        load_checkpoint(tmp_path / "checkpoint.pt", "python train.py")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "boom").exists()
+
+
+def test_damaged_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"weights": torch.randn(300), "step": 3, "name": "x", "ok": [1.0, None]})
+    whole = path.read_bytes()
+    assert load_checkpoint(path, "")["ok"] == [1.0, None]
+    for size in range(0, len(whole), 97):
+        path.write_bytes(whole[:size])
+        with pytest.raises(UserError, match=r"cut off; make it with: python train.py"):
+            load_checkpoint(path, "python train.py")
+    flipped = bytearray(whole)
+    flipped[whole.index(b"data/0") + 200] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(UserError, match="not a checkpoint, or cut off"):
+        load_checkpoint(path, "")
+    with pytest.raises(UserError, match=r"no checkpoint at .*none.pt; make it with: python t.py"):
+        load_checkpoint(tmp_path / "none.pt", "python t.py")
+    with pytest.raises(UserError, match="Is a directory"):
+        load_checkpoint(tmp_path, "")
+
+
+def test_weights_of_another_architecture() -> None:
+    path, model = Path("weights.pt"), nn.Linear(2, 3)
+    load_weights(model, {"weight": torch.ones(3, 2), "bias": torch.ones(3)}, path)
+    assert torch.equal(model.bias, torch.ones(3))
+    cases: list[tuple[Any, str]] = [
+        ({"weight": torch.ones(4, 2), "bias": torch.ones(4)}, r"weight is \(4, 2\), .*\(3, 2\)"),
+        ({"weight": torch.ones(3, 2)}, r"bias is absent, expected \(3,\)"),
+        (model.state_dict() | {"extra": torch.ones(1)}, r"extra is \(1,\), expected absent"),
+        (model.state_dict() | {"bias": 3}, r"bias is int, expected \(3,\)"),
+        ([1], "expected weights by name, got list"),
+    ]
+    for weights, message in cases:
+        with pytest.raises(UserError, match=message):
+            load_weights(model, weights, path)
+    assert torch.equal(model.bias, torch.ones(3))
+
+
+def test_checkpoint_of_something_else_in_a_run(tmp_path: Path) -> None:
+    with open_run(tmp_path) as run:
+        save_checkpoint(tmp_path / "checkpoint.pt", {"weights": 1})
+        with pytest.raises(
+            UserError, match=r"not the checkpoint of a run; start anew: .*overwrite"
+        ):
+            run.restore()
+        run.log(1, {"loss": 1.0})
+        run.save(1, {})
+        (tmp_path / "metrics.jsonl").write_text("")
+        with pytest.raises(UserError, match=r"metrics.jsonl is older than .*start anew"):
+            run.restore()
+
+
+@pytest.mark.slow
+def test_killed_process_resumes(tmp_path: Path) -> None:
+    code = (
+        "import sys, time, torch\nfrom pathlib import Path\n"
+        "from common.harness.config import RunOptions\nfrom common.harness.runs import Run\n"
+        f"with Run.open('p', RunOptions('n', Path(sys.argv[1]), False), {CONFIG!r}, seed=0) as r:\n"
+        "    start = (r.restore() or {'step': 0})['step']\n"
+        "    for step in range(start + 1, 41):\n"
+        "        r.log(step, {'loss': 1 / step})\n        time.sleep(0.02)\n"
+        "        if step % 4 == 0:\n            r.save(step, {'x': torch.ones(1000)})\n"
+        "    r.finish({})\n"
+    )
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+        while not (tmp_path / "checkpoint.pt").exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.kill()
+        process.wait()
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 41))

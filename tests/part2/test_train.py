@@ -1,0 +1,206 @@
+"""Part 2 as its reader uses it: commands, resuming, refusals, and what its loss lets flow where."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from common.episodes import draw_batch, make_clips
+from common.harness.config import REPOSITORY, load_config
+from common.metrics import distance_to_ball
+from part2_pixel_vs_jepa.config import ARMS, BASELINE, Config, generator
+from part2_pixel_vs_jepa.model import make_arms
+from part2_pixel_vs_jepa.report.run_table import headline_table
+from part2_pixel_vs_jepa.scoring.heldout import make_heldout
+from part2_pixel_vs_jepa.train import best_of, compute_loss, main
+
+SMOKE = REPOSITORY / "configs" / "part2" / "smoke.yaml"
+TRAIN = [sys.executable, "part2_pixel_vs_jepa/train.py", "--config", str(SMOKE), "--threads=1"]
+
+
+def smoke_config(**overrides: object) -> Config:
+    return load_config(Config, [BASELINE, SMOKE], overrides)
+
+
+def test_parameter_counts_are_within_5_percent_of_700k_and_of_each_other():
+    cfg = load_config(Config, [BASELINE], {"arms": list(ARMS)})
+    counts = [arm.num_parameters() for arm in make_arms(cfg).values()]
+    assert all(abs(count - 700_000) <= 35_000 for count in counts), counts
+    assert max(counts) <= 1.05 * min(counts)
+
+
+def test_first_weights_of_an_arm_do_not_depend_on_the_other_arms():
+    alone = make_arms(smoke_config(arms=["jepa_z"]))["jepa_z"].state_dict()
+    beside = make_arms(smoke_config(arms=["pixels", "jepa_z"]))["jepa_z"].state_dict()
+    assert all(torch.equal(alone[name], beside[name]) for name in alone)
+
+
+@pytest.mark.parametrize("regularizer", ["vicreg", "sigreg"])
+def test_the_readout_teaches_the_encoder_nothing(regularizer):
+    cfg = smoke_config(arms=["jepa_z"], regularizer=regularizer)
+    arm = make_arms(cfg)["jepa_z"]
+    clips = make_clips(cfg.world, cfg.distractor, 4, generator(cfg, 1))
+    batch = draw_batch(clips, 16, 1, 6.0, generator(cfg, 4))
+    loss, terms = compute_loss(arm, batch, cfg, generator(cfg, 5))
+    everywhere = torch.autograd.grad(loss, list(arm.encoder.parameters()), retain_graph=True)
+    rest = torch.autograd.grad(loss - terms["readout"], list(arm.encoder.parameters()))
+    for one, other in zip(everywhere, rest, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_choice_of_z_moves_neither_encoder_nor_hypotheses():
+    cfg = smoke_config(arms=["jepa_z"])
+    arm = make_arms(cfg)["jepa_z"]
+    clips = make_clips(cfg.world, cfg.distractor, 4, generator(cfg, 1))
+    batch = draw_batch(clips, 16, 1, 6.0, generator(cfg, 4))
+    _, terms = compute_loss(arm, batch, cfg, generator(cfg, 5))
+    terms["choice"].backward()
+    moved = {name for name, p in arm.named_parameters() if p.grad is not None}
+    assert moved == {"predictor.log_odds.weight", "predictor.log_odds.bias"}
+
+
+def test_best_of_gives_the_loss_to_the_nearest_less_the_relaxation():
+    distance = torch.tensor([[1.0, 3.0, 5.0], [4.0, 2.0, 6.0]])
+    loss, z = best_of(distance, 0.1)
+    assert z.tolist() == [0, 1]
+    expected = (0.9 * 1 + 0.1 * 4 + 0.9 * 2 + 0.1 * 5) / 2
+    torch.testing.assert_close(loss, torch.tensor(expected))
+    alone, _ = best_of(distance[:, :1], 0.1)
+    torch.testing.assert_close(alone, torch.tensor(2.5))
+
+
+@pytest.mark.parametrize("kind", ["none", "dots", "squares", "background"])
+def test_the_balls_floor_is_the_score_of_the_bayes_optimal_frame(kind):
+    cfg = smoke_config(**{"distractor.kind": kind, "data.test_episodes": 16})
+    held = make_heldout(cfg)
+    basis = held.basis if held.basis.dim() == 4 else held.basis.expand(len(held.best), -1, -1, -1)
+    scored = distance_to_ball(held.best.unsqueeze(1), held.batch.clean_next, basis)
+    assert held.ball_floor == pytest.approx(scored.mean().item(), rel=0.02)
+    mean = (held.probabilities[:, :, None, None] * held.futures).sum(1, keepdim=True)
+    spread = (held.futures - mean).square().mean(dim=(2, 3))
+    clean = (held.probabilities * spread).sum(1).mean().item()
+    if kind in ("none", "squares"):  # squares lie apart from the ball
+        assert held.ball_floor == pytest.approx(clean, rel=1e-5)
+    else:  # a level is fitted to each pair, and explains some of the blur
+        assert held.ball_floor < 0.95 * clean
+
+
+def test_arms_that_were_not_trained_come_with_the_runs_own_regularizer():
+    rows = {}
+    for regularizer in ("vicreg", "sigreg"):
+        summary = {"arms": {}, "bounds": {"pairs": {"ambiguous": 1.0, "count": 2.0}}}
+        table = headline_table(summary, smoke_config(regularizer=regularizer))
+        rows[regularizer] = {line.split("  ")[0]: line for line in table.splitlines()}
+    assert {"pixels *", "jepa *", "jepa_z *"} <= rows["vicreg"].keys()
+    assert {"pixels *", "jepa (SIGReg) *", "jepa_z (SIGReg) *"} <= rows["sigreg"].keys()
+    assert rows["vicreg"]["pixels *"].split() == rows["sigreg"]["pixels *"].split()
+    one, other = rows["vicreg"]["jepa_z *"].split(), rows["sigreg"]["jepa_z (SIGReg) *"].split()
+    assert one[2:] != other[3:]
+
+
+def test_every_config_of_the_part_loads():
+    for path in sorted((REPOSITORY / "configs" / "part2").glob("*.yaml")):
+        load_config(Config, [BASELINE, path])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["--num_hypotheses=1"], "nothing to choose"),
+        (["--world.radius=[40.0,40.0]"], "leaves no room"),
+        (["--world.radius=[0.0,0.0]"], "radius"),
+        (
+            ["--world.axes=2", "--world.wall=reflect", "--world.door_width=90"],
+            "wider than its wall",
+        ),
+        (["--world.axes=2"], "use world.axes 1"),
+        (["--world.wall=reflect"], "use world.start_margin 0"),
+        (
+            [
+                *("--world.wall=reflect", "--world.start_margin=0"),
+                *("--world.axes=2", "--world.num_headings=7"),
+            ],
+            "an even world.num_headings",
+        ),
+        (["--world.brightness=[0.5,1.0]"], "[1.0, 1.0]"),
+        (["--world.num_balls=2", "--world.wall=reflect"], "world.num_balls 1"),
+        (["--world.wall=stochastic"], "axes 2"),
+        (["--stepz=3"], "--steps"),
+        (["--arms=[pixels,pixels]"], "different arms"),
+        (["--world.size=60"], "divisible by 16"),
+        (["--learning_rate=nan"], "learning_rate"),
+    ],
+)
+def test_contradictions_end_in_one_clear_line_and_write_nothing(
+    tmp_path, refusal, overrides, words
+):
+    where = f"--run_dir={tmp_path / 'run'}"
+    assert words in refusal(main, "--config", SMOKE, *overrides, where)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_same_seed_gives_the_same_files_and_a_finished_run_is_kept(tmp_path, run):
+    for name in ("one", "two"):
+        run(*TRAIN, "--figures=false", "--run_dir", tmp_path / name)
+    same = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("one", "two")]
+    assert same[0] == same[1]
+    assert json.loads((tmp_path / "one/summary.json").read_text()) == json.loads(
+        (tmp_path / "two/summary.json").read_text()
+    )
+    again = run(*TRAIN, "--figures=false", "--run_dir", tmp_path / "one", code=2)
+    assert "--overwrite" in again.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_train_evaluate_and_plot_as_documented(tmp_path, run):
+    folder = tmp_path / "run"
+    trained = run(*TRAIN, "--run_dir", folder)
+    for arm in ("pixels", "pixels_z", "jepa", "jepa_z"):
+        assert any(line.startswith(arm) for line in trained.stdout.splitlines()), arm
+    figures = sorted(path.name for path in (folder / "figures").iterdir())
+    assert {"strip.png", "episode.gif", "training.png", "strip.npz"} <= set(figures)
+    table = [
+        line for line in trained.stdout.splitlines() if line.startswith(("pixels,", "jepa_z,"))
+    ]
+    scored = run(sys.executable, "part2_pixel_vs_jepa/evaluate.py", folder)
+    assert [line for line in scored.stdout.splitlines() if line in table] == table
+    before = (folder / "figures" / "strip.png").read_bytes()
+    (folder / "figures" / "strip.png").unlink()
+    run(sys.executable, "part2_pixel_vs_jepa/plot.py", folder)
+    assert (folder / "figures" / "strip.png").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path, run, kill_at_random_steps):
+    command = [*TRAIN, "--steps=400", "--save_every=20", "--figures=false", "--eval_every=100"]
+    run(*command, "--run_dir", tmp_path / "undisturbed")
+    folder = tmp_path / "killed"
+    kill_at_random_steps(command, folder)
+    run(*command, "--run_dir", folder)
+    one, two = tmp_path / "undisturbed", folder
+    assert (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
+    weights = [
+        torch.load(path / "checkpoint.pt", weights_only=True)["state"]["arms"]
+        for path in (one, two)
+    ]
+    for arm in weights[0]:
+        for name, value in weights[0][arm].items():
+            assert torch.equal(value, weights[1][arm][name]), (arm, name)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_cleanly_and_says_how_to_resume(tmp_path):
+    command = [*TRAIN, "--steps=4000", "--figures=false", "--run_dir", str(tmp_path / "run")]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "run" / "metrics.jsonl"
+    while process.poll() is None and not (log.exists() and log.stat().st_size):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "resume" in err.strip().splitlines()[-1]
+    assert "Traceback" not in err

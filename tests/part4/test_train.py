@@ -1,0 +1,570 @@
+"""Part 4's recipes as their reader uses them: scenes, samples, gradients, scores, commands."""
+
+import argparse
+import math
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from common.dinov3 import SIZES
+from common.frozen import RECIPES, FrozenEncoder, freeze_vit, load_frozen
+from common.harness.config import REPOSITORY, ConfigError, UserError, load_config
+from common.harness.results import read_results
+from common.intervals import mean_interval
+from common.masking import block_masks
+from common.vit import ViT, patchify
+from part4_dinov3_encoder import plot as report
+from part4_dinov3_encoder import probe
+from part4_dinov3_encoder.config import BASELINE, Config, generator
+from part4_dinov3_encoder.data import photos
+from part4_dinov3_encoder.data.photos import HELD_OUT, TRAINED, load_photo, photo_clips
+from part4_dinov3_encoder.data.scenes import ball_patches, make_scenes
+from part4_dinov3_encoder.data.views import Pool, draw_views, draw_windows, make_pool, shared_places
+from part4_dinov3_encoder.model import make_model
+from part4_dinov3_encoder.options import add_encoder_options, load_chosen
+from part4_dinov3_encoder.probe import frozen_subject, part2_encoder, raw_pixels
+from part4_dinov3_encoder.scoring.features import (
+    SAMPLED,
+    Features,
+    Subject,
+    features,
+    sampled,
+    subject_of,
+    with_noise,
+)
+from part4_dinov3_encoder.scoring.foreground import border, foreground, iou, labelled_foreground
+from part4_dinov3_encoder.scoring.positional import blank_directions, leakage, remove_directions
+from part4_dinov3_encoder.scoring.scores import (
+    TARGETS,
+    collapse_scores,
+    evaluate,
+    make_heldout,
+    make_test,
+    motion_scores,
+    targets,
+)
+from part4_dinov3_encoder.settings import MaskConfig
+from part4_dinov3_encoder.train import after_step, compute_loss, kept, main, through_time
+
+CONFIGS = REPOSITORY / "configs" / "part4"
+SMOKE = CONFIGS / "smoke.yaml"
+TRAIN = [sys.executable, "part4_dinov3_encoder/train.py", "--config", str(SMOKE), "--threads=1"]
+
+
+def config(*names: str, **overrides: object) -> Config:
+    files = [BASELINE, *(CONFIGS / f"{name}.yaml" for name in names)]
+    return load_config(Config, files, {key.replace("__", "."): v for key, v in overrides.items()})
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# Scenes.
+
+
+def test_every_second_episode_has_one_ball_and_the_larger_comes_first():
+    cfg = config("smoke")
+    scenes = make_scenes(cfg.world, cfg.texture, 64, seeded())
+    assert scenes.num_balls.bincount().tolist() == [0, 32, 32]
+    two = scenes.num_balls == 2
+    assert (scenes.radius[two, 0] > scenes.radius[two, 1]).all()
+    assert scenes.states[~two, :, 1].isnan().all()
+    assert scenes.states[two].isfinite().all()
+    assert scenes.frames.shape == (64, cfg.world.episode_length, 1, 64, 64)
+
+
+def test_cover_is_where_the_balls_are():
+    cfg = config("smoke")
+    scenes = make_scenes(cfg.world, cfg.texture, 32, seeded())
+    area = scenes.cover.float().sum((2, 3)) / 255
+    discs = (math.pi * scenes.radius.square()).sum(1, keepdim=True)
+    torch.testing.assert_close(area, discs.expand_as(area), rtol=0.03, atol=3.0)
+    x = torch.arange(64) + 0.5
+    one = scenes.num_balls == 1
+    mass = scenes.cover[one].float()
+    middle = (mass.sum(2) * x).sum(-1) / mass.sum((2, 3))
+    torch.testing.assert_close(middle, scenes.states[one][:, :, 0, 0], atol=0.1, rtol=0)
+
+
+def test_no_threshold_of_grey_finds_a_ball():
+    cfg = config("smoke")
+    scenes = make_scenes(cfg.world, cfg.texture, 128, seeded())
+    frames, truth = scenes.frames[:, 0, 0], scenes.cover[:, 0] > 127
+    best = max(iou(frames > level, truth) for level in range(0, 255, 8))
+    assert best < 0.4
+
+
+def test_ball_patches_are_covered_by_half():
+    cover = torch.zeros(1, 16, 16, dtype=torch.uint8)
+    cover[0, :8, :4] = 255  # exactly half of the first patch
+    cover[0, 8:, 8:] = 120  # less than half of the last
+    assert ball_patches(cover, 2, 2).tolist() == [[True, False, False, False]]
+    assert ball_patches(cover, 4, 4)[0].nonzero().flatten().tolist() == [0, 4]
+
+
+def test_targets_are_what_they_say():
+    cfg = config("smoke")
+    scenes = make_scenes(replace(cfg.world, episode_length=2), cfg.texture, 16, seeded())
+    found = targets(scenes, 8)
+    assert found.shape == (16, 8)
+    torch.testing.assert_close(found[:, TARGETS["position"]], scenes.states[:, 0, 0, :2])
+    torch.testing.assert_close(found[:, TARGETS["velocity"]], scenes.states[:, 0, 0, 2:])
+    phase = torch.atan2(found[:, 2], found[:, 3]) / math.tau % 1
+    torch.testing.assert_close(phase, found[:, 0] / 8 % 1, atol=1e-3, rtol=0)
+    assert found.isfinite().all()
+
+
+# Photographs.
+
+
+def test_photographs_trained_on_are_not_those_shown():
+    assert not set(TRAINED) & set(HELD_OUT)
+    for name in (*TRAINED, *HELD_OUT):
+        photo = load_photo(name)
+        assert photo.dtype == torch.uint8
+        assert photo.shape[0] == 3
+
+
+def test_a_clip_drifts_over_one_photograph():
+    clips = photo_clips(8, 3, 96, seeded())
+    assert clips.shape == (8, 3, 3, 96, 96)
+    for clip in clips:
+        found = []
+        for dy in range(-3, 4):
+            for dx in range(-3, 4):
+                a = clip[0, :, 3 + dy : 93 + dy, 3 + dx : 93 + dx]
+                found.append(torch.equal(a, clip[1, :, 3:93, 3:93]))
+        assert any(found)
+
+
+def test_a_clip_that_fits_no_photograph_is_refused():
+    with pytest.raises(ValueError, match="clips of 64 frames of 512 px"):
+        photo_clips(1, 64, 512, seeded())
+
+
+def test_without_photographs(monkeypatch):
+    monkeypatch.setattr(photos.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"--data\.photo_share=0"):
+        make_pool(config("smoke"), seeded())
+    assert make_pool(config("smoke", data__photo_share=0.0), seeded()).photos is None
+    assert load_photo("grace_hopper.jpg").shape[0] == 3
+
+
+# Samples.
+
+
+def test_pairs_show_the_same_patch_in_both_views():
+    cfg = config("smoke", views__gain=0.0, views__offset=0.0, views__noise=0.0, views__num_pairs=64)
+    views = draw_views(cfg, make_pool(cfg, generator(cfg, 1)), seeded())
+    assert views.large.shape == (2, 8, 3, 64, 64)
+    assert views.small.shape == (cfg.views.num_local, 8, 3, 32, 32)
+    patches = [patchify(view.unsqueeze(1), 8).flatten(1, 3) for view in views.large]
+    for b in range(8):
+        one, other = (patches[v][b, views.pairs[v, b]] for v in range(2))
+        assert torch.equal(one, other)
+    assert (views.pairs[0] != views.pairs[1]).any()
+
+
+def test_pairs_reach_everything_that_both_views_see():
+    shift = torch.tensor([[2, -1]])
+    pairs = shared_places(shift, 4, 2000, seeded())
+    assert sorted(pairs[0, 0].unique().tolist()) == [8, 9, 10, 12, 13, 14]
+    assert torch.equal(pairs[1, 0], pairs[0, 0] - 8 + 1)
+
+
+def test_views_differ_in_looks():
+    cfg = config("smoke", views__max_shift=0)
+    views = draw_views(cfg, make_pool(cfg, generator(cfg, 1)), seeded())
+    assert 0 <= views.large.min() < views.large.max() <= 1
+    assert (views.large[0] - views.large[1]).abs().mean() > 0.05
+    still = [view.flatten(1) - view.flatten(1).mean(1, keepdim=True) for view in views.large]
+    likeness = torch.nn.functional.cosine_similarity(*still, dim=1)
+    assert likeness.median() > 0.8
+
+
+def test_windows_are_clips_for_vjepa_alone():
+    for name, length in (("ijepa", 1), ("vjepa", 4)):
+        cfg = config(name, "smoke")
+        x = draw_windows(cfg, make_pool(cfg, generator(cfg, 1)), seeded())
+        assert x.shape == (8, length, 3, 64, 64)
+
+
+@pytest.mark.parametrize(("share", "num_photos"), [(0.5, 4), (0.25, 2), (0.0, 0), (1.0, 8)])
+def test_a_share_of_a_batch_are_photographs_and_they_come_last(share, num_photos):
+    cfg = config("smoke", data__photo_share=share)
+    red = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None]
+    balls = torch.full((5, 4, 1, 96, 96), 128, dtype=torch.uint8)
+    pool = Pool(balls, red.expand(5, 4, 3, 96, 96))
+    x = draw_windows(cfg, pool, seeded())
+    is_photo = (x == red / 255).flatten(1).all(1)
+    assert is_photo.tolist() == [False] * (8 - num_photos) + [True] * num_photos
+
+
+# The losses.
+
+
+@pytest.mark.parametrize("name", [*RECIPES, "dino_gram"])
+def test_every_recipe_learns_and_its_teacher_does_not(name):
+    cfg = config(name, "smoke", steps=4, weights__gram_start=0.25)
+    model = make_model(cfg)
+    pool = make_pool(cfg, generator(cfg, 1))
+    loss, terms = compute_loss(model, pool, cfg, 1, seeded())
+    loss.backward()
+    assert math.isfinite(loss.item())
+    assert all(term.ndim == 0 for term in terms.values())
+    assert ("gram" in terms) == (name == "dino_gram")
+    for key, p in model.named_parameters():
+        if "teacher" in key:
+            assert p.grad is None, key
+        else:
+            assert p.grad is not None, key
+            assert p.grad.abs().sum() > 0, key
+
+
+def test_every_recipe_starts_from_the_same_encoder():
+    first = [make_model(config(n, "smoke")).encoder.state_dict() for n in ("ijepa", "dino")]
+    first.append(make_model(config("lejepa", "smoke")).encoder.state_dict())
+    for other in first[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in first[0].items())
+
+
+def test_a_hidden_block_is_hidden_at_all_times():
+    index = through_time(torch.tensor([[0, 5]]), (3, 2, 4))
+    assert index.tolist() == [[0, 5, 8, 13, 16, 21]]
+
+
+def test_the_teacher_follows_and_is_what_is_kept():
+    cfg = config("ijepa", "smoke")
+    model = make_model(cfg)
+    before = kept(model, cfg).norm.weight.clone()
+    with torch.no_grad():
+        model.encoder.norm.weight += 1
+    after_step(model, 0, cfg)
+    rate = cfg.weights.ema_rate
+    torch.testing.assert_close(kept(model, cfg).norm.weight, before + 1 - rate)
+    lejepa = config("lejepa", "smoke")
+    model = make_model(lejepa)
+    assert kept(model, lejepa) is model.encoder
+
+
+def test_the_gram_teacher_is_an_earlier_teacher():
+    cfg = config("dino_gram", "smoke", steps=4, weights__gram_start=0.5)
+    model = make_model(cfg)
+    with torch.no_grad():
+        model.encoder.norm.weight += 1
+    after_step(model, 0, cfg)
+    assert not torch.equal(model.gram_teacher.norm.weight, model.teacher.norm.weight)
+    after_step(model, 1, cfg)
+    frozen = model.gram_teacher.norm.weight.clone()
+    assert torch.equal(frozen, model.teacher.norm.weight)
+    after_step(model, 2, cfg)
+    assert torch.equal(frozen, model.gram_teacher.norm.weight)
+
+
+# Scores.
+
+
+def test_leakage_of_tokens_that_are_their_place_and_of_noise():
+    place = torch.randn(1, 16, 8, generator=seeded()).expand(50, -1, -1)
+    assert leakage(place) == pytest.approx(1)
+    noise = torch.randn(400, 16, 8, generator=seeded(1))
+    assert leakage(noise) == pytest.approx(1 / 400, rel=0.3)
+
+
+def test_places_are_taken_out_and_the_rest_is_left():
+    place = torch.zeros(16, 8)
+    place[:, 0] = torch.linspace(-2, 2, 16)
+    blank = place + 3.0
+    directions = blank_directions(blank)
+    assert directions.shape == (1, 8)
+    content = torch.randn(50, 16, 8, generator=seeded())
+    rest = remove_directions(content + place, directions)
+    assert leakage(content + place) > 0.1
+    assert leakage(rest) < 0.05
+    torch.testing.assert_close(rest[..., 1:], content[..., 1:])
+    assert len(blank_directions(torch.ones(16, 8))) == 0
+
+
+def test_places_of_unlike_contents_are_a_floor_that_a_place_blind_token_has():
+    draw = torch.randn(400, 16, 1, generator=seeded())
+    content = draw + torch.linspace(-1, 1, 16)[None, :, None]  # a world with more on one side
+    assert leakage(content) == pytest.approx(0.38 / 1.38, rel=0.1)  # variances: places, contents
+
+
+def test_two_frames_are_one_clip_to_an_encoder_of_tubelets_and_stand_side_by_side_to_others():
+    cfg = config("vjepa", "smoke")
+    scenes = make_test(cfg)
+    subject = subject_of(make_model(cfg).encoder, cfg)
+    found = features(subject.encode, scenes, subject.encode_clip)
+    assert found.two_frames().shape == (64, 64 * 32)
+    backwards = replace(scenes, frames=scenes.frames.flip(1))
+    other = features(subject.encode, backwards, subject.encode_clip)
+    assert (found.two_frames() - other.two_frames()).abs().max() > 1e-3
+    ijepa = config("ijepa", "smoke")
+    single = subject_of(make_model(ijepa).encoder, ijepa)
+    assert single.encode_clip is None
+    both = features(single.encode, scenes)
+    assert torch.equal(both.two_frames(), torch.cat([*both.patches], dim=1).flatten(1))
+
+
+def test_motion_is_read_from_the_clip_where_there_is_one():
+    truth = torch.randn(200, 8, generator=seeded())
+    blind = torch.zeros(2, 200, 4, 3)
+    clip = torch.cat([truth[:, TARGETS["velocity"]], torch.zeros(200, 1)], dim=1).unsqueeze(1)
+    for tokens, wanted in ((clip, 1.0), (None, 0.0)):
+        found = Features(blind[..., 0], blind, tokens)
+        scores = motion_scores(found, truth, found, truth, 100)
+        assert scores.keys() == {"velocity2_all_100"}
+        assert scores["velocity2_all_100"] == pytest.approx(wanted, abs=0.05)
+
+
+def test_tokens_of_all_columns_and_rows_count_for_collapse():
+    places = torch.arange(64.0).view(1, 64, 1).expand(100, -1, -1)
+    chosen = sampled(places)
+    assert chosen.shape == (100 * SAMPLED, 1)
+    counts = chosen.flatten().long().bincount(minlength=64)
+    assert counts.min() > 10
+    assert torch.equal(chosen, sampled(places))
+    assert sampled(places[:, :4]).shape == (400, 1)
+    lively = torch.zeros(100, 64, 8)
+    lively[:, 1::4] = torch.randn(100, 16, 8, generator=seeded())  # columns 1 and 5 alone
+    scores = collapse_scores(Features(torch.randn(2, 100, 8), lively[None].expand(2, -1, -1, -1)))
+    assert scores["patch_effective_rank"] > 7
+
+
+def test_noise_is_a_share_of_a_token_however_many_there_are():
+    found = Features(torch.ones(2, 50, 8), torch.ones(2, 50, 64, 8))
+    noisy = with_noise(found, seeded())
+    for clean, other in ((found.cls, noisy.cls), (found.patches, noisy.patches)):
+        gap = (other - clean).std().item()
+        assert gap == pytest.approx(0.01 * math.sqrt(8), rel=0.1)
+    train, test = (with_noise(found, g).patches for g in [seeded()] for _ in range(2))
+    assert not torch.equal(train, test)
+
+
+def test_the_foreground_of_tokens_that_know_it():
+    cfg = config("smoke", data__test_frames=256)
+    truth = ball_patches(make_test(cfg).cover[:, 0], 8, 8)
+    tokens = torch.randn(256, 64, 4, generator=seeded()) * 0.1
+    tokens[..., 0] += truth.float() * 3
+    tokens[..., 1] += (~truth).float() * 3
+    rim = border(8, 8)
+    assert rim.sum() == 28
+    assert iou(foreground(tokens, (8, 8), num_clusters=2), truth) > 0.95
+    found = labelled_foreground(tokens[:100], truth[:100], tokens[100:])
+    assert iou(found, truth[100:]) > 0.98
+    chance = torch.randn(256, 64, 4, generator=seeded(1))
+    assert iou(foreground(chance, (8, 8)), truth) < 0.3
+
+
+def test_a_cluster_of_fixed_places_is_no_ball():
+    cfg = config("smoke", data__test_frames=256)
+    truth = ball_patches(make_test(cfg).cover[:, 0], 8, 8)
+    square = torch.zeros(256, 64, dtype=torch.bool)
+    square[:, [9, 14]] = torch.rand(256, 2, generator=seeded()) < 0.5
+    tokens = torch.zeros(256, 64, 4) + 0.001 * torch.randn(256, 64, 4, generator=seeded(1))
+    tokens[..., 0] += (truth & ~square).float()
+    tokens[..., 1] += square.float()
+    tokens[..., 2] += (~truth & ~square).float()
+    assert iou(foreground(tokens, (8, 8), num_clusters=3), truth & ~square) > 0.95
+
+
+def test_scores_are_the_same_each_time_and_a_perfect_encoder_gets_them():
+    cfg = config("smoke")
+    held = make_heldout(cfg)
+    model = make_model(cfg)
+    subject = subject_of(model.encoder, cfg)
+    one, two = evaluate(subject, held, cfg), evaluate(subject, held, cfg)
+    assert one == two
+    assert all(math.isfinite(value) for value in one.values())
+    assert all(p.requires_grad for p in model.encoder.parameters())
+    blank = evaluate(Subject(lambda x: (x[:, 0, 0, :4] * 0 + 1, x.new_ones(len(x), 64, 4)),
+                             (8, 8)), held, cfg)  # fmt: skip
+    assert blank["collapse_ratio"] == 0
+    assert blank["position_all_100"] < 0.05
+
+
+def test_raw_pixels_and_part_2s_encoder_are_rows():
+    cfg = config("smoke")
+    scenes = make_test(cfg)
+    found = features(raw_pixels(cfg).encode, scenes)
+    assert found.patches.shape == (2, 64, 64, 64)
+    assert found.pooled("all").shape == (2, 64, 4096)
+    found = features(part2_encoder(), scenes)
+    assert found.patches.shape == (2, 64, 1, 32)
+
+
+def test_a_frozen_v_jepa_reads_clips_as_the_one_in_training_does():
+    cfg = config("vjepa", "smoke")
+    vit = make_model(cfg).encoder
+    frozen = frozen_subject(freeze_vit(vit, "clips", True), cfg)
+    scenes = make_test(cfg)
+    one, other = (features(s.encode, scenes, s.encode_clip) for s in (frozen, subject_of(vit, cfg)))
+    torch.testing.assert_close(one.two_frames(), other.two_frames())
+    still = frozen_subject(freeze_vit(make_model(config("smoke")).encoder, "stills", True), cfg)
+    assert still.encode_clip is None
+
+
+def chosen(*words: str, resolution: int | None = None) -> FrozenEncoder:
+    """The encoder that a script's options choose."""
+    parser = argparse.ArgumentParser()
+    add_encoder_options(parser)
+    return load_chosen(parser.parse_args(words), config("smoke"), resolution)
+
+
+def test_an_encoder_of_larger_patches_sees_balls_at_as_many_tokens(monkeypatch):
+    pytest.importorskip("transformers")
+    tiny = replace(SIZES["dinov3_vits16"], dim=32, depth=1, num_heads=2, mlp_dim=32)
+    monkeypatch.setitem(SIZES, "dinov3_vits16", tiny)
+    encoder = chosen("--encoder", "dinov3_vits16", "--random_weights")
+    assert (encoder.resolution, encoder.grid(64, 64)) == (128, (8, 8))
+    larger = chosen("--encoder", "dinov3_vits16", "--random_weights", resolution=256)
+    assert larger.grid(64, 64) == (16, 16)
+    assert chosen().resolution is None
+    assert chosen(resolution=128).grid(64, 64) == (16, 16)
+
+
+# Commands.
+
+
+def test_every_config_of_the_part_loads():
+    for path in sorted(CONFIGS.glob("*.yaml")):
+        load_config(Config, [BASELINE, path])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["--recipe=dinov3"], "recipe"),
+        (["--steps=0"], "steps"),
+        (["--weights.num_slices=0"], "num_slices"),
+        (["--weights.sigreg_share=1.5"], "sigreg_share"),
+        (["--weights.ema_rate=1.0"], "ema_rate"),
+        (["--model.tubelet=2"], "use model.tubelet 1, or recipe vjepa"),
+        (["--data.view=60"], "use 48"),
+        (["--data.canvas=64"], "use 88 or more"),
+        (["--model.num_heads=5"], "divisible by"),
+        (["--world.size=60"], "divisible by the patch"),
+        (["--world.num_balls=1"], "world.num_balls 2"),
+        (["--mask.target_scale=[0.5,0.5]", "--recipe=ijepa"], "use fewer or smaller targets"),
+        (["--learning_rte=1"], "did you mean --learning_rate"),
+        (["--world.door_width=30"], "knows no inner wall and no thrust"),
+        (["--mask.target_aspect=[2.0,0.5]"], "must run from low to high, got [2, 0.5]"),
+        (["--weights.gram_weight=1", "--weights.gram_start=0"], "at least one step"),
+        (["--weights.gram_weight=1", "--weights.gram_start=1"], "no step to run in"),
+        (["--weights.gram_weight=1", "--weights.gram_start=0.8"], "no step to run in"),
+        (["--recipe=ijepa", "--data.view=48"], "4 of up to 9 patches can cover a context of 6 x 6"),
+    ],
+)
+def test_contradictions_end_in_one_clear_line(tmp_path, refusal, overrides, words):
+    where = f"--run_dir={tmp_path / 'run'}"
+    assert words in refusal(main, "--config", SMOKE, *overrides, where)
+
+
+def test_what_no_recipe_reads_is_not_refused():
+    assert config("smoke", data__view=48).data.view == 48  # lejepa has no masks
+    cfg = config("vjepa", "smoke", data__clip_length=8, data__photo_share=0.0)
+    assert cfg.data.clip_length > cfg.world.episode_length
+    assert draw_windows(cfg, make_pool(cfg, seeded()), seeded()).shape[1] == 8
+
+
+def test_masks_that_a_config_allows_are_never_refused_in_training():
+    for view in (32, 64, 80):
+        try:
+            cfg = config("ijepa", "smoke", data__view=view)
+        except ConfigError:
+            continue
+        side = view // cfg.model.patch_size
+        sizes = {key: getattr(cfg.mask, key) for key in MaskConfig.__dataclass_fields__}
+        for seed in range(300):
+            block_masks(side, side, 2, seeded(seed), **sizes)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "words"),
+    [
+        (probe, ["--references", "--encoder=dino"], "leave --encoder"),
+        (probe, ["--references", "--random_weights"], "leave --encoder"),
+        (probe, ["--references", f"--config={SMOKE}"], "give --out"),
+        (probe, ["--references", "--seeds=2"], "leave these out"),
+        (probe, ["--seeds=0"], "expected at least 1, got 0"),
+        (report, ["--encoder=dino"], "give another its folder with --out"),
+        (report, ["--random_weights"], "give another its folder with --out"),
+    ],
+)
+def test_committed_results_are_not_replaced_by_others(refusal, script, arguments, words):
+    assert words in refusal(script.main, *arguments)
+
+
+def test_references_of_another_config_name_their_command(tmp_path, monkeypatch):
+    out = tmp_path / "small.json"
+    arguments = ["--references", "--config", str(SMOKE), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["probe.py", *arguments])
+    arms = {"raw_pixels": {"position_all_100": mean_interval([0.1] * 5)}}
+    monkeypatch.setattr(probe, "score_seeds", lambda subjects, cfgs: arms)
+    probe.main()
+    content = read_results(out)
+    assert content["command"].endswith(shlex.join(arguments))
+    assert content["seeds"] == [5, 6, 7, 8, 9]
+    assert content["protocol"]["test_frames"] == 64
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path, run):
+    for name in ("one", "two"):
+        run(*TRAIN, "--run_dir", tmp_path / name)
+    one, two = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_train_then_probe_as_documented(tmp_path, run, name):
+    folder = tmp_path / name
+    done = run(*TRAIN, "--config", CONFIGS / f"{name}.yaml", "--steps=4", "--run_dir", folder)
+    assert done.stdout.splitlines()[2].startswith(name)
+    assert load_frozen(name, folder).is_pretrained
+    done = run(
+        sys.executable, "part4_dinov3_encoder/probe.py", "--encoder", name, "--weights", folder,
+        "--config", SMOKE,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[2].startswith(f"{name} ViT")
+
+
+@pytest.mark.slow
+def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path, run, kill_at_random_steps):
+    command = [*TRAIN, "--config", str(CONFIGS / "dino_gram.yaml"), "--steps=400"]
+    command += ["--save_every=20", "--measure_every=400", "--batch_size=4"]
+    run(*command, "--run_dir", tmp_path / "undisturbed")
+    kill_at_random_steps(command, tmp_path / "killed")
+    run(*command, "--run_dir", tmp_path / "killed")
+    one, two = tmp_path / "undisturbed", tmp_path / "killed"
+    assert (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
+    assert weights(one).keys() == weights(two).keys()
+    assert all(torch.equal(value, weights(two)[name]) for name, value in weights(one).items())
+
+
+@pytest.mark.slow
+def test_probe_of_dinov3_with_random_weights(tmp_path, run):
+    pytest.importorskip("transformers")
+    done = run(
+        sys.executable, "part4_dinov3_encoder/probe.py", "--encoder", "dinov3_vits16",
+        "--random_weights", "--resolution", "64", "--config", SMOKE, "--out", tmp_path / "row.json",
+    )  # fmt: skip
+    assert "dinov3_vits16 with random weights" in done.stdout
+    assert (tmp_path / "row.json").exists()
+
+
+def test_a_vit_of_tubelets_reads_single_frames():
+    cfg = config("vjepa", "smoke")
+    torch.manual_seed(0)
+    subject = subject_of(ViT(**cfg.vit_sizes), cfg)
+    assert features(subject.encode, make_test(cfg)).patches.shape == (2, 64, 64, 32)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoint.pt", weights_only=True)["state"]["model"]

@@ -1,0 +1,572 @@
+"""Part 5 as its reader uses it: losses, learning, surprise, commands, bad input."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from common.episodes import to_float
+from common.frozen import FrozenEncoder
+from common.harness.config import REPOSITORY, load_config, run_script
+from part5_action_planning import evaluate as evaluate_script
+from part5_action_planning import plan as plan_script
+from part5_action_planning.config import BASELINE, Config, generator, shared_generator
+from part5_action_planning.data.clips import (
+    Clip,
+    draw_clips,
+    make_recording,
+    observe_all,
+    read_tokens,
+)
+from part5_action_planning.data.recordings import Recording, crossing_share, record
+from part5_action_planning.model.build import load_model, make_model
+from part5_action_planning.model.world_models import LatentModel, Oracle, Policy, TokenModel
+from part5_action_planning.planning.closed_loop import Stage
+from part5_action_planning.planning.rollout import rollout
+from part5_action_planning.scoring.model_metrics import describe, rank_correlation, straightness
+from part5_action_planning.scoring.surprise import BEFORE, auroc, bounces, make_pair, surprise
+from part5_action_planning.studies import critical
+from part5_action_planning.studies.baselines import Coasting, Pixels, Rendered
+from part5_action_planning.studies.precision import Disturbed
+from part5_action_planning.studies.sizes import own_parameters
+from part5_action_planning.tasks.rules import advance
+from part5_action_planning.train import compute_loss, imagined, main
+
+CONFIGS = REPOSITORY / "configs" / "part5"
+SMOKE = CONFIGS / "smoke.yaml"
+TRAIN = [
+    sys.executable, "part5_action_planning/train.py", "--config", str(SMOKE), "--threads=1",
+]  # fmt: skip
+LATENT = ("lewm", "vicreg_idm", "lewm_adaln", "lewm_vit")
+TRAINED = (*LATENT, "pixel", "cloning")
+
+
+def config(*names: str, **overrides: object) -> Config:
+    files = [BASELINE, *(CONFIGS / f"{name}.yaml" for name in names)]
+    return load_config(Config, files, {key.replace("__", "."): v for key, v in overrides.items()})
+
+
+def clip_of(cfg: Config) -> Clip:
+    recording = make_recording(cfg, 8, generator(cfg, 1))
+    return draw_clips(recording, None, cfg.batch_size, cfg.data.clip_length, generator(cfg, 4))
+
+
+class Patches(torch.nn.Module):
+    """A backbone that returns the picture itself, in patches of 16 x 16 px, times a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens = self.gain * x[:, 0].unfold(1, 16, 16).unfold(2, 16, 16).flatten(1, 2).flatten(2)
+        return tokens.mean(1), tokens
+
+
+def token_model(cfg: Config) -> TokenModel:
+    return TokenModel(cfg, FrozenEncoder(Patches(), "patches", False, patch_size=16, dim=256))
+
+
+# Data.
+
+
+def test_an_action_leads_from_its_frame_to_the_next():
+    cfg = config("smoke", data__clip_length=12)
+    recording = make_recording(cfg, 8, generator(cfg, 1))
+    clip = draw_clips(recording, None, 16, 12, generator(cfg, 4))
+    bright = clip.seen[:, :, 0]  # (B, T, H, W)
+    x = torch.arange(64) + 0.5
+    place = (bright.sum(2) * x).sum(-1) / bright.sum((2, 3))
+    velocity = place[:, 1:] - place[:, :-1]
+    change = velocity[:, 1:] - cfg.world.drag * velocity[:, :-1]  # (a_t + drag a_t-1) / 2
+    push = (clip.actions[:, 1:, 0] + cfg.world.drag * clip.actions[:, :-1, 0]) / 2
+    error = (change - push).abs()
+    assert error.median() < 0.1  # but for bounces
+    assert error.median() < 0.3 * (change - push.flip(0)).abs().median()
+
+
+def test_the_share_that_crosses_the_door():
+    cfg = config("two_rooms")
+    states = torch.zeros(4, 3, 1, 4)
+    states[:, :, 0, 0] = torch.tensor([[10, 20, 30], [40, 50, 60], [10, 33, 10], [50, 31, 50.0]])
+    assert crossing_share(cfg.world, states) == 0.5
+    recorded = make_recording(cfg, 64, generator(cfg, 1))
+    assert 0.1 < crossing_share(cfg.world, recorded.states) < 0.9
+
+
+# Losses.
+
+
+def test_imagined_windows_pair_predictions_with_what_came():
+    class Adder(torch.nn.Module):
+        history = 2
+
+        def step(self, z_past, a_past):
+            return z_past[:, -1] + a_past[:, -1]
+
+    actions = torch.randn(3, 9, 2)
+    z = torch.cat([torch.zeros(3, 1, 2), actions.cumsum(1)], 1)  # what the adder would do
+    for steps in (1, 3, 8):
+        z_pred, z_next = imagined(Adder(), z, actions, steps)  # type: ignore[arg-type]
+        assert z_pred.shape == (3, 10 - 2 - steps + 1, steps, 2)
+        torch.testing.assert_close(z_pred, z_next)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_part_that_is_trained_gets_a_gradient(name):
+    cfg = config(name, "smoke", batch_size=8)
+    torch.manual_seed(0)
+    model = make_model(cfg)
+    loss, terms = compute_loss(model, clip_of(cfg), cfg, generator(cfg, 5))
+    loss.backward()
+    assert all(term.isfinite() for term in terms.values())
+    moved = {part for part, weight in model.named_parameters() if weight.grad is not None}
+    readout = {part for part in moved if part.startswith("decoder.")}  # which is for looking only
+    assert own_parameters(model, cfg).keys() == moved - (readout if name in LATENT else set())
+
+
+def test_the_target_of_lewm_gets_a_gradient_and_the_readout_sends_none():
+    cfg = config("lewm", "smoke", batch_size=8, weights__sigreg_weight=0.0)
+    model = make_model(cfg)
+    assert isinstance(model, LatentModel)
+    clip = clip_of(cfg)
+    z = model.observe(clip.seen.flatten(0, 1)).unflatten(0, clip.seen.shape[:2])
+    z.retain_grad()
+    z_pred, z_next = imagined(model, z, clip.actions, cfg.rollout)
+    (z_pred - z_next).square().mean().backward()
+    assert z.grad is not None
+    assert z.grad[:, -1].abs().sum() > 0  # the last frame is a target alone
+    model.zero_grad()
+    model.show(z[:, 0].detach()).sum().backward()
+    assert all(weight.grad is None for weight in model.encoder.parameters())
+
+
+@pytest.mark.parametrize("names", [["dino_wm"], ["vjepa2_ac"], ["dino_wm_attention"]])
+def test_frozen_tokens_train_a_predictor_and_nothing_else(names, tmp_path):
+    cfg = config(*names, "smoke", batch_size=8)
+    torch.manual_seed(0)
+    model = token_model(cfg)
+    recording = make_recording(cfg, 8, generator(cfg, 1))
+    tokens = read_tokens(model, recording, tmp_path)
+    assert tokens.shape == (8, cfg.world.episode_length, 16, 256)
+    clip = draw_clips(recording, tokens, 8, cfg.data.clip_length, generator(cfg, 4))
+    assert clip.seen.shape == (8, cfg.data.clip_length, 16, 256)
+    drawn = draw_clips(recording, None, 8, cfg.data.clip_length, generator(cfg, 4))
+    model.standardise(torch.from_numpy(np.array(tokens)).float().flatten(0, 1))
+    z = model.state(clip.seen.float())
+    directly = model.observe(drawn.seen.flatten(0, 1)).view_as(z)
+    torch.testing.assert_close(z, directly, atol=0.1, rtol=0.01)  # kept in half precision
+    every = model.state(torch.from_numpy(np.array(tokens)).float())
+    torch.testing.assert_close(every.mean((0, 1)), torch.zeros(16 * 256), atol=1e-3, rtol=0)
+    torch.testing.assert_close(every.square().mean(), torch.tensor(1.0))
+    loss, terms = compute_loss(model, clip, cfg, generator(cfg, 5))
+    loss.backward()
+    assert all(weight.grad is not None for weight in model.parameters())
+    for weight in model.frozen.backbone.parameters():
+        assert not weight.requires_grad
+        assert weight.grad is None
+    wanted = {"teacher_forcing", "rollout"} if "vjepa2_ac" in names else {"prediction"}
+    assert set(terms) == wanted
+
+
+def test_a_change_of_batch_leaves_the_weight_of_sigreg_as_it_is():
+    cfg = config("lewm", "smoke")
+    model = make_model(cfg)
+    clip = clip_of(cfg)
+    twice = Clip(clip.seen.repeat(2, 1, 1, 1, 1), clip.actions.repeat(2, 1, 1))
+    one, two = (compute_loss(model, c, cfg, generator(cfg, 5))[1]["sigreg"] for c in (clip, twice))
+    torch.testing.assert_close(one, two)
+
+
+def test_cloning_learns_the_action_that_led_to_the_goal():
+    cfg = config("cloning", "smoke", batch_size=16, data__clip_length=6, rollout=4)
+    torch.manual_seed(0)
+    policy = make_model(cfg)
+    assert isinstance(policy, Policy)
+    clip = clip_of(cfg)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        loss, _ = compute_loss(policy, clip, cfg, generator(cfg, 5))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    z = policy.observe(clip.seen[:, 0])
+    assert (policy(z[:, None].expand(-1, 2, -1), z).abs() <= cfg.world.max_thrust).all()
+
+
+def test_a_trained_model_foresees_what_an_action_does():
+    cfg = config("lewm", "smoke", steps=150, batch_size=32, data__train_episodes=64, rollout=2,
+                 data__clip_length=5, weights__num_slices=32)  # fmt: skip
+    recording = make_recording(cfg, 64, generator(cfg, 1))
+    model = make_model(cfg)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    samples, slices = generator(cfg, 4), generator(cfg, 5)
+    for _ in range(150):
+        clip = draw_clips(recording, None, 32, 5, samples)
+        loss, _ = compute_loss(model, clip, cfg, slices)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    held = make_recording(cfg, 64, shared_generator(cfg, 2))
+    z = observe_all(model, held)
+    with torch.no_grad():
+        first = (z[:, 10:12], held.actions[:, 10:11], held.actions[:, None, 11:12])
+        z_pred = rollout(model, *first)[:, 0, 0]
+        shuffled = rollout(model, *first[:2], first[2].flip(0))[:, 0, 0]
+    error, wrong, copy = (
+        (guess - z[:, 12]).square().mean() for guess in (z_pred, shuffled, z[:, 11])
+    )
+    assert error < 0.5 * copy
+    assert error < wrong
+
+
+# Measures.
+
+
+def test_straightness_of_a_line_and_of_a_turn_back():
+    line = torch.arange(6.0)[None, :, None] * torch.tensor([1.0, 2.0])
+    assert straightness(line) == pytest.approx(1)
+    zigzag = torch.tensor([0.0, 1, 0, 1, 0]).view(1, 5, 1)
+    assert straightness(zigzag) == pytest.approx(-1)
+
+
+def test_floors_miss_by_what_they_are_not_told():
+    cfg = config("lewm", world__size=32)
+    recording = make_recording(cfg, 16, shared_generator(cfg, 2))
+    thrust = recording.actions[8:, ::5]  # of the half that is tested, one window in five
+    missed = describe(Coasting(cfg.world, recording.scene, 1), recording)
+    half_a_thrust = (thrust / 2).square().sum(-1).mean().sqrt().item()
+    assert missed["error_px_1"] == pytest.approx(half_a_thrust, rel=0.1)  # but for bounces
+    assert missed["position_r2"] == pytest.approx(1.0, abs=1e-6)
+
+    idle = record(
+        cfg.task, cfg.world, cfg.distractor, recording.states[:, 0], recording.scene,
+        torch.zeros_like(recording.actions), shared_generator(cfg, 3),
+    )  # fmt: skip
+    assert describe(Coasting(cfg.world, idle.scene, 2), idle)["error_px_10"] < 0.01  # the ridge
+    few = Recording(idle.frames[:8], idle.states[:8], idle.actions[:8], idle.scene)
+    assert describe(Pixels(2), few)["fvu_10"] == 0  # nothing moves, and so it says
+
+
+def test_dynamics_are_off_by_what_is_asked_and_the_same_in_the_same_state():
+    cfg = config("bank_shot")
+    recording = make_recording(cfg, 64, shared_generator(cfg, 2))
+    states, actions = recording.states[:, :-1].flatten(0, 1), recording.actions.flatten(0, 1)
+    spread = torch.cat([states[:, 0].std(0), torch.full((2,), cfg.world.max_thrust)])
+    scene = recording.scene[torch.zeros(len(states), dtype=torch.long)]
+    truth = advance(cfg.task, cfg.world, states, scene, actions, 0)[:, 0]
+
+    def step(error: float, seed: int) -> torch.Tensor:
+        draw = torch.Generator().manual_seed(seed)
+        model = Disturbed(cfg, recording.scene, spread, error, draw)
+        return model.step(model.observe(None, states)[:, None], actions[:, None])
+
+    assert torch.equal(step(0.0, 1), truth)
+    off = torch.stack([(step(0.5, seed) - truth).square().mean(0) for seed in range(8)])
+    assert (off.mean(0).sqrt() - 0.5).abs().max() < 0.05
+    assert torch.equal(step(0.5, 1), step(0.5, 1))
+    assert not torch.equal(step(0.5, 1), step(0.5, 2))
+
+
+def test_the_true_dynamics_are_compared_as_the_frames_that_are_seen():
+    cfg = config("lewm")
+    recording = make_recording(cfg, 4, shared_generator(cfg, 2))
+    model = Rendered(cfg.task, cfg.world, recording.scene)
+    z = model.observe(None, recording.states[:, 3])
+    seen = to_float(recording.frames[:, 3]).flatten(1)
+    assert torch.equal(model.compared(z), seen)
+    assert torch.equal(model.compared(torch.stack([z, z], 1))[:, 1], seen)
+
+
+@pytest.mark.parametrize("task", ["reach", "two_rooms", "bank_shot", "left_right"])
+def test_the_oracle_ranks_plans_as_the_truth_does(task):
+    cfg = config(*([] if task == "reach" else [task]), evaluation__ranked_states=4,
+                 evaluation__ranked_candidates=32)  # fmt: skip
+    stage = Stage(cfg, 4)
+    recording = make_recording(cfg, 4, shared_generator(cfg, 3))
+    oracle = Oracle(cfg.task, cfg.world, recording.scene)
+
+    class Known:  # the oracle, asked as a learnt model is: frame by frame
+        history = 1
+
+        def observe(self, frames, states):
+            scene = recording.scene[torch.arange(len(states)) % 4]  # all scenes are alike here
+            return Oracle(cfg.task, cfg.world, scene).observe(frames, states)
+
+        step, compared = oracle.step, oracle.compared
+
+    found = rank_correlation(Known(), stage, recording, cfg, generator(cfg, 7))  # type: ignore[arg-type]
+    assert found == pytest.approx(1, abs=1e-6)
+
+
+# Surprise.
+
+
+@pytest.mark.parametrize("kind", ["teleport", "flip", "wall", "colour"])
+def test_an_event_changes_what_it_says_and_nothing_before(kind):
+    cfg = config("surprise")
+    pair = make_pair(cfg, kind, 12, generator(cfg, 2), at_once=512 if kind == "wall" else 32)
+    event, control = pair.event, pair.control
+    assert len(event.states) == len(control.states) == 12
+    assert torch.equal(event.frames[:, :BEFORE], control.frames[:, :BEFORE])
+    assert torch.equal(event.actions, control.actions)
+    after = event.states[:, BEFORE:, 0] - control.states[:, BEFORE:, 0]
+    if kind == "colour":
+        assert not after.any()
+        assert (event.frames[:, BEFORE] != control.frames[:, BEFORE]).any((1, 2, 3)).all()
+    if kind == "teleport":
+        assert (after[:, 0, :2].norm(dim=-1) >= 10).all()
+    if kind == "flip":
+        assert (control.states[:, BEFORE - 1, 0, 2:].norm(dim=-1) >= 2).all()
+        assert (after[:, 0].abs().amax(1) > 0.1).all()
+    if kind == "wall":
+        crossed = (event.states[:, BEFORE - 1, 0, 0] < 32) != (event.states[:, -1, 0, 0] < 32)
+        assert crossed.float().mean() > 0.5
+        assert ((control.states[:, BEFORE - 1, 0, 0] < 32)
+                == (control.states[:, BEFORE + 1, 0, 0] < 32)).all()  # fmt: skip
+
+
+def test_a_wall_cannot_be_passed_where_there_is_none():
+    with pytest.raises(ValueError, match=r"set world\.door_width above 0"):
+        make_pair(config("smoke"), "wall", 4, generator(config("smoke"), 2))
+
+
+def test_the_oracle_is_surprised_by_what_is_impossible_and_by_nothing_else():
+    cfg = config("surprise")
+
+    class Seer(Oracle):
+        def __init__(self) -> None:
+            pass
+
+        def observe(self, frames, states):
+            return torch.cat([states[:, 0], torch.full((len(states), 1), 5.0),
+                              torch.full((len(states), 1), 32.0)], 1)  # fmt: skip
+
+    seer = Seer()
+    seer.task, seer.world = cfg.task, cfg.world
+    for kind in ("teleport", "flip", "wall"):
+        pair = make_pair(cfg, kind, 8, generator(cfg, 3), at_once=512 if kind == "wall" else 32)
+        assert surprise(seer, pair.control).max() < 1e-6
+        assert (surprise(seer, pair.event).amax(1) > 1e-3).all()
+
+
+def test_bounces_are_where_the_velocity_is_not_what_the_thrust_makes_it():
+    cfg = config("surprise")
+    walls = make_pair(cfg, "wall", 8, generator(cfg, 3), at_once=512)
+    assert bounces(cfg, walls.control)[:, BEFORE - 1 : BEFORE + 1].any(1).all()  # off the wall
+    flips = make_pair(cfg, "flip", 32, generator(cfg, 3), at_once=64)
+    assert bounces(cfg, flips.event)[:, BEFORE - 1].all()
+    calm = ~bounces(cfg, flips.control).any(1)
+    assert 0 < calm.sum() < 32
+    away = cfg.world.size / 2 - flips.control.states[calm][:, :, 0, :2].sub(32).abs().amax(-1)
+    assert (away >= 5 - 1e-4).all()  # a ball of radius 5 in the open, all along
+
+
+def test_auroc_by_hand():
+    assert auroc(torch.tensor([2.0, 3.0]), torch.tensor([0.0, 1.0])) == 1
+    assert auroc(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 1.0])) == 0.5
+    assert auroc(torch.tensor([0.0, 3.0]), torch.tensor([1.0, 2.0])) == 0.5
+
+
+# The critical weight.
+
+
+def test_a_state_that_is_linear_in_the_past_has_no_threshold_to_pass():
+    cfg = config("smoke", rollout=3, data__clip_length=5)
+    torch.manual_seed(0)
+    actions = torch.randn(64, 19, 2).double()
+    z = [torch.randn(64, 3).double()]
+    turn, push = torch.randn(3, 3).double() / 3, torch.randn(2, 3).double()
+    for t in range(19):
+        z.append(z[-1] @ turn + actions[:, t] @ push)
+    linear = torch.stack(z, 1)
+    none = torch.zeros(0)
+    recording = Recording(none, none, actions, None)  # type: ignore[arg-type]
+    residual, total = critical.unexplained(linear, recording, cfg)
+    assert (traces(residual) < 1e-12 * traces(total)).all()  # of both halves
+    noise = torch.randn(64, 20, 3).double()
+    residual, total = critical.unexplained(noise, recording, cfg)
+    assert (traces(residual) > 0.9 * traces(total)).all()
+
+
+def traces(moments: torch.Tensor) -> torch.Tensor:
+    return moments.diagonal(dim1=-2, dim2=-1).sum(-1)
+
+
+def test_the_best_direction_is_not_chosen_on_what_it_is_scored_on(monkeypatch):
+    cfg = config("smoke", model__embedding_dim=2, data__clip_length=10)
+    own = torch.eye(2).double().expand(2, 2, 2)
+    left = torch.stack([torch.tensor([0.2, 0.9]), torch.tensor([0.5, 0.1])]).diag_embed().double()
+    monkeypatch.setattr(critical, "unexplained", lambda z, recording, cfg: (left, own))
+    found = critical.threshold(cfg)
+    assert found["best_fvu"] == pytest.approx(0.5)  # best on the first half, and not on the second
+    assert found["predicted"] == pytest.approx(0.5 * found["one_over_k"])
+
+
+# Commands.
+
+
+def test_every_config_of_the_part_loads():
+    for path in sorted(CONFIGS.glob("*.yaml")):
+        load_config(Config, [BASELINE, path])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["--model.history=4"], "clip_length 10 is too short for a history of 4"),
+        (["--rollout=9"], "use 11 or more"),
+        (["--planner.horizon=30"], "looks 30 steps ahead, but task.budget is 20"),
+        (["--planner.elites=9"], "elites 9 is more than samples 8: use at most 8"),
+        (["--planner.samples=0"], "samples"),
+        (["--cost.execute=6"], "at most planner.horizon x cost.repeat, 5"),
+        (["--cost.when=lest"], "when"),
+        (["--task.held_steps=21"], "more than the budget of 20"),
+        (["--task.kind=two_rooms"], "set world.door_width above 0"),
+        (["--world.max_thrust=0.0"], "set world.max_thrust above 0"),
+        (["--world.speeds=[1.0]"], "starts from rest"),
+        (["--world.num_balls=2"], "world.num_balls to 1"),
+        (["--objective=dino_wm"], "dino_wm and model.encoder conv do not fit"),
+        (["--model.encoder=frozen"], "predict a frozen encoder's tokens"),
+        (["--model.predictor=attention"], "use mlp or adaln"),
+        (["--weights.sigreg_weight=-1.0"], "sigreg_weight"),
+        (["--weights.num_slices=0"], "num_slices"),
+        (["--world.size=60"], "divisible by 16"),
+        (["--plannr.kind=cem"], "planner.kind"),
+        (["--model.predictor=adaln", "--model.hidden_dim=50"], "use a multiple of 16, got 50"),
+        (
+            ["--config=configs/part5/left_right.yaml", "--task.budget=30", "--planner.horizon=25"],
+            "2 choices over planner.horizon 25 are more than 1,048,576",
+        ),
+    ],
+)
+def test_contradictions_end_in_one_clear_line_and_write_nothing(
+    tmp_path, refusal, overrides, words
+):
+    where = f"--run_dir={tmp_path / 'run'}"
+    assert words in refusal(main, "--config", SMOKE, *overrides, where)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["--task.min_distance=100"], "use a smaller task.min_distance"),
+        (["--world.radius=[31.0,31.0]"], "px apart"),
+        (["--evaluation.surprise_clips=4", "--world.max_thrust=0.01"], "event flip hardly ever"),
+        (["--evaluation.surprise_clips=4", "--world.channels=3"], "event colour hardly ever"),
+        (
+            ["--evaluation.surprise_clips=4", "--model.history=9", "--data.clip_length=20"],
+            "fewer than model.history 9: use at most 8",
+        ),
+    ],
+)
+def test_what_a_world_cannot_have_is_said_before_training(tmp_path, refusal, overrides, words):
+    where = f"--run_dir={tmp_path / 'run'}"
+    assert words in refusal(main, "--config", SMOKE, *overrides, where)
+    assert not (tmp_path / "run" / "metrics.jsonl").read_bytes()
+
+
+def test_states_where_every_candidate_costs_the_same_are_left_out():
+    cfg = config("left_right", "smoke", planner__horizon=1, evaluation__ranked_candidates=2)
+    stage = Stage(cfg, 4)
+    recording = make_recording(cfg, 4, shared_generator(cfg, 3))
+    rho = rank_correlation(make_model(cfg), stage, recording, cfg, generator(cfg, 7))
+    assert -1 <= rho <= 1
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished smoke run."""
+    folder = tmp_path_factory.mktemp("part5") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*TRAIN[1:], f"--run_dir={folder}"])
+        main()
+    return folder
+
+
+def test_a_run_leaves_its_figures_and_outcomes(trained):
+    names = {path.name for path in trained.rglob("*") if path.is_file()}
+    wanted = {"summary.json", "outcomes.npz", "episode.gif", "episode.npz", "paths.png"}
+    wanted |= {"imagined.png", "search.png", "landscape.png"}
+    assert wanted <= names
+    cfg, model = load_model(trained)
+    assert cfg.objective == "lewm"
+    assert isinstance(model, LatentModel)
+
+
+@pytest.mark.parametrize(
+    ("script", "extra", "words"),
+    [
+        (plan_script.main, ["--episode", "-1"], "--episode -1: expected 0"),
+        (plan_script.main, ["--model.embedding_dim=4"], "--model: the weights"),
+        (evaluate_script.main, ["--world.size=32"], "--world: the weights"),
+        (evaluate_script.main, ["--planner.kind", "mppi"], "write a knob as --key=value"),
+        (plan_script.main, ["--run_dir=elsewhere"], "nothing is trained here"),
+        (evaluate_script.main, ["--planner.elites=100"], "elites 100 is more than samples 8"),
+        (evaluate_script.main, ["--task.min_distance=100"], "use a smaller task.min_distance"),
+        (plan_script.main, ["--task.min_distance=100"], "use a smaller task.min_distance"),
+    ],
+)
+def test_a_trained_network_meets_only_what_it_was_made_for(trained, refusal, script, extra, words):
+    assert words in refusal(script, trained, *extra)
+
+
+def test_a_folder_without_a_run_names_the_command_that_makes_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["plan.py", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        run_script(plan_script.main)
+    assert "part5_action_planning/train.py" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_the_same_seed_gives_the_same_files(trained, tmp_path, run):
+    run(*TRAIN, "--figures=false", "--run_dir", tmp_path / "again")
+    one, two = ((f / "metrics.jsonl").read_bytes() for f in (trained, tmp_path / "again"))
+    assert one == two
+
+
+@pytest.mark.slow
+def test_a_token_model_keeps_what_its_tokens_are_standardised_by(tmp_path, run):
+    command = [*TRAIN[:2], "--config", CONFIGS / "dino_wm.yaml", "--config", SMOKE, "--threads=1"]
+    run(*command, "--run_dir", tmp_path / "run")
+    assert list((tmp_path / "features").glob("recording-*.npy"))
+    _, model = load_model(tmp_path / "run")
+    assert isinstance(model, TokenModel)
+    assert model.spread != 1
+    assert model.mean.abs().sum() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["reach", "two_rooms", "bank_shot", "left_right"])
+def test_train_plan_and_evaluate_as_documented(tmp_path, run, task):
+    files = [] if task == "reach" else ["--config", CONFIGS / f"{task}.yaml"]
+    small = ["--evaluation.episodes=2", "--steps=4"]
+    command = [*TRAIN[:2], *files, "--config", SMOKE, "--threads=1", *small]
+    done = run(*command, "--run_dir", tmp_path / "run")
+    assert any(line.startswith("run ") for line in done.stdout.splitlines()), done.stdout
+    script = "part5_action_planning/plan.py"
+    done = run(sys.executable, script, tmp_path / "run", "--episode", "1", "--out", tmp_path)
+    assert "px away at the start" in done.stdout
+    assert (tmp_path / "episode.gif").stat().st_size > 10_000
+    knobs = [] if task == "left_right" else ["--planner.kind=mppi"]
+    done = run(sys.executable, "part5_action_planning/evaluate.py", tmp_path / "run", *knobs)
+    assert "(random thrust)" in done.stdout
+
+
+@pytest.mark.slow
+def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path, run, kill_at_random_steps):
+    command = [*TRAIN, "--steps=400", "--save_every=20", "--figures=false"]
+    run(*command, "--run_dir", tmp_path / "undisturbed")
+    kill_at_random_steps(command, tmp_path / "killed")
+    run(*command, "--run_dir", tmp_path / "killed")
+    one, two = tmp_path / "undisturbed", tmp_path / "killed"
+    assert (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
+    before, after = (
+        torch.load(f / "checkpoint.pt", weights_only=True)["state"]["model"] for f in (one, two)
+    )
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
