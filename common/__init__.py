@@ -3,15 +3,14 @@
 Dependencies run one way: a part imports ``common`` and never another part; ``common`` imports no
 part. Inside ``common``:
 
-    the world     world <- simulator <- rendering <- futures, data (and distractors, contacts)
-    the models    encoders, decoders, predictors, heads, teacher, vit: tensors in, tensors out;
-                  frozen <- dinov3 (loaded from files or a hub) and feature_cache
-    the maths     losses, sigreg, dino, gram <- distributed alone; metrics, probes, intervals,
-                  schedules, masking, clusters
-    bookkeeping   strict_yaml, knobs <- config <- files, checkpoints, guards, provenance <- runs;
-                  results <- collect, jobs <- sweep; plots <- strips, grids
-
-``plots`` and ``runs`` know no models. ``tests/test_imports.py`` holds all this.
+    the world     world <- simulator <- rendering <- futures, episodes (and distractors, collisions)
+    the networks  encoders, predictors, heads, ema, vit: tensors in, tensors out;
+                  frozen <- dinov3 (loaded from files or a hub) and feature_cache; weights/ ships
+    the maths     losses, sigreg, dino <- distributed alone; masking, schedules;
+                  metrics, probes, intervals
+    figures/      charts, panels, frames: numbers in, figures out
+    harness/      config, run directories, sweeps, results files, tables, claims; no networks
+    commands      python -m common.sweep, python -m common.readme
 
 Letters in shape comments, in every file:
 

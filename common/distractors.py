@@ -5,36 +5,33 @@ enters the Bayes-optimal frame as a mean and the floor as a variance per pixel.
 """
 
 import math
-from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from common.harness.config import config, option
+
 SQUARE_PLACES = ((0.25, 0.18), (0.75, 0.18), (0.25, 0.82), (0.75, 0.82))  # middles, share of size
 
 
-@dataclass(frozen=True)
+@config
 class Distractor:
-    """What is behind the ball.
+    """What is behind the ball."""
 
-    Args:
-        kind: none; dots (white pixels drawn afresh each frame, as in the posts); squares (fixed
-            places, each on or off by a fair coin each frame); background (a texture drawn once per
-            episode).
-        num_dots: dots per frame, drawn with replacement.
-        num_squares: squares that flicker.
-        square_size: their side (px).
-        cell_size: side of the background's cells, each of one grey (px).
-        contrast: the background's greys are uniform in 0 .. contrast.
-    """
-
-    kind: Literal["none", "dots", "squares", "background"]
-    num_dots: int = field(metadata={"min": 1, "max": 100_000})
-    num_squares: int = field(metadata={"min": 1, "max": 4})
-    square_size: int = field(metadata={"min": 1, "max": 512})
-    cell_size: int = field(metadata={"min": 1, "max": 512})
-    contrast: float = field(metadata={"min": 0.0, "max": 1.0})
+    kind: Literal["none", "dots", "squares", "background"] = "none"
+    """None; dots (white pixels drawn afresh each frame, as in the posts); squares (fixed places,
+    each on or off by a fair coin each frame); background (a texture drawn once per episode)."""
+    num_dots: int = option(200, ge=1, le=100_000, when="kind=dots")
+    """Dots per frame, drawn with replacement."""
+    num_squares: int = option(4, ge=1, le=4, when="kind=squares")
+    """Squares that flicker."""
+    square_size: int = option(8, ge=1, le=512, when="kind=squares")
+    """Their side (px)."""
+    cell_size: int = option(8, ge=1, le=512, when="kind=background")
+    """Side of the background's cells, each of one grey (px)."""
+    contrast: float = option(0.5, ge=0, le=1, when="kind=background")
+    """The background's greys are uniform in 0 .. contrast."""
 
 
 def square_masks(distractor: Distractor, size: int) -> Tensor:

@@ -24,14 +24,13 @@ from torch.nn import functional as F
 
 from common.dinov3 import IMAGENET_MEAN, IMAGENET_STD, SIZES, TIMM_PREFIX, load_dinov3, load_timm
 from common.harness.checkpoints import load_checkpoint, load_weights, save_checkpoint
-from common.harness.config import REPOSITORY, UserError
-from common.harness.knobs import nearest
+from common.harness.errors import UserError, nearest
 from common.vit import ViT
 
 RECIPES = ("ijepa", "vjepa", "dino", "lejepa")
 UNTRAINED = "vit_random"
-DEFAULT = "lejepa"  # which recipe's probes are best: part4_dinov3_encoder/results/recipes.json
-WEIGHTS = REPOSITORY / "part4_dinov3_encoder" / "results" / "weights"
+DEFAULT = "lejepa"  # whose probes are best
+WEIGHTS = Path(__file__).resolve().parent / "weights"  # published: encoders that ship
 VIT_SIZES = {
     "channels": 3, "patch_size": 8, "tubelet": 1, "dim": 96, "depth": 4, "num_heads": 3
 }  # fmt: skip
@@ -224,7 +223,7 @@ def save_vit(path: Path, vit: ViT, recipe: str, sizes: Mapping[str, int]) -> Non
 
 
 def _load_recipe(name: str, path: Path, resolution: int | None) -> FrozenEncoder:
-    made_by = f"python part4_dinov3_encoder/train.py --config configs/part4/{name}.yaml"
+    made_by = f"train.py with --config configs/part4/{name}.yaml"
     if path.is_dir():
         path = path / "encoder.pt"
     saved: dict[str, Any] = load_checkpoint(path, made_by)

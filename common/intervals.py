@@ -6,64 +6,60 @@ from statistics import fmean, stdev
 from typing import Any
 
 import torch
+from scipy import stats
 from torch import Tensor
 
-NORMAL_QUANTILE = 1.959963984540054  # 97.5%
+Interval = dict[str, Any]  # "mean", "low", "high", "n", "values" (one per seed)
 
 
-def mean_interval(values: Sequence[float]) -> dict[str, Any]:
+def mean_interval(
+    values: Sequence[float], limits: tuple[float, float] = (-math.inf, math.inf)
+) -> Interval:
     """Returns {"mean", "low", "high", "n", "values"} of one value per seed.
 
-    The interval is Student's, mean +- t sd / sqrt(n), over seeds as the sample; low and high are
-    None for a single seed, which says nothing about the spread. Raises ValueError without values.
+    The interval is Student's, mean +- t sd / sqrt(n), over seeds as the sample, cut to the limits
+    that the quantity has by its definition; low and high are None for a single seed, which says
+    nothing about the spread. Raises ValueError without values.
     """
     values = [float(value) for value in values]
     if not values:
         raise ValueError("expected one or more values, got none")
     mean, n = fmean(values), len(values)
-    half = student_quantile(n - 1) * stdev(values) / math.sqrt(n) if n > 1 else None
-    low, high = (None, None) if half is None else (mean - half, mean + half)
+    low = high = None
+    if n > 1:
+        half = float(stats.t.ppf(0.975, n - 1)) * stdev(values) / math.sqrt(n)
+        low, high = max(mean - half, min(limits[0], mean)), min(mean + half, max(limits[1], mean))
     return {"mean": mean, "low": low, "high": high, "n": n, "values": values}
 
 
-def mean_intervals(runs: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+def mean_intervals(runs: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
     """``mean_interval`` of each metric of runs that have the same metrics, a run a seed."""
     return {name: mean_interval([run[name] for run in runs]) for name in runs[0]}
-
-
-def student_quantile(degrees: int) -> float:
-    """Returns the 97.5% quantile of Student's t, by bisection on its distribution function."""
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        angle = (low + high) / 2
-        low, high = (angle, high) if _student_mass(angle, degrees) < 0.95 else (low, angle)
-    return math.sqrt(degrees) * math.tan(low)
-
-
-def _student_mass(angle: float, degrees: int) -> float:
-    """P(|t| < sqrt(degrees) tan(angle)), Abramowitz and Stegun 26.7.3 and 26.7.4."""
-    odd = degrees % 2
-    term = math.cos(angle) if odd else 1.0
-    series = 0.0
-    for k in range(degrees // 2):
-        series += term
-        term *= math.cos(angle) ** 2 * (2 * k + 1 + odd) / (2 * k + 2 + odd)
-    return (angle + math.sin(angle) * series) * 2 / math.pi if odd else math.sin(angle) * series
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
     """Returns the Wilson score interval of a share; 5 of 5 is (0.57, 1). Raises ValueError."""
     if not 0 <= successes <= n or n == 0:
         raise ValueError(f"expected 0 <= successes <= n and n > 0, got {successes} of {n}")
-    share, z2 = successes / n, NORMAL_QUANTILE**2
-    center = share + z2 / (2 * n)
-    half = NORMAL_QUANTILE * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, (center - half) / (1 + z2 / n)), min(1.0, (center + half) / (1 + z2 / n))
+    found = stats.binomtest(successes, n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+def share_interval(values: Sequence[float], trials: int, *, of_all: bool = True) -> Interval:
+    """As mean_interval, of shares of so many trials a seed: Wilson's, of the trials of all seeds.
+
+    of_all=False: of one seed's, for seeds that meet the same trials.
+    """
+    values = [float(value) for value in values]
+    mean, n = fmean(values), trials * (len(values) if of_all else 1)
+    low, high = wilson(round(mean * n), n)
+    ends = {"low": min(low, mean), "high": max(high, mean)}
+    return {"mean": mean, **ends, "n": len(values), "values": values}
 
 
 def bootstrap_seed_episode(
     outcomes: Tensor, generator: torch.Generator, num_resamples: int = 10_000
-) -> dict[str, Any]:
+) -> Interval:
     """Returns {"mean", "low", "high", "n", "values"} of outcomes (S, E), seeds x shared episodes.
 
     Percentile bootstrap of the mean that draws seeds and episodes anew, crossed, since every seed
@@ -79,6 +75,35 @@ def bootstrap_seed_episode(
     low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
     values = outcomes.mean(dim=1).tolist()
     return {"mean": fmean(values), "low": low, "high": high, "n": num_seeds, "values": values}
+
+
+def bootstrap_nested(
+    outcomes: Sequence[Tensor], generator: torch.Generator, num_resamples: int = 2_000
+) -> Interval:
+    """As bootstrap_seed_episode, where every seed has trials of its own: outcomes (n_s,) a seed.
+
+    Seeds are drawn, then trials of each; the mean is over seeds.
+    """
+    own = torch.stack(
+        [
+            values.double()[
+                torch.randint(len(values), (num_resamples, len(values)), generator=generator)
+            ].mean(1)
+            for values in outcomes
+        ],
+        dim=1,
+    )  # (R, S): each seed's mean in each resample
+    means = (own * _draw_shares(len(outcomes), num_resamples, generator)).sum(1)
+    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
+    values = [values.double().mean().item() for values in outcomes]
+    mean = fmean(values)
+    ends = {"low": min(low, mean), "high": max(high, mean)}
+    return {"mean": mean, **ends, "n": len(values), "values": values}
+
+
+def paired(values: Sequence[float], reference: Sequence[float]) -> Interval:
+    """``mean_interval`` of the differences, seed by seed. Raises ValueError for unequal numbers."""
+    return mean_interval([a - b for a, b in zip(values, reference, strict=True)])
 
 
 def _draw_shares(size: int, num_resamples: int, generator: torch.Generator) -> Tensor:

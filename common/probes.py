@@ -1,4 +1,6 @@
-"""What can be read from an embedding: regression on its features, scored on held-out data."""
+"""What can be read from an embedding: regression, neighbours and clusters, on held-out data."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -7,21 +9,26 @@ from torch import Tensor
 def linear_probe(
     z_train: Tensor, y_train: Tensor, z_test: Tensor, y_test: Tensor, ridge: float = 1e-4
 ) -> Tensor:
-    """R^2 on the test set of each target, (S,), by ridge regression.
+    """R^2 on the test set of each target, (S,), by ``ridge_fit``; z (n, D), y (n, S).
 
-    z (n, D), y (n, S). Features are standardised on the training set; ridge is relative to n. A
-    target that does not vary has R^2 of nan. Raises ValueError unless shapes agree.
+    A target that does not vary has R^2 of nan. Raises ValueError unless shapes agree.
     """
     _check_widths(z_train, y_train, z_test, y_test)
-    z_train, y_train = z_train.double(), y_train.double()
-    center, scale = z_train.mean(0), z_train.std(0).clamp(min=1e-12)
-    features = (z_train - center) / scale
-    offset = y_train.mean(0)
+    return _r2(ridge_fit(z_train, y_train, ridge)(z_test), y_test)
+
+
+def ridge_fit(z: Tensor, y: Tensor, ridge: float) -> Callable[[Tensor], Tensor]:
+    """Ridge regression of y (n, S) on features z (n, D): a function of features (m, D) to (m, S).
+
+    Features are standardised on the n samples; ridge is relative to n.
+    """
+    z, y = z.double(), y.double()
+    center, scale, offset = z.mean(0), z.std(0).clamp(min=1e-12), y.mean(0)
+    features = (z - center) / scale
     gram = features.T @ features / len(features)
     gram += ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    weights = torch.linalg.solve(gram, features.T @ (y_train - offset) / len(features))
-    predicted = (z_test.double() - center) / scale @ weights + offset
-    return _r2(predicted, y_test)
+    weights = torch.linalg.solve(gram, features.T @ (y - offset) / len(features))
+    return lambda z_new: (z_new.double() - center) / scale @ weights + offset
 
 
 def ridge_probe(
@@ -91,3 +98,52 @@ def _r2(predicted: Tensor, y_test: Tensor) -> Tensor:
     error = (predicted - y_test).square().sum(0)
     spread = (y_test.double() - y_test.double().mean(0)).square().sum(0)
     return torch.where(spread > 1e-9 * len(y_test), 1 - error / spread, torch.nan)
+
+
+def kmeans(
+    x: Tensor, num_clusters: int, generator: torch.Generator, *, restarts: int = 4, rounds: int = 30
+) -> tuple[Tensor, Tensor]:
+    """Middles (K, D) and the nearest one of each sample, (n,), of x (n, D).
+
+    Lloyd's algorithm from k-means++ starts (Arthur & Vassilvitskii 2007); of several restarts the
+    one with the least squared distance. An emptied cluster restarts at the sample furthest from its
+    own. Raises ValueError for fewer samples than clusters.
+    """
+    if not 1 <= num_clusters <= len(x):
+        raise ValueError(f"got {num_clusters} clusters of {len(x)} samples; wanted 1 to {len(x)}")
+    best: tuple[float, Tensor, Tensor] | None = None
+    for _ in range(restarts):
+        middles = _spread_starts(x, num_clusters, generator)
+        for _ in range(rounds):
+            near = nearest(x, middles)
+            moved = middles.new_zeros(middles.shape).index_add_(0, near, x)
+            count = near.bincount(minlength=num_clusters)
+            moved = moved / count.clamp(min=1)[:, None]
+            if (count == 0).any():
+                gap = (x - middles[near]).square().sum(1)
+                moved[count == 0] = x[gap.topk(int((count == 0).sum())).indices]
+            if torch.equal(moved, middles):
+                break
+            middles = moved
+        near = nearest(x, middles)
+        error = (x - middles[near]).square().sum().item()
+        if best is None or error < best[0]:
+            best = (error, middles, near)
+    assert best is not None
+    return best[1], best[2]
+
+
+def nearest(x: Tensor, middles: Tensor) -> Tensor:
+    """Index of the nearest of middles (K, D) for each of x (n, D), (n,)."""
+    return (middles.square().sum(1) - 2 * x @ middles.T).argmin(1)
+
+
+def _spread_starts(x: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
+    """k-means++: each start is drawn in proportion to its squared distance to those before."""
+    first = torch.randint(len(x), (1,), generator=generator)
+    starts = x[first]
+    for _ in range(1, num_clusters):
+        gap = torch.cdist(x, starts).square().amin(1)
+        gap = gap if gap.sum() > 0 else torch.ones_like(gap)
+        starts = torch.cat([starts, x[torch.multinomial(gap, 1, generator=generator)]])
+    return starts

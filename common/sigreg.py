@@ -10,7 +10,17 @@ faster and in memory that does not grow with the number of knots. Training uses 
 
     generator = torch.Generator().manual_seed(shared_seed(seed))   # the same slices on every rank
     slices = random_slices(z.shape[-1], 1024, generator, device=z.device)   # anew in each step
-    loss = prediction_loss + sigreg_weight * sigreg(z, slices)
+    loss = (z_pred - z).square().mean() + sigreg_lambda * sigreg(z, slices) / len(z)
+
+``sigreg_lambda`` is this in every config: the weight of SIGReg per sample beside the *mean squared
+error*, so that a change of batch size changes nothing. Others' weights, at N samples a batch:
+
+    LeWorldModel (2603.19312)   MSE + w SIGReg                      sigreg_lambda = w N, 0.09 x 128
+    LeJEPA (2511.08544)         (1 - s) prediction + s SIGReg       sigreg_lambda = 4 N s / (1 - s)
+                                prediction: two views to their mean, a quarter of their MSE
+    the local theory, part 3    MSE + r SIGReg / N                  sigreg_lambda = r
+
+A collapsed embedding starts to spread above (1 - R^2) / CURVATURE, so above 0.647 whatever its R^2.
 """
 
 import math
@@ -42,6 +52,15 @@ def random_slices(
     slices = torch.randn(dim, num_slices, generator=generator, device=generator.device)
     slices[0] += slices.norm(dim=0) == 0  # a column of zeros has no direction: take the first axis
     return (slices / slices.norm(dim=0)).to(device)
+
+
+def sigreg_share(sigreg_lambda: float, num_samples: int, prediction_scale: float = 1.0) -> float:
+    """LeJEPA's one number s, in (1 - s) prediction + s SIGReg, of a ``sigreg_lambda``.
+
+    prediction_scale: prediction / mean squared error, 1/4 for LeJEPA's prediction of two views.
+    """
+    weight = sigreg_lambda * prediction_scale / num_samples
+    return weight / (1 + weight)
 
 
 def lejepa(

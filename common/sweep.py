@@ -10,22 +10,26 @@ A sweep file:
     script: part2_pixel_vs_jepa/train.py
     baseline: configs/part2/baseline.yaml        # the one that the script reads
     seeds: [0, 1, 2, 3, 4]
-    config: []                                   # optional, for every arm, below its own
+    config: []                                   # optional, for every variant, below its own
     overrides: {steps: 500}                      # optional, the same
     curves: [loss]                               # optional, metrics kept against the step
-    bounds_per_arm: false                        # optional, true when the arms' worlds differ
-    arms:
-      jepa_sigreg: {config: [configs/part2/sigreg.yaml], overrides: {arms: [jepa]}}
+    reference: pixels                            # optional, what differences are taken from, paired
+    bounds_from: references                      # optional, a results file of the same seeds whose
+                                                 # variants are bounds of this one
+    bounds_per_variant: false                    # optional, true when the variants' worlds differ
+    variants:
+      jepa_sigreg: {config: [configs/part2/sigreg.yaml], overrides: {methods: [jepa]}}
 
 A job is one process of one thread in ``runs/<part>/sweep/<hash of its config>-seed<k>``, with its
 output in a .log beside. So a sweep may be killed and run again, finished runs are skipped, and
-two sweeps that name the same config share its runs. The results file is written when every run
-has finished, never from a part of them. The machines of a cluster must see the same files. What
-counts as finished is decided by config alone: after a change of code, remove the old runs.
+two sweeps that name the same config share its runs; those of another commit are named. The results
+file is written when every run has finished, never from a part of them. A variant's params are the
+options in which the variants differ. The machines of a cluster must see the same files.
 """
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -33,33 +37,42 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from common.harness.aggregate import collect, collect_outcomes
-from common.harness.config import REPOSITORY, ConfigError, load_config, read_yaml, run_script
-from common.harness.files import write_arrays, write_json
-from common.harness.knobs import nearest
+from pydantic import Field
+
+from common.harness.aggregate import aggregate, collect_outcomes
+from common.harness.config import (
+    REPOSITORY,
+    config,
+    load_config,
+    options_of,
+    read_yaml,
+    to_yaml,
+)
+from common.harness.errors import ConfigError, UserError, run_script
+from common.harness.files import read_json, write_arrays, write_json
 from common.harness.launcher import Job, run_jobs
-from common.harness.results import validate_results
+from common.harness.provenance import git_commit
+from common.harness.results import read_results, validate_results
 from common.harness.runs import RUNS
 from common.harness.strict_yaml import flatten, load_text
 
-OPTIONAL = {"config": [], "curves": [], "bounds_per_arm": False}
 
-
-@dataclass(frozen=True)
+@config
 class Sweep:
-    """A sweep file, but for the overrides and the arms."""
+    """A sweep file, but for the overrides and the variants."""
 
     experiment: str
     script: str
     baseline: str
-    seeds: tuple[int, ...] = field(metadata={"min": 0})
-    config: tuple[str, ...]
-    curves: tuple[str, ...]
-    bounds_per_arm: bool
+    seeds: tuple[Annotated[int, Field(ge=0)], ...]
+    config: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+    reference: str = ""
+    bounds_from: str = ""
+    bounds_per_variant: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w-]+", self.experiment):
@@ -70,40 +83,47 @@ class Sweep:
             raise ValueError(f"script: no such file {self.script}")
 
 
-@dataclass(frozen=True)
-class Arm:
-    """An arm of a sweep file, but for its overrides."""
+@config
+class Variant:
+    """A variant of a sweep file, but for its overrides."""
 
-    config: tuple[str, ...]
+    config: tuple[str, ...] = ()
 
 
 def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
-    """Returns a sweep file and its jobs, arm by arm; raises ConfigError."""
-    node = OPTIONAL | read_yaml(path)
+    """Returns a sweep file and its jobs, variant by variant; raises ConfigError."""
+    node = read_yaml(path)
     shared = _mapping(f"{path}: overrides", node.pop("overrides", {}))
-    arms = _mapping(f"{path}: arms", node.pop("arms", {}))
+    variants = _mapping(f"{path}: variants", node.pop("variants", {}))
     sweep = load_config(Sweep, [], node, source=str(path))
-    if not arms:
-        raise ConfigError(f"{path}: arms: expected one or more, got none")
-    baseline = flatten(read_yaml(Path(sweep.baseline)))
-    shared = ({"threads": 1} if "threads" in baseline else {}) | flatten(shared)
+    if not variants:
+        raise ConfigError(f"{path}: variants: expected one or more, got none")
+    config_class = _config_of(REPOSITORY / sweep.script)
+    shared = ({"threads": 1} if "threads" in options_of(config_class) else {}) | flatten(shared)
     part = Path(sweep.script).parent.name.split("_")[0]
-    jobs = []
-    for name, value in arms.items():
-        place = f"{path}: arms.{name}"
-        arm = _mapping(place, value)
-        overrides = shared | flatten(_mapping(f"{place}.overrides", arm.pop("overrides", {})))
-        own = load_config(Arm, [], {"config": []} | arm, source=place).config
-        files = [*sweep.config, *own]
-        config = _resolve(place, baseline, files, overrides)
+    made: dict[str, tuple[list[str], dict[str, Any]]] = {}
+    for name, value in variants.items():
+        place = f"{path}: variants.{name}"
+        variant = _mapping(place, value)
+        own = flatten(_mapping(f"{place}.overrides", variant.pop("overrides", {})))
+        overrides = shared | own
+        files = [*sweep.config, *load_config(Variant, [], variant, source=place).config]
+        paths = [Path(file) for file in (sweep.baseline, *files)]
+        cfg = load_config(config_class, paths, overrides | {"seed": 0}, source=place)
         arguments = [sweep.script, *(word for file in files for word in ("--config", file))]
         arguments += [f"--{key}={_text(value)}" for key, value in overrides.items()]
-        stem = runs / part / "sweep" / _digest(sweep.script, config)
+        made[name] = (arguments, flatten(load_text(to_yaml(cfg))))
+    every = [resolved for _, resolved in made.values()]
+    apart = [key for key in every[0] if any(each[key] != every[0][key] for each in every)]
+    jobs = []
+    for name, (arguments, resolved) in made.items():
+        stem = runs / part / "sweep" / _digest(sweep.script, resolved)
+        params = {key: resolved[key] for key in apart}
         for seed in sweep.seeds:
             folder = stem.with_name(f"{stem.name}-seed{seed}")
             shown = folder.relative_to(REPOSITORY) if folder.is_relative_to(REPOSITORY) else folder
             command = (*arguments, f"--seed={seed}", f"--run_dir={shown}")
-            jobs.append(Job(name, seed, command, folder, config | {"seed": seed}))
+            jobs.append(Job(name, seed, command, folder, resolved | {"seed": seed}, params))
     return sweep, jobs
 
 
@@ -113,28 +133,19 @@ def _mapping(place: str, node: Any) -> dict[str, Any]:
     return dict(node)
 
 
-def _resolve(
-    place: str, baseline: Mapping[str, Any], files: Sequence[str], overrides: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Returns the config that the script will resolve, as {dotted key: value}."""
-    config = dict(baseline)
-    for layer in [*(flatten(read_yaml(Path(file))) for file in files), overrides, {"seed": 0}]:
-        for key in layer:
-            if key not in baseline:
-                raise ConfigError(f"{place}: unknown key {key}{nearest(key, baseline)}")
-        config |= layer
-    return config
+def _config_of(script: Path) -> Any:
+    """The class Config of the config.py beside a script."""
+    spec = importlib.util.spec_from_file_location("sweep_config", script.parent / "config.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Config
 
 
 def _digest(script: str, config: Mapping[str, Any]) -> str:
-    """Returns a name for this script at this config; 6 and 6.0 are the same config."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, list):
-            return [plain(item) for item in value]
-        return float(value) if type(value) is int else value
-
-    content = [script, sorted((key, plain(value)) for key, value in config.items())]
+    """Returns a name for this script at this config."""
+    content = [script, sorted(config.items())]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
 
 
@@ -182,18 +193,41 @@ def main(argv: Sequence[str] | None = None) -> None:
     waiting = {job.folder: job for job in jobs if not job.is_finished}
     distinct = len({job.folder for job in jobs})
     print(f"{sweep.experiment}: {distinct} runs, {distinct - len(waiting)} finished before")
+    _warn_of_other_commits([job.folder for job in jobs if job.folder not in waiting])
     failed = run_jobs([*waiting.values()], arguments.jobs, arguments.dask) if waiting else []
     for job, error in failed:
-        print(f"failed: {job.arm}, seed {job.seed}: {error}", file=sys.stderr)
+        print(f"failed: {job.variant}, seed {job.seed}: {error}", file=sys.stderr)
     if failed:
         raise SystemExit(1)
     _write_results(sweep, jobs, arguments)
 
 
+def _warn_of_other_commits(finished: Sequence[Path]) -> None:
+    """Says of runs that are reused which commits made them, where that is not this one."""
+    made_by = {read_json(folder / "run.json").get("git") for folder in finished} - {git_commit()}
+    if made_by:
+        print(
+            f"warning: runs of {', '.join(sorted(map(str, made_by)))} are reused as they are; to "
+            f"train anew, remove them from {finished[0].parent}",
+            file=sys.stderr,
+        )
+
+
+def _other_bounds(sweep: Sweep) -> dict[str, Any]:
+    """The variants of the results file that bounds_from names; raises UserError."""
+    if not sweep.bounds_from:
+        return {}
+    path = (REPOSITORY / sweep.script).parent / "results" / f"{sweep.bounds_from}.json"
+    content = read_results(path)
+    if content["seeds"] != list(sweep.seeds):
+        raise UserError(f"{path} has seeds {content['seeds']}, expected {list(sweep.seeds)}")
+    return {name: variant["metrics"] for name, variant in content["variants"].items()}
+
+
 def _write_results(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namespace) -> None:
     folders: dict[str, list[Path]] = {}
     for job in jobs:
-        folders.setdefault(job.arm, []).append(job.folder)
+        folders.setdefault(job.variant, []).append(job.folder)
     file = arguments.sweep.resolve() if arguments.sweep.exists() else REPOSITORY / arguments.sweep
     shown = file.relative_to(REPOSITORY) if file.is_relative_to(REPOSITORY) else file
     named = {
@@ -201,7 +235,15 @@ def _write_results(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namesp
         "command": f"python -m common.sweep {shown}",
         "seeds": list(sweep.seeds),
     }
-    content = named | collect(folders, curves=sweep.curves, bounds_per_arm=sweep.bounds_per_arm)
+    params = {job.variant: job.params for job in jobs}
+    content = named | aggregate(
+        folders,
+        params,
+        curves=sweep.curves,
+        bounds_per_variant=sweep.bounds_per_variant,
+        reference=sweep.reference or None,
+        bounds=_other_bounds(sweep),
+    )
     validate_results(content)
     results = (REPOSITORY / sweep.script).parent / "results" / f"{sweep.experiment}.json"
     results = arguments.results or results

@@ -18,23 +18,55 @@ PLACE_SCALE = 0.3  # of places beside patches of about unit variance: louder, th
 
 
 class Block(nn.Module):
-    """Tokens (B, N, D) -> (B, N, D): attention, then an MLP of four times the width."""
+    """Tokens (B, N, D) -> (B, N, D): attention, then an MLP of four times the width, pre-norm.
 
-    def __init__(self, *, dim: int, num_heads: int) -> None:
+    condition (B, N, C), of condition_dim, modulates both halves by adaptive layer norm whose gates
+    start at zero (DiT, arXiv 2212.09748, sec. 3.2). causal: a token sees itself and those before;
+    mask (N, N) bool: true where a row's token sees a column's.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        num_heads: int,
+        head_dim: int | None = None,
+        mlp_dim: int | None = None,
+        condition_dim: int = 0,
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.attention_norm = nn.LayerNorm(dim)
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.merge = nn.Linear(dim, dim)
-        self.mlp_norm = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        inner, affine = num_heads * (head_dim or dim // num_heads), condition_dim == 0
+        self.attention_norm = nn.LayerNorm(dim, elementwise_affine=affine)
+        self.qkv = nn.Linear(dim, 3 * inner)
+        self.merge = nn.Linear(inner, dim)
+        self.mlp_norm = nn.LayerNorm(dim, elementwise_affine=affine)
+        wide = mlp_dim or 4 * dim
+        self.mlp = nn.Sequential(nn.Linear(dim, wide), nn.GELU(), nn.Linear(wide, dim))
+        self.modulate = nn.Linear(condition_dim, 6 * dim) if condition_dim else None
+        if self.modulate is not None:
+            nn.init.zeros_(self.modulate.weight)
+            nn.init.zeros_(self.modulate.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        qkv = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.num_heads, -1))
-        q, k, v = qkv.transpose(1, 3).unbind(2)  # each (B, heads, N, D / heads)
-        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        x = x + self.merge(attended)
-        return x + self.mlp(self.mlp_norm(x))
+    def forward(
+        self,
+        x: Tensor,
+        condition: Tensor | None = None,
+        *,
+        causal: bool = False,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        if self.modulate is None or condition is None:
+            x = x + self._attend(self.attention_norm(x), causal, mask)
+            return x + self.mlp(self.mlp_norm(x))
+        shift, scale, gate, shift2, scale2, gate2 = self.modulate(F.silu(condition)).chunk(6, -1)
+        x = x + gate * self._attend(self.attention_norm(x) * (1 + scale) + shift, causal, mask)
+        return x + gate2 * self.mlp(self.mlp_norm(x) * (1 + scale2) + shift2)
+
+    def _attend(self, x: Tensor, causal: bool, mask: Tensor | None) -> Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).transpose(1, 3).unbind(2)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        return self.merge(mixed.transpose(1, 2).flatten(2))  # of (B, heads, N, D / heads)
 
 
 class ViT(nn.Module):

@@ -1,54 +1,59 @@
-"""The knobs of a world, and which of them contradict each other."""
+"""The options of a world, and which of them contradict each other."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from common.harness.config import config, option
+
+Radius = Annotated[float, Field(ge=0.5, le=256)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Speed = Annotated[float, Field(ge=0, le=64)]
+Place = Annotated[float, Field(ge=0, le=512)]
 
 
-@dataclass(frozen=True)
+@config
 class World:
-    """The physics of one world.
+    """The physics of one world; the defaults are the posts' ball."""
 
-    Args:
-        size: side of the square box (px).
-        axes: 1 moves along x only, with y in the middle; 2 moves in the plane.
-        num_balls: balls in the box, colliding elastically, with mass proportional to area.
-        radius: least and largest radius, drawn per episode (px).
-        brightness: least and largest brightness, drawn per episode (0 to 1).
-        channels: 1 for grey frames, 3 for RGB (each channel's brightness is then drawn apart).
-        antialias: paint a ball by coverage; false paints the binary discs of the posts.
-        speeds: the speeds an episode draws from (px/frame); a list, so that futures can be listed.
-        num_headings: equally spaced starting directions in two axes (one axis always has two).
-        wall: reflect bounces exactly; turn_back reverses before a step that would leave the box
-            (the posts' rule, no partial step); stochastic draws one of num_outgoing new headings
-            before a step that would leave the box.
-        num_outgoing: headings of the stochastic wall, spread over +-60 degrees about its normal.
-        start_margin: least gap between the ball and a wall at the start of an episode (px).
-        drag: share of the velocity that is left after one frame (1 is none lost).
-        gravity: acceleration along +y, downwards (px/frame^2).
-        max_thrust: bound of each component of the action, an acceleration (px/frame^2); 0 has none.
-        door_width: opening in an inner wall at x = size / 2 (px); 0 builds no inner wall.
-        door_center: least and largest y of the door's middle, drawn per episode (px).
-        episode_length: frames in an episode.
-    """
-
-    size: int = field(metadata={"min": 8, "max": 512})
-    axes: Literal[1, 2]
-    num_balls: int = field(metadata={"min": 1, "max": 16})
-    radius: tuple[float, float] = field(metadata={"min": 0.5, "max": 256})
-    brightness: tuple[float, float] = field(metadata={"min": 0.0, "max": 1.0})
-    channels: Literal[1, 3]
-    antialias: bool
-    speeds: tuple[float, ...] = field(metadata={"min": 0.0, "max": 64})
-    num_headings: int = field(metadata={"min": 2, "max": 64})
-    wall: Literal["reflect", "turn_back", "stochastic"]
-    num_outgoing: int = field(metadata={"min": 2, "max": 16})
-    start_margin: float = field(metadata={"min": 0.0, "max": 256})
-    drag: float = field(metadata={"min": 0.0, "max": 1.0})
-    gravity: float = field(metadata={"min": -4.0, "max": 4.0})
-    max_thrust: float = field(metadata={"min": 0.0, "max": 16})
-    door_width: float = field(metadata={"min": 0.0, "max": 512})
-    door_center: tuple[float, float] = field(metadata={"min": 0.0, "max": 512})
-    episode_length: int = field(metadata={"min": 2, "max": 10_000})
+    size: int = option(64, ge=8, le=512)
+    """Side of the square box (px)."""
+    axes: Literal[1, 2] = 1
+    """1 moves along x only, with y in the middle; 2 moves in the plane."""
+    num_balls: int = option(1, ge=1, le=16)
+    """Balls in the box, colliding elastically, with mass proportional to area."""
+    radius: tuple[Radius, Radius] = (8.0, 8.0)
+    """Least and largest radius, drawn per episode (px)."""
+    brightness: tuple[Share, Share] = (1.0, 1.0)
+    """Least and largest brightness, drawn per episode (0 to 1)."""
+    channels: Literal[1, 3] = 1
+    """1 for grey frames, 3 for RGB (each channel's brightness is then drawn apart)."""
+    antialias: bool = True
+    """Paint a ball by coverage; false paints the binary discs of the posts."""
+    speeds: tuple[Speed, ...] = (6.0,)
+    """The speeds an episode draws from (px/frame); a list, so that futures can be listed."""
+    num_headings: int = option(8, ge=2, le=64, when="axes=2")
+    """Equally spaced starting directions in two axes (one axis always has two)."""
+    wall: Literal["reflect", "turn_back", "stochastic"] = "reflect"
+    """What a wall does: reflect bounces exactly; turn_back reverses before a step that would leave
+    the box (the posts' rule, no partial step); stochastic draws one of num_outgoing new headings
+    before such a step."""
+    num_outgoing: int = option(3, ge=2, le=16, when="wall=stochastic")
+    """Headings of the stochastic wall, spread over +-60 degrees about its normal."""
+    start_margin: float = option(0.0, ge=0, le=256)
+    """Least gap between the ball and a wall at the start of an episode (px)."""
+    drag: float = option(1.0, ge=0, le=1)
+    """Share of the velocity that is left after one frame (1: none is lost)."""
+    gravity: float = option(0.0, ge=-4, le=4)
+    """Acceleration along +y, downwards (px/frame^2)."""
+    max_thrust: float = option(0.0, ge=0, le=16)
+    """Bound of each component of the action, an acceleration (px/frame^2); 0 has none."""
+    door_width: float = option(0.0, ge=0, le=512)
+    """Opening in an inner wall at x = size / 2 (px); 0 builds no inner wall."""
+    door_center: tuple[Place, Place] = (32.0, 32.0)
+    """Least and largest y of the door's middle, drawn per episode (px)."""
+    episode_length: int = option(24, ge=2, le=10_000)
+    """Frames in an episode."""
 
     def __post_init__(self) -> None:
         room = self.size / 2 - self.radius[1]

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from common.episodes import make_clips
-from common.harness.config import run_script
+from common.harness.errors import run_script
 from part2_pixel_vs_jepa.config import generator
 from part2_pixel_vs_jepa.model import load_run
 from part2_pixel_vs_jepa.report.run_table import headline_table

@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from common.decoders import ConvDecoder
-from common.encoders import ConvEncoder
+from common.encoders import ConvDecoder, ConvEncoder
 from common.episodes import Batch
 from common.harness.checkpoints import load_checkpoint, load_weights
-from common.harness.config import UserError, load_config
+from common.harness.config import load_config
+from common.harness.errors import UserError
 from common.predictors import Predictor
 from part2_pixel_vs_jepa.config import BASELINE, ArmName, Config
 

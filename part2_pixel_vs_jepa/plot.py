@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from common.figures.charts import Curves, panels, write_png
 from common.figures.frames import write_gif
-from common.harness.config import UserError, run_script
+from common.harness.errors import UserError, run_script
 from common.harness.files import read_lines
 from common.harness.runs import Run
 from part2_pixel_vs_jepa.config import PART, Config

@@ -18,8 +18,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 from tqdm import tqdm
 
 from common.episodes import Batch, draw_batch, make_clips
-from common.harness.config import UserError, parse_config, run_script, to_yaml
-from common.harness.errors import before_training, check_weights, stopping_at
+from common.harness.config import parse_config, to_yaml
+from common.harness.errors import UserError, before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import covariance_penalty, variance_hinge
 from common.sigreg import random_slices, sigreg

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from common.harness.checkpoints import load_checkpoint, load_weights
-from common.harness.config import UserError, load_config, run_script
+from common.harness.config import load_config
+from common.harness.errors import UserError, run_script
 from part3_collapse_regularizers.config import BASELINE, Config
 from part3_collapse_regularizers.model import Model, make_model
 from part3_collapse_regularizers.report.run_table import run_table

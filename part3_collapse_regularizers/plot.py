@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from common.figures.charts import Curves, panels, write_png
 from common.figures.frames import write_gif
 from common.figures.panels import Cloud, clouds, matrices
-from common.harness.config import UserError, run_script
+from common.harness.errors import UserError, run_script
 from common.harness.files import read_lines
 from part3_collapse_regularizers.config import PART
 from part3_collapse_regularizers.data import Sample

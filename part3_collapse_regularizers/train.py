@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from common.dino import cross_entropy
 from common.ema import ema_rate, update_teacher
-from common.harness.config import parse_config, run_script, to_yaml
-from common.harness.errors import before_training, check_weights, stopping_at
+from common.harness.config import parse_config, to_yaml
+from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import (
     barlow_twins,

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from common.harness.config import RunOptions, UserError, parse_config, run_script, to_yaml
-from common.harness.errors import before_training, check_weights, stopping_at
+from common.harness.config import RunOptions, parse_config, to_yaml
+from common.harness.errors import UserError, before_training, check_weights, run_script, stopping_at
 from common.harness.runs import RUNS, Run
 from part3_collapse_regularizers.config import (
     BASELINE,

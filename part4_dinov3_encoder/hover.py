@@ -27,7 +27,7 @@ import torch
 from torch.nn import functional as F
 
 from common.frozen import FrozenEncoder, load_frozen
-from common.harness.config import UserError, run_script
+from common.harness.errors import UserError, run_script
 from common.harness.files import write_atomic
 from common.harness.runs import RUNS
 from part4_dinov3_encoder.demo.images import read_photo, sample_photo, to_tensor

@@ -25,7 +25,8 @@ from torch.nn import functional as F
 from common.episodes import to_float
 from common.figures.charts import DPI, FONT, QUIET, WIDTH, Bars, panels, wrap, write_png
 from common.frozen import FrozenEncoder
-from common.harness.config import load_config, run_script
+from common.harness.config import load_config
+from common.harness.errors import run_script
 from common.harness.results import read_results
 from part4_dinov3_encoder.config import BASELINE, PART, Config
 from part4_dinov3_encoder.data.photos import HELD_OUT, load_photo

@@ -25,7 +25,8 @@ from torch import Tensor
 from common.encoders import ConvEncoder
 from common.frozen import FrozenEncoder, OwnBackbone
 from common.harness.checkpoints import load_checkpoint, load_weights
-from common.harness.config import REPOSITORY, command_line, load_config, run_script
+from common.harness.config import REPOSITORY, load_config
+from common.harness.errors import command_line, run_script
 from common.harness.results import write_results
 from common.intervals import mean_interval
 from common.vit import ViT, patchify

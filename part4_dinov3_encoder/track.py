@@ -25,7 +25,8 @@ from torch import Tensor
 from common.figures.charts import PALETTE
 from common.figures.frames import Group, strip, write_gif
 from common.frozen import RECIPES
-from common.harness.config import UserError, load_config, run_script
+from common.harness.config import load_config
+from common.harness.errors import UserError, run_script
 from common.harness.results import format_interval, write_results
 from common.harness.runs import RUNS
 from part4_dinov3_encoder.config import BASELINE, PART, Config

@@ -17,12 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from common.dino import cross_entropy, dino
+from common.dino import cross_entropy, dino, gram_anchoring
 from common.ema import ema_rate, initial_share, update_teacher
 from common.frozen import save_vit
-from common.gram import gram_anchoring
-from common.harness.config import parse_config, run_script, to_yaml
-from common.harness.errors import before_training, check_weights, stopping_at
+from common.harness.config import parse_config, to_yaml
+from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import squared_error
 from common.masking import block_masks

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import torch
 
-from common.harness.config import run_script
-from common.harness.errors import before_training
+from common.harness.errors import before_training, run_script
 from part5_action_planning.model.build import PUBLISHED, load_with_knobs
 from part5_action_planning.planning.closed_loop import Stage
 from part5_action_planning.report.run_table import run_table

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import torch
 
-from common.harness.config import UserError, run_script
-from common.harness.errors import before_training
+from common.harness.errors import UserError, before_training, run_script
 from common.harness.runs import RUNS
 from common.simulator import Scene
 from part5_action_planning.model.build import PUBLISHED, load_with_knobs

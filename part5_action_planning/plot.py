@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common.figures.charts import write_png
 from common.figures.frames import write_gif
-from common.harness.config import UserError, run_script
+from common.harness.errors import UserError, run_script
 from part5_action_planning.config import PART, Config
 from part5_action_planning.figures.episode import film, key_times, moments_figure, paths_figure
 from part5_action_planning.figures.search import landscape_figure, search_figure, searches_of

@@ -20,8 +20,8 @@ from torch.nn.functional import cosine_similarity
 from tqdm import tqdm
 
 from common.harness.checkpoints import load_weights
-from common.harness.config import parse_config, run_script, to_yaml
-from common.harness.errors import before_training, check_weights, stopping_at
+from common.harness.config import parse_config, to_yaml
+from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import covariance_penalty, variance_hinge
 from common.sigreg import random_slices, sigreg

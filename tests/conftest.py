@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from common.harness.config import REPOSITORY, run_script
+from common.harness.config import REPOSITORY
+from common.harness.errors import run_script
 from common.world import World
 
 

@@ -6,45 +6,72 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from common.harness.config import UserError
+from common.harness.errors import UserError
 from common.harness.files import read_json, read_lines
-from common.intervals import mean_interval
+from common.harness.results import add_differences
+from common.intervals import (
+    Interval,
+    bootstrap_nested,
+    bootstrap_seed_episode,
+    mean_interval,
+    share_interval,
+)
 
 
-def collect(
-    folders: Mapping[str, Sequence[Path]], *, curves: Sequence[str], bounds_per_arm: bool
+def aggregate(
+    folders: Mapping[str, Sequence[Path]],
+    params: Mapping[str, Mapping[str, Any]],
+    *,
+    curves: Sequence[str],
+    bounds_per_variant: bool,
+    reference: str | None,
+    bounds: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Returns protocol, versions, seconds, arms, bounds and curves of finished runs.
+    """Returns all of a results file but its name, command and seeds, from finished runs.
 
-    ``folders`` holds, by arm of the sweep, its runs in the order of the seeds. Runs that compare
-    several arms of their own give rows "<arm of the sweep>/<arm of the run>". Raises UserError.
+    ``folders`` holds, by variant of the sweep, its runs in the order of the seeds; ``params`` what
+    sets the variant apart, ``bounds`` further bounds. Runs of several methods give rows
+    "<variant>/<method>". Raises UserError.
     """
-    summaries = {arm: [_summary(run) for run in runs] for arm, runs in folders.items()}
+    summaries = {name: [_summary(run) for run in runs] for name, runs in folders.items()}
     distinct = sorted({run for runs in folders.values() for run in runs})
     settings = [read_json(run / "run.json") for run in distinct]
-    arms: dict[str, Any] = {}
+    variants: dict[str, Any] = {}
     found: dict[str, Any] = {}
-    for arm, runs in summaries.items():
-        inner = list(runs[0]["arms"])
-        for name in inner:
-            row = arm if len(inner) == 1 else f"{arm}/{name}"
-            arms[row] = _intervals(row, [run["arms"].get(name, {}) for run in runs])
+    for name, runs in summaries.items():
+        inner = list(runs[0]["variants"])
+        for method in inner:
+            row = name if len(inner) == 1 else f"{name}/{method}"
+            rows = [run["variants"].get(method, {}) for run in runs]
+            prefix = "" if len(inner) == 1 else f"{method}/"
+            outcomes = [_outcomes(run, prefix) for run in folders[name]]
+            metrics = _intervals(row, rows, runs[0], outcomes)
             if len(inner) == 1:
-                took = [read_json(run / "run.json")["seconds"] for run in folders[arm]]
-                arms[row]["seconds"] = mean_interval(took)
-            series = {key: [_series(run, key, name) for run in folders[arm]] for key in curves}
-            found[row] = {key: _curve(runs) for key, runs in series.items() if all(runs)}
-    protocols = {arm: runs[0].get("protocol", {}) for arm, runs in summaries.items()}
+                took = [read_json(run / "run.json")["seconds"] for run in folders[name]]
+                metrics["seconds"] = mean_interval(took, (0, math.inf))
+            variants[row] = {"params": dict(params[name]), "metrics": metrics}
+            series = {key: [_series(run, key, method) for run in folders[name]] for key in curves}
+            found[row] = {key: _curve(each) for key, each in series.items() if all(each)}
+    protocols = {name: runs[0].get("protocol", {}) for name, runs in summaries.items()}
     first = next(iter(protocols.values()))
     same = all(protocol == first for protocol in protocols.values())
     content = {
+        "commit": _joined(settings, "git"),
+        "machine": _joined(settings, "machine") or "?",
+        "device": _joined(settings, "device") or "?",
         "protocol": first if same else protocols,
-        "versions": _versions(settings),
+        "versions": {
+            name: ", ".join(sorted({setting["versions"].get(name, "?") for setting in settings}))
+            for name in sorted({name for setting in settings for name in setting["versions"]})
+        },
         "seconds": round(sum(setting["seconds"] for setting in settings), 1),
-        "arms": arms,
-        "bounds": _bounds(summaries, bounds_per_arm),
+        "reference": reference,
+        "variants": variants,
+        "bounds": _bounds(summaries, bounds_per_variant) | dict(bounds),
     }
+    add_differences(content)
     for key in curves:
         if not any(key in metrics for metrics in found.values()):
             raise UserError(f"curves: no run has {key} in every seed's metrics.jsonl")
@@ -54,60 +81,103 @@ def collect(
 def collect_outcomes(
     folders: Mapping[str, Sequence[Path]], seeds: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Returns the single outcomes of every run, by "<arm>/seed<k>/<name in outcomes.npz>"."""
-    found = {}
-    for arm, runs in folders.items():
-        for seed, run in zip(seeds, runs, strict=True):
-            if (run / "outcomes.npz").exists():
-                with np.load(run / "outcomes.npz") as arrays:
-                    found |= {f"{arm}/seed{seed}/{name}": arrays[name] for name in arrays}
-    return found
+    """Returns the single outcomes of every run, by "<variant>/seed<k>/<name in outcomes.npz>"."""
+    return {
+        f"{variant}/seed{seed}/{name}": values
+        for variant, runs in folders.items()
+        for seed, run in zip(seeds, runs, strict=True)
+        for name, values in _outcomes(run, "").items()
+    }
+
+
+def interval_of(
+    values: Sequence[float],
+    trials: int | None = None,
+    limits: tuple[float, float] = (-math.inf, math.inf),
+    outcomes: Sequence[np.ndarray] | None = None,
+    same_episodes: bool = False,
+) -> Interval:
+    """The one interval of a metric, of one value per seed.
+
+    A share has trials (per seed): a bootstrap of its single outcomes, crossed where all seeds meet
+    the same episodes; Wilson's interval where there are none, or all are alike (of one seed's
+    trials where all seeds meet the same ones). Anything else has Student's.
+    """
+    if trials is None:
+        return mean_interval(values, limits)
+    if outcomes is not None and len(values) > 1:
+        draws, each = torch.Generator().manual_seed(0), [torch.from_numpy(o) for o in outcomes]
+        made = (
+            bootstrap_seed_episode(torch.stack(each), draws)
+            if same_episodes
+            else bootstrap_nested(each, draws)
+        )
+        if made["low"] < made["high"]:
+            return mean_interval(values) | {"low": made["low"], "high": made["high"]}
+    return share_interval(values, trials, of_all=not same_episodes)
 
 
 def _summary(run: Path) -> dict[str, Any]:
     summary = read_json(run / "summary.json")
-    if not isinstance(summary.get("arms"), dict) or not summary["arms"]:
-        raise UserError(f"{run}/summary.json: expected arms with their metrics, got none")
+    if not isinstance(summary.get("variants"), dict) or not summary["variants"]:
+        raise UserError(f"{run}/summary.json: expected variants with their metrics, got none")
     return summary
 
 
-def _versions(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Returns the version of each package, several where the runs differ."""
-    names = sorted({name for setting in settings for name in setting["versions"]})
-    return {
-        name: ", ".join(sorted({setting["versions"].get(name, "?") for setting in settings}))
-        for name in names
-    }
+def _joined(settings: Sequence[Mapping[str, Any]], key: str) -> str | None:
+    return ", ".join(sorted({setting[key] for setting in settings if setting.get(key)})) or None
 
 
-def _intervals(row: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns {metric: interval} over runs; a metric that is null in a run lacks that value."""
+def _outcomes(run: Path, prefix: str) -> dict[str, np.ndarray]:
+    """The single outcomes of a run whose names have a prefix, without it."""
+    if not (run / "outcomes.npz").exists():
+        return {}
+    with np.load(run / "outcomes.npz") as arrays:
+        return {n.removeprefix(prefix): arrays[n] for n in arrays if n.startswith(prefix)}
+
+
+def _intervals(
+    row: str,
+    runs: Sequence[Mapping[str, Any]],
+    summary: Mapping[str, Any],
+    outcomes: Sequence[Mapping[str, np.ndarray]] = (),
+) -> dict[str, Any]:
+    """{metric: interval} over runs; a metric that is null in a run lacks that value.
+
+    summary says which metrics are shares, of how many trials, and the limits of others.
+    """
     intervals = {}
     for metric in dict.fromkeys(metric for run in runs for metric in run):
         values = [run[metric] for run in runs if run.get(metric) is not None]
         if not all(isinstance(value, float | int) for value in values):
             raise UserError(f"{row}: {metric} is {values[0]!r}, expected a number")
+        single = [each[metric] for each in outcomes if metric in each]
         if values:
-            intervals[metric] = mean_interval(values)
+            intervals[metric] = interval_of(
+                values,
+                summary.get("shares", {}).get(metric),
+                tuple(summary.get("limits", {}).get(metric, (-math.inf, math.inf))),
+                single if len(single) == len(values) else None,
+                summary.get("same_episodes", False),
+            )
     return intervals
 
 
-def _bounds(
-    summaries: Mapping[str, Sequence[Mapping[str, Any]]], bounds_per_arm: bool
-) -> dict[str, Any]:
-    """Returns {bound: {metric: interval}}; arms that share a bound must agree on it."""
+def _bounds(summaries: Mapping[str, Sequence[Any]], per_variant: bool) -> dict[str, Any]:
+    """{bound: {metric: interval}}; variants that share a bound must agree on it."""
     rows: dict[str, dict[int, Mapping[str, Any]]] = {}
-    for arm, runs in summaries.items():
+    for variant, runs in summaries.items():
         for index, run in enumerate(runs):
             for name, metrics in run.get("bounds", {}).items():
-                row = f"{arm}/{name}" if bounds_per_arm else name
+                row = f"{variant}/{name}" if per_variant else name
                 first = rows.setdefault(row, {}).setdefault(index, metrics)
                 if not _same(first, metrics):
                     raise UserError(
-                        f"bound {name} of arm {arm} is {metrics}, expected {first} as in the arms "
-                        "before it; set bounds_per_arm: true if the worlds differ"
+                        f"bound {name} of {variant} is {metrics}, expected {first} as in the "
+                        "variants before it; set bounds_per_variant: true if the worlds differ"
                     )
-    return {row: _intervals(row, list(runs.values())) for row, runs in rows.items()}
+    summary = next(iter(summaries.values()))[0]
+    return {row: _intervals(row, list(runs.values()), summary) for row, runs in rows.items()}
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -118,15 +188,15 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     )
 
 
-def _series(run: Path, metric: str, arm: str) -> dict[int, float]:
-    """Returns {step: value} of a metric from the lines of metrics.jsonl that belong to the arm."""
+def _series(run: Path, metric: str, method: str) -> dict[int, float]:
+    """{step: value} of a metric from the lines of metrics.jsonl that belong to the method."""
     lines = read_lines(run / "metrics.jsonl")
-    mine = (line for line in lines if line.get("arm", arm) == arm and metric in line)
+    mine = (line for line in lines if line.get("method", method) == method and metric in line)
     return {line["step"]: line[metric] for line in mine}
 
 
 def _curve(runs: Sequence[Mapping[int, float]]) -> dict[str, Any]:
-    """Returns x, mean, low, high at the steps that every run has."""
+    """x, mean, low, high at the steps that every run has."""
     steps = sorted(set.intersection(*(set(run) for run in runs)))
     points = [mean_interval([run[step] for run in runs]) for step in steps]
     return {"x": steps} | {key: [point[key] for point in points] for key in ("mean", "low", "high")}

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from common.harness.config import UserError
+from common.harness.errors import UserError
 from common.harness.files import write_atomic
 
 MALFORMED = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError)

@@ -1,46 +1,51 @@
-"""One entry for every script: YAML files and command-line overrides -> a frozen dataclass.
+"""One entry for every script: YAML files and command-line options -> one checked, frozen dataclass.
 
-    parse_config(Config, baseline=BASELINE, description=__doc__)  what a script's main() calls
-    load_config(Config, paths, overrides)                         the same, for tests and tools
-    to_yaml(config)                                               the resolved config
-    run_script(main)                                              the last line of every script
+    @config                                           every option once, in a part's config.py:
+    class Config:
+        steps: int = option(min=1)                    its name, type and range, and below it its
+        \"\"\"Optimizer steps.\"\"\"                        meaning, which is what --help prints
 
-The dataclass holds names, types, meanings (its docstrings become ``--help``) and ranges
-(``field(metadata={"min": 1})``; also ``max``, and ``above``, ``below`` for open ends), never
-numbers. Those live in ``configs/partN/baseline.yaml``, which is complete and read first. Each
-``--config FILE`` is stacked on it, then dotted overrides such as ``--world.radius=6``, wherever
-they stand on the line. Contradictions between keys are a ValueError in ``__post_init__``.
-
-Fields are int, float, bool, str, ``Literal[...]``, a tuple of these, or a nested dataclass. NaN
-and infinity are refused everywhere.
+An option without a default stands in ``configs/partN/baseline.yaml``, which is read first; each
+``--config FILE`` is stacked on it, then ``--key=value`` options such as ``--world.size=32``. Types,
+ranges and choices are checked by pydantic wherever a config is made; contradictions between options
+are a ValueError in ``__post_init__``.
 """
 
 import argparse
-import os
+import json
 import re
-import shlex
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
-import jsonargparse
-import torch
+import pydantic
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from common.harness import strict_yaml
-from common.harness.knobs import Knob, build, check_kind, check_range, knobs_of, leaves, nearest
+from common.harness.errors import ConfigError, nearest, one_line
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
+STRICT = pydantic.ConfigDict(strict=True, use_attribute_docstrings=True, allow_inf_nan=False)
 C = TypeVar("C")
+Sources = list[tuple[str, Mapping[str, Any]]]  # what a message calls it, and what it says
 
 
-class UserError(Exception):
-    """Something the person at the keyboard can put right; shown without a traceback."""
+def option(default: Any = ..., *, when: str = "", **limits: float) -> Any:
+    """A field of a config: its default (none: it stands in baseline.yaml), limits ge, gt, le, lt.
+
+    when: "name=value|value & ...", options of the same group, or of the whole config, with which
+    alone it is read; given on the command line where it is not, it is refused.
+    """
+    extra: dict[str, Any] = {"when": when}
+    return pydantic.Field(default, json_schema_extra=extra, **limits)  # pyright: ignore
 
 
-class ConfigError(UserError, ValueError):
-    """A config that cannot be used; the message says what was got and what is wanted."""
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(option,))
+def config(cls: type[C]) -> type[C]:
+    """A frozen dataclass that checks its fields wherever it is made; raises ValueError."""
+    return checked_dataclass(cls, frozen=True, kw_only=True, config=STRICT)  # pyright: ignore
 
 
 @dataclass(frozen=True)
@@ -48,196 +53,163 @@ class RunOptions:
     """Where a run goes; ``name`` defaults to the stem of the last ``--config``, or "baseline"."""
 
     name: str
-    run_dir: Path | None
-    overwrite: bool
+    run_dir: Path | None = None
+    overwrite: bool = False
 
 
-def command_line() -> str:
-    """Returns the command that started this process."""
-    module = sys.modules["__main__"].__spec__
-    script = [sys.argv[0]] if module is None else ["-m", module.name]
-    return shlex.join(["python", *script, *sys.argv[1:]])
-
-
-class _HelpFormatter(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of the description, which is a script's docstring."""
+def options_of(config_class: Any, prefix: str = "") -> dict[str, Any]:
+    """Returns {dotted key: pydantic's FieldInfo} of every option, nested ones included."""
+    found: dict[str, Any] = {}
+    for name, field in config_class.__pydantic_fields__.items():
+        nested = hasattr(field.annotation, "__pydantic_fields__")
+        key = f"{prefix}{name}"
+        found |= options_of(field.annotation, f"{key}.") if nested else {key: field}
+    return found
 
 
 def parse_config(
     config_class: type[C], *, baseline: Path, description: str, argv: Sequence[str] | None = None
 ) -> tuple[C, RunOptions]:
-    """Returns the config and the run options of a command line; raises ConfigError.
+    """The config and the run options of a command line; raises ConfigError.
 
     ``--help`` and ``--print_config`` print and exit.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
-    knobs = knobs_of(config_class)
-    parser = _make_parser(knobs, description)
-    known = ["--help", *_add_run_flags(parser), *(f"--{key}" for key in knobs)]
-    for flag in (word.split("=", 1)[0] for word in argv if word.startswith("--")):
-        if flag not in known:
-            raise ConfigError(f"unknown option {flag}{nearest(flag, known)}")
+    options, shown = options_of(config_class), strict_yaml.flatten(read_yaml(baseline))
+    parser = argparse.ArgumentParser(
+        description=description, allow_abbrev=False, exit_on_error=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = parser.add_argument
+    add(
+        "--config",
+        action="append",
+        default=[],
+        type=Path,
+        help="stacked on the baseline",
+        metavar="FILE",
+    )
+    add("--name", help="of the run; default: that of the last --config")
+    add("--run_dir", type=Path, help="default: runs/<part>/<name>-seed<seed>")
+    add("--overwrite", action="store_true", help="discard the run that is there")
+    add("--print_config", action="store_true", help="print the config and exit")
+    for key, field in options.items():
+        read = str if field.annotation is str else strict_yaml.load_text
+        about = _about(field, shown.get(key, field.default))
+        add(f"--{key}", type=read, default=argparse.SUPPRESS, metavar="", help=about)
     try:
-        files = [baseline, *_config_files(argv)]
-        parser.set_defaults(_stack(parser, knobs, files, {}, ""))
-        values = vars(parser.parse_args(argv).as_flat())
-        for key, knob in knobs.items():
-            check_range(f"--{key}", values[key], knob)
-        config = build(config_class, values)
-    except ConfigError:
-        raise
-    except (argparse.ArgumentError, OverflowError, ValueError) as error:
-        raise ConfigError(_one_line(error)) from None
-    if values["print_config"] is not None:
-        print(to_yaml(config), end="")
+        run, unknown = parser.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise ConfigError(str(error).replace("load_text", "YAML")) from None
+    if unknown:
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        flag = unknown[0].partition("=")[0]
+        raise ConfigError(f"unknown option {flag}{nearest(flag, flags)}")
+    given = {key: value for key, value in vars(run).items() if key in options}
+    files: list[Path] = [baseline, *run.config]
+    cfg = _build(config_class, [*((f"{f}: ", read_yaml(f)) for f in files), ("--", given)])
+    for key in given:
+        if needed := _unmet(cfg, key, options[key]):
+            raise ConfigError(f"--{key}: nothing reads it here, only with {needed}; leave it")
+    if run.print_config:
+        print(to_yaml(cfg), end="")
         raise SystemExit(0)
-    name = values.get("name") or files[-1].stem
+    name = run.name or files[-1].stem
     if not re.fullmatch(r"[\w-][\w.-]*", name):
         raise ConfigError(f"--name: expected letters, digits and _ . - only, got {name!r}")
-    run_dir = Path(values["run_dir"]) if values.get("run_dir") else None
-    return config, RunOptions(name, run_dir, values["overwrite"])
+    return cfg, RunOptions(name, run.run_dir, run.overwrite)
 
 
 def load_config(
-    config_class: type[C],
-    paths: Sequence[Path],
-    overrides: Mapping[str, Any] | None = None,
-    *,
+    config_class: type[C], paths: Sequence[Path], overrides: Mapping[str, Any] | None = None, *,
     source: str = "overrides",
-) -> C:
-    """Returns the config of YAML files, each stacked on those before it, then dotted overrides.
+) -> C:  # fmt: skip
+    """The config of YAML files, each stacked on those before it, then (dotted) overrides.
 
     ``source`` is what a message calls the overrides. Raises ConfigError.
     """
-    knobs = knobs_of(config_class)
-    values = _stack(_make_parser(knobs, ""), knobs, paths, overrides or {}, source)
-    try:
-        return build(config_class, values)
-    except ValueError as error:
-        raise ConfigError(f"{source if overrides else paths[-1]}: {_one_line(error)}") from None
+    files: Sources = [(f"{path}: ", read_yaml(path)) for path in paths]
+    return _build(config_class, [*files, (f"{source}: ", overrides or {})])
 
 
-def to_yaml(config: Any) -> str:
-    """Returns the config as YAML that load_config reads back to an equal one."""
-    return strict_yaml.dump(asdict(config))
+def to_yaml(cfg: Any) -> str:
+    """The config as YAML that load_config reads back to an equal one."""
+    return strict_yaml.dump(asdict(cfg))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Returns the mapping in a YAML file; raises ConfigError.
-
-    A path that does not exist from here is tried from the repository root.
-    """
+    """The mapping in a file, found from here or from the repository; raises ConfigError."""
+    found = path if path.exists() else REPOSITORY / path
     try:
-        found = path if path.exists() else REPOSITORY / path
-        if not found.exists():
-            siblings = [str(file) for file in sorted(found.parent.glob("*.yaml"))]
-            raise ConfigError(f"{path}: no such file{nearest(str(found), siblings)}")
         return strict_yaml.load_file(found)
+    except FileNotFoundError:
+        siblings = [str(file) for file in sorted(found.parent.glob("*.yaml"))]
+        raise ConfigError(f"{path}: no such file{nearest(str(found), siblings)}") from None
     except (OSError, ValueError) as error:
-        raise ConfigError(_one_line(error)) from None
-
-
-def run_script(main: Callable[[], None]) -> None:
-    """Runs a script's main(); what the user can put right ends in one message and exit code 2.
-
-    Subnormal floats are flushed to zero before anything else: worker threads take that setting
-    from the moment they are made, and without it a saturated decoder trains at half speed.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        main()
-        sys.stdout.flush()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        again = command_line().replace(" --overwrite", "")
-        print(f"\nstopped; to resume: {again}", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:  # who read the output had enough, as head has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141) from None
-
-
-def no_options(description: str | None) -> None:
-    """Reads the command line of a script that knows --help alone; anything else is refused."""
-    argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
-
-
-def _make_parser(knobs: Mapping[str, Knob], description: str) -> jsonargparse.ArgumentParser:
-    """Returns a parser with one typed option per knob, in one section per nested dataclass."""
-    jsonargparse.set_loader("strict", strict_yaml.load_text, (ValueError,))
-    parser = jsonargparse.ArgumentParser(
-        description=description,
-        exit_on_error=False,
-        parser_mode="strict",
-        formatter_class=_HelpFormatter,
-    )
-    sections: dict[str, Any] = {}
-    for key, knob in knobs.items():
-        section = key.rpartition(".")[0] or "config"
-        if section not in sections:
-            sections[section] = parser.add_argument_group(section)
-        meaning = "; ".join(filter(None, (knob.meaning, knob.limits)))
-        sections[section].add_argument(f"--{key}", type=knob.type, help=meaning)
-    return parser
-
-
-def _add_run_flags(parser: jsonargparse.ArgumentParser) -> list[str]:
-    """Adds the options that are no knobs of the config; returns them."""
-    run = parser.add_argument_group("run")
-    stack = "YAML file stacked on the baseline; may be repeated"
-    text: dict[str, Any] = {"default": argparse.SUPPRESS, "type": str}
-    run.add_argument("--config", action="append", metavar="FILE", help=stack, **text)
-    run.add_argument("--name", help="of the run; default: that of the last FILE", **text)
-    run.add_argument("--run_dir", help="default: runs/<part>/<name>-seed<seed>", **text)
-    run.add_argument("--overwrite", action="store_true", help="discard the run that is there")
-    run.add_argument("--print_config", nargs="?", const="", help="print the config and exit")
-    return ["--config", "--name", "--run_dir", "--overwrite", "--print_config"]
-
-
-def _config_files(argv: Sequence[str]) -> list[Path]:
-    """Returns the files given with --config, in order."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--config", action="append", default=[], type=Path)
-    return parser.parse_known_args(argv)[0].config
-
-
-def _stack(
-    parser: jsonargparse.ArgumentParser,
-    knobs: Mapping[str, Knob],
-    paths: Sequence[Path],
-    overrides: Mapping[str, Any],
-    overrides_source: str,
-) -> dict[str, Any]:
-    """Returns {dotted key: typed value} of every knob; each source is checked by itself."""
-    values: dict[str, Any] = {}
-    sources = [*((str(path), read_yaml(path)) for path in paths), (overrides_source, overrides)]
-    for source, node in sources:
-        try:
-            written = dict(leaves(node, knobs))
-            typed = vars(parser.parse_object(written, defaults=False).as_flat())
-            for key in written:
-                check_kind(key, written[key], typed[key], knobs[key])
-                check_range(key, typed[key], knobs[key])
-                values[key] = typed[key]
-        except (argparse.ArgumentError, OverflowError, ValueError) as error:
-            raise ConfigError(f"{source}: {_one_line(error)}") from None
-    missing = [key for key in knobs if key not in values]
-    if missing:
         raise ConfigError(
-            f"{paths[0] if paths else overrides_source}: missing key {', '.join(missing)}"
-        )
-    return values
+            f"{path}: {one_line(getattr(error, 'strerror', None) or error)}"
+        ) from None
 
 
-def _one_line(error: Exception) -> str:
-    """Returns an error's message on one line of bounded length, jsonargparse's in plain words."""
-    text = " ".join(str(error).split())
-    text = re.sub(r'^Parser key "([^"]+)":', r"\1:", text).replace(": Expected a ", ": expected ")
-    text = re.sub(r"<class '(\w+)'>", r"\1", text).replace("typing.Literal", "one of ")
-    text = text.replace(": expected tuple", ": expected a list")
-    text = text.replace(". Got value:", ", got")
-    return text if len(text) <= 300 else f"{text[:200]} ... {text[-90:]}"
+def _leaves(
+    node: Mapping[str, Any], options: Mapping[str, Any], source: str, prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of a nested mapping in which every key is that of an option."""
+    groups = {known.rpartition(".")[0] for known in options}
+    for name, value in node.items():
+        key = f"{prefix}{name}"
+        if key in groups and isinstance(value, Mapping):
+            yield from _leaves(value, options, source, f"{key}.")
+        elif key in options and value is not None:
+            yield key, value
+        elif key in options or key in groups:
+            kind = "a value" if key in options else "a mapping (key: value)"
+            raise ConfigError(f"{source}{key}: expected {kind}, got {json.dumps(value)}")
+        else:
+            raise ConfigError(f"{source}unknown key {key}{nearest(key, [*options, *groups])}")
+
+
+def _build(config_class: type[C], sources: Sources) -> C:
+    """The config of sources, each stacked on those before it; raises ConfigError."""
+    options, tree, flat, origin = options_of(config_class), {}, {}, {}
+    for source, node in sources:
+        for key, value in _leaves(node, options, source):
+            flat[key], origin[key] = value, source
+    for key in options:
+        group, (*groups, name) = tree, key.split(".")
+        for part in groups:
+            group = group.setdefault(part, {})
+        group |= {name: flat[key]} if key in flat else {}
+    try:
+        return pydantic.TypeAdapter(config_class).validate_json(json.dumps(tree))
+    except pydantic.ValidationError as invalid:
+        error = invalid.errors()[0]
+    key = ".".join(part for part in error["loc"] if isinstance(part, str))
+    last = next((source for source, node in reversed(sources) if node), sources[0][0])
+    if error["type"] == "value_error":  # of __post_init__: its message says which options
+        raise ConfigError(one_line(f"{last.removeprefix('--')}{error.get('ctx', {}).get('error')}"))
+    if error["type"] == "missing" and key not in origin:
+        raise ConfigError(f"{sources[0][0]}missing key {key}")
+    wanted = error["msg"].removeprefix("Input should be ").replace("valid array", "list")
+    raise ConfigError(one_line(f"{origin[key]}{key}: expected {wanted}, got {error['input']!r}"))
+
+
+def _unmet(cfg: Any, key: str, field: Any) -> str:
+    """The condition of an option that does not hold in this config; "" where it is read."""
+    group = key.rpartition(".")[0]
+    own = attrgetter(group)(cfg) if group else cfg
+    for condition in filter(None, (field.json_schema_extra or {}).get("when", "").split(" & ")):
+        name, _, values = condition.partition("=")
+        if str(attrgetter(name)(own if hasattr(own, name) else cfg)) not in values.split("|"):
+            return condition.replace("|", " or ")
+    return ""
+
+
+def _about(field: Any, default: Any) -> str:
+    """What ``--help`` says of an option: meaning, type, range, default."""
+    kind = str(field.annotation) if "[" in str(field.annotation) else field.annotation.__name__
+    ends = [f"{n} {end:g}" for limit in field.metadata for n, end in asdict(limit).items()]
+    when = (field.json_schema_extra or {}).get("when", "")
+    facts = ", ".join(
+        [kind.replace("typing.", ""), *ends, f"default {default}", *filter(None, [when])]
+    )
+    return f"{' '.join((field.description or '').split())} ({facts})".replace("%", "%%")

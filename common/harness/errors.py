@@ -1,11 +1,56 @@
-"""What stops a run that cannot go on, with a clear last line."""
+"""What the person at the keyboard is told: one clear last line, and exit code 2.
 
-from collections.abc import Iterable, Iterator
+run_script(main)                 the last line of every script
+stopping_at(step), before_training()      turn a ValueError of a loss or a world into that line
+"""
+
+import argparse
+import difflib
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
-from common.harness.config import UserError
+
+class UserError(Exception):
+    """Something the person at the keyboard can put right; shown without a traceback."""
+
+
+class ConfigError(UserError, ValueError):
+    """A config that cannot be used; the message says what was got and what is wanted."""
+
+
+def command_line() -> str:
+    """Returns the command that started this process."""
+    module = sys.modules["__main__"].__spec__
+    script = [sys.argv[0]] if module is None else ["-m", module.name]
+    return shlex.join(["python", *script, *sys.argv[1:]])
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Runs a script's main(); what the user can put right ends in one message and exit code 2.
+
+    Subnormal floats are flushed to zero before anything else: worker threads take that setting
+    from the moment they are made, and without it a saturated decoder trains at half speed.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        main()
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        again = command_line().replace(" --overwrite", "")
+        print(f"\nstopped; to resume: {again}", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # who read the output had enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
 
 
 @contextmanager
@@ -31,3 +76,26 @@ def check_weights(weights: Iterable[Tensor]) -> None:
     """Raises ValueError for weights that are not finite, before they are measured or saved."""
     if not all(weight.isfinite().all() for weight in weights):
         raise ValueError("got weights that are not finite; wanted finite numbers")
+
+
+def no_options(description: str | None) -> None:
+    """Reads the command line of a script that knows --help alone; anything else is refused."""
+    argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Returns "; did you mean ...?" for the most alike of the words, "" where none is alike."""
+    words, last = list(words), word.rpartition(".")[2]
+    short = {known.rpartition(".")[2]: known for known in words}
+    found = difflib.get_close_matches(word, words, n=1) or [
+        short[name] for name in difflib.get_close_matches(last, short, n=1)
+    ]
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def one_line(error: object) -> str:
+    """A message on one line of bounded length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:200]} ... {text[-90:]}"

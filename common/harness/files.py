@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from common.harness.config import UserError
+from common.harness.errors import UserError
 
 
 def write_atomic(path: Path, data: bytes) -> None:

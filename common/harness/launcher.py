@@ -13,20 +13,25 @@ from typing import Any
 import joblib
 from tqdm import tqdm
 
-from common.harness.config import REPOSITORY, UserError
+from common.harness.config import REPOSITORY
+from common.harness.errors import UserError
 from common.harness.files import disk_error
 from common.harness.strict_yaml import flatten, load_file
 
 
 @dataclass(frozen=True)
 class Job:
-    """One arm at one seed: what to run, and the folder and resolved config of its run."""
+    """A variant at one seed: what to run, the folder and resolved config of its run, and params.
 
-    arm: str
+    params are the overrides that set the variant apart from the others of its sweep.
+    """
+
+    variant: str
     seed: int
     arguments: tuple[str, ...]
     folder: Path
     config: Mapping[str, Any]
+    params: Mapping[str, Any]
 
     @property
     def is_finished(self) -> bool:

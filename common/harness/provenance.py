@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.harness.config import REPOSITORY, command_line
+from common.harness.config import REPOSITORY
+from common.harness.errors import command_line
 
 
 def provenance(device: str, precision: str) -> dict[str, Any]:
@@ -17,6 +18,7 @@ def provenance(device: str, precision: str) -> dict[str, Any]:
         "command": command_line(),
         "git": git_commit(),
         "versions": versions(),
+        "machine": machine(),
         "device": device,
         "threads": torch.get_num_threads(),
         "precision": precision,
@@ -45,3 +47,8 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
     }
+
+
+def machine() -> str:
+    """Returns processor and number of cores, such as "x86_64, 2 cores"."""
+    return f"{platform.machine()}, {os.cpu_count()} cores"

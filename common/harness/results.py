@@ -1,33 +1,33 @@
-"""Results files: their one form, and from them the tables of a README.
+"""Results files: their one form.
 
-    {"experiment", "command", "protocol", "versions", "seconds", "seeds",
-     "arms":   {arm: {metric: {"mean", "low", "high", "n", "values": [one per seed]}}},
-     "bounds": {bound: {metric: the same}},                   floors and ceilings
-     "curves": {arm: {metric: {"x", "mean", "low", "high"}}}, optional
-     "grid":   {metric: {"axes": {name: [...]}, "mean"}}}     optional
+    {"experiment", "command", "commit", "machine", "device", "versions", "protocol", "seconds",
+     "seeds", "reference",
+     "variants": {name: {"params": {option: value}, "metrics": {metric: interval},
+                         "differences": {metric: interval}}},      paired, less the reference's
+     "bounds":   {name: {metric: interval}},                       baselines and upper bounds
+     "curves":   {variant: {metric: {"x", "mean", "low", "high"}}}}            optional
 
-low and high are the ends of a 95% interval over seeds, null for a single seed.
+An interval is {"mean", "low", "high", "n", "values": [one per seed]}: low and high are the ends of
+the 95% interval of this number, the only one there is, null for a single seed. It is Student's over
+seeds, cut to what the quantity can be; a share has a bootstrap over seeds x episodes, or Wilson's
+interval. reference names the variant or bound that differences are taken from, seed by seed.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.harness.config import UserError
-from common.harness.files import read_json, write_atomic, write_json
-from common.harness.provenance import versions
+from common.harness.errors import UserError
+from common.harness.files import read_json, write_json
+from common.harness.provenance import git_commit, machine, versions
 
 FORM = {
-    "experiment": str,
-    "command": str,
-    "protocol": dict,
-    "versions": dict,
-    "seconds": float | int,
-    "seeds": list,
-    "arms": dict,
-    "bounds": dict,
-}
+    "experiment": str, "command": str, "commit": str | None, "machine": str, "device": str,
+    "versions": dict, "protocol": dict, "seconds": float | int, "seeds": list,
+    "reference": str | None, "variants": dict, "bounds": dict,
+}  # fmt: skip
+PARTS = {"params", "metrics", "differences"}
 NUMBER = float | int
 
 
@@ -48,152 +48,99 @@ def write_results(
     protocol: Mapping[str, Any],
     seconds: float,
     seeds: Sequence[int],
-    arms: Mapping[str, Any],
+    variants: Mapping[str, Any],
     bounds: Mapping[str, Any] | None = None,
-    **optional: Mapping[str, Any],
+    reference: str | None = None,
+    device: str = "cpu",
+    **curves: Mapping[str, Any],
 ) -> None:
-    """Writes the results of an experiment, named as its file, with the versions that made them.
+    """Writes the results of an experiment, named as its file, and where they were made.
 
-    optional: curves, grid. Raises ValueError where the content is not of this module's form.
+    variants: {name: {"params": ..., "metrics": ...}}; the differences from the reference are added
+    here. Raises ValueError where the content is not of this module's form.
     """
     content = {
         "experiment": path.stem,
         "command": command,
-        "protocol": dict(protocol),
+        "commit": git_commit(),
+        "machine": machine(),
+        "device": device,
         "versions": versions(),
+        "protocol": dict(protocol),
         "seconds": round(seconds, 1),
         "seeds": list(seeds),
-        "arms": dict(arms),
+        "reference": reference,
+        "variants": {name: dict(variant) for name, variant in variants.items()},
         "bounds": dict(bounds or {}),
-        **optional,
+        **curves,
     }
+    add_differences(content)
     validate_results(content)
     write_json(path, content)
+
+
+def add_differences(content: dict[str, Any]) -> None:
+    """Adds to every variant its paired differences from the file's reference, where it has one."""
+    from common.intervals import paired  # scipy and torch, which readers of results do without
+
+    variants, reference = content["variants"], content["reference"]
+    known = {name: variant["metrics"] for name, variant in variants.items()} | content["bounds"]
+    if reference is not None and reference not in known:
+        raise ValueError(f"reference: expected one of {', '.join(known)}, got {reference}")
+    for name, variant in variants.items():
+        variant["differences"] = {
+            metric: paired(cell["values"], known[reference][metric]["values"])
+            for metric, cell in variant["metrics"].items()
+            if reference not in (None, name)
+            and known[reference].get(metric, {}).get("n") == cell["n"] > 1
+        }
 
 
 def validate_results(content: Mapping[str, Any]) -> None:
     """Raises ValueError, naming the place, where the content is not of this module's form."""
     for key, kind in FORM.items():
-        if not isinstance(content.get(key), kind):
+        if key not in content or not isinstance(content[key], kind):
             raise ValueError(f"{key}: expected {kind}, got {content.get(key)!r}")
-    strange = set(content) - set(FORM) - {"curves", "grid"}
-    if strange:
-        raise ValueError(f"unknown key {sorted(strange)[0]}; expected one of {sorted(FORM)}")
+    if strange := sorted(set(content) - set(FORM) - {"curves"}):
+        raise ValueError(f"unknown key {strange[0]}; expected one of {sorted(FORM)}")
     if not content["seeds"] or not all(type(seed) is int for seed in content["seeds"]):
         raise ValueError(f"seeds: expected one or more integers, got {content['seeds']}")
-    if not content["arms"]:
-        raise ValueError("arms: expected one or more, got none")
-    for section in ("arms", "bounds"):
-        for place, interval in _cells(section, content[section]):
-            _check_interval(place, interval)
+    if not content["variants"]:
+        raise ValueError("variants: expected one or more, got none")
+    for name, variant in content["variants"].items():
+        if not isinstance(variant, dict) or set(variant) != PARTS:
+            raise ValueError(f"variants.{name}: expected {', '.join(sorted(PARTS))}")
+        for part in ("metrics", "differences"):
+            for metric, cell in variant[part].items():
+                _check_interval(f"variants.{name}.{part}.{metric}", cell)
+    for place, cell in _cells("bounds", content["bounds"]):
+        _check_interval(place, cell)
     for place, curve in _cells("curves", content.get("curves", {})):
-        _check_curve(place, curve)
-    for metric, grid in _items("grid", content.get("grid", {})):
-        if not isinstance(grid, dict) or set(grid) != {"axes", "mean"}:
-            raise ValueError(f"grid.{metric}: expected axes and mean, got {grid!r}")
-        sizes = [len(ticks) for _, ticks in _items(f"grid.{metric}.axes", grid["axes"])]
-        _check_nested(f"grid.{metric}.mean", grid["mean"], sizes)
-
-
-def _items(place: str, node: Any) -> Iterator[tuple[str, Any]]:
-    if not isinstance(node, dict):
-        raise ValueError(f"{place}: expected a mapping, got {node!r}")
-    yield from node.items()
+        if not isinstance(curve, dict) or set(curve) != {"x", "mean", "low", "high"}:
+            raise ValueError(f"{place}: expected x, mean, low and high, got {curve!r}")
+        if len({len(points) for points in curve.values()}) > 1:
+            raise ValueError(f"{place}: expected {len(curve['x'])} values of each")
 
 
 def _cells(section: str, rows: Any) -> Iterator[tuple[str, Any]]:
     """Yields (place, cell) of {row: {metric: cell}}."""
-    for row, metrics in _items(section, rows):
-        for metric, cell in _items(f"{section}.{row}", metrics):
+    for row, metrics in rows.items():
+        for metric, cell in metrics.items():
             yield f"{section}.{row}.{metric}", cell
 
 
-def _check_interval(place: str, interval: Any) -> None:
-    if not isinstance(interval, dict) or set(interval) != {"mean", "low", "high", "n", "values"}:
-        raise ValueError(f"{place}: expected mean, low, high, n and values, got {interval!r}")
-    _check_nested(f"{place}.values", interval["values"], [interval["n"]])
-    low, mean, high = (interval[key] for key in ("low", "mean", "high"))
-    if not isinstance(mean, NUMBER):
+def _check_interval(place: str, cell: Any) -> None:
+    if not isinstance(cell, dict) or set(cell) != {"mean", "low", "high", "n", "values"}:
+        raise ValueError(f"{place}: expected mean, low, high, n and values, got {cell!r}")
+    low, mean, high = (cell[key] for key in ("low", "mean", "high"))
+    if len(cell["values"]) != cell["n"] or not all(isinstance(v, NUMBER) for v in cell["values"]):
+        raise ValueError(f"{place}.values: expected {cell['n']} numbers, got {cell['values']}")
+    if not isinstance(mean, NUMBER) or not math.isfinite(mean):
         raise ValueError(f"{place}.mean: expected a number, got {mean!r}")
-    if low is None and high is None and interval["n"] == 1:
+    if low is None and high is None and cell["n"] == 1:
         return
     slack = 1e-9 * max(1.0, abs(mean))
     if not (isinstance(low, NUMBER) and isinstance(high, NUMBER)):
         raise ValueError(f"{place}: expected low and high as numbers, got {low!r} and {high!r}")
     if not low - slack <= mean <= high + slack:
         raise ValueError(f"{place}: expected low <= mean <= high, got {low}, {mean}, {high}")
-
-
-def _check_curve(place: str, curve: Any) -> None:
-    if not isinstance(curve, dict) or set(curve) != {"x", "mean", "low", "high"}:
-        raise ValueError(f"{place}: expected x, mean, low and high, got {curve!r}")
-    for key in ("mean", "low", "high"):
-        if len(curve[key]) != len(curve["x"]):
-            raise ValueError(f"{place}.{key}: expected {len(curve['x'])} values")
-
-
-def _check_nested(place: str, node: Any, sizes: Sequence[int]) -> None:
-    """Checks lists of these lengths, nested, with numbers (or null) at the bottom."""
-    if not sizes:
-        if node is not None and not isinstance(node, NUMBER):
-            raise ValueError(f"{place}: expected a number, got {node!r}")
-        return
-    if not isinstance(node, list) or len(node) != sizes[0]:
-        raise ValueError(f"{place}: expected a list of {sizes[0]}, got {node!r}")
-    for item in node:
-        _check_nested(place, item, sizes[1:])
-
-
-def format_interval(interval: Mapping[str, Any], digits: int = 3) -> str:
-    """Returns "0.812 [0.801, 0.823]", or "0.812 (one seed)" without an interval."""
-    mean = f"{interval['mean']:.{digits}f}"
-    if interval["low"] is None:
-        return f"{mean} (one seed)"
-    return f"{mean} [{interval['low']:.{digits}f}, {interval['high']:.{digits}f}]"
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a Markdown table; the first column is aligned left, the others right."""
-    ruler = ["---", *("---:" for _ in header[1:])]
-    escaped = ([cell.replace("|", "\\|") for cell in row] for row in (header, ruler, *rows))
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
-
-
-def text_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table for a terminal, a ruler under the first row; names left, numbers right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
-    ]
-    return [lines[0], "-" * len(lines[0]), *lines[1:]]
-
-
-Table = tuple[list[str], list[list[str]]]  # header, rows
-
-
-def named_tables(*makers: Callable[[], Table]) -> dict[str, str]:
-    """Markdown tables by the name in their markers: ``main_table`` makes the table ``main``."""
-    return {m.__name__.removesuffix("_table"): markdown_table(*m()) for m in makers}
-
-
-def update_pages(pages: Mapping[Path, Mapping[str, str]], *, check: bool = False) -> bool:
-    """``update_tables`` for several pages; returns whether any differed."""
-    return sum(update_tables(page, tables, check=check) for page, tables in pages.items()) > 0
-
-
-def update_tables(readme: Path, tables: Mapping[str, str], *, check: bool = False) -> bool:
-    """Returns whether the README's tables differed from these; rewrites them unless ``check``.
-
-    A table stands between ``<!-- table:NAME -->`` and ``<!-- /table -->``. Raises UserError when
-    the names in the README and those given are not the same.
-    """
-    text = readme.read_text(encoding="utf-8")
-    block = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
-    there = {match[2] for match in block.finditer(text)}
-    if there != set(tables):
-        odd = sorted(there ^ set(tables))[0]
-        raise UserError(f"{readme}: table {odd} is in the README or in the results, but not both")
-    new = block.sub(lambda match: f"{match[1]}{tables[match[2]].strip()}\n{match[3]}", text)
-    if new != text and not check:
-        write_atomic(readme, new.encode())
-    return new != text

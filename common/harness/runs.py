@@ -28,7 +28,8 @@ import torch
 
 from common.harness import strict_yaml
 from common.harness.checkpoints import load_checkpoint, save_checkpoint
-from common.harness.config import REPOSITORY, RunOptions, UserError
+from common.harness.config import REPOSITORY, RunOptions
+from common.harness.errors import UserError
 from common.harness.files import (
     disk_error,
     not_finite,
@@ -177,8 +178,10 @@ class Run:
 
         outcomes are the single pairs' or episodes' scores, so that others can score again.
 
-        {"arms": {arm: {metric: number}}, "bounds": {bound: {metric: number}}, "protocol": {...}}
-        is what a sweep collects. Raises UserError on a number that is not finite.
+        {"variants": {method: {metric: number}}, "bounds": {bound: {metric: number}}, "protocol":
+        {...}} is what a sweep aggregates; with {"shares": {metric: trials}}, "limits": {metric:
+        [low, high]} and "same_episodes" it says which interval a metric gets
+        (``common.harness.aggregate.interval_of``). Raises UserError on a number that is not finite.
         """
         self._write_setting()
         write_arrays(self.folder / "outcomes.npz", outcomes or {})

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from common.figures.charts import PALETTE, QUIET, Bars, Curves, panels, write_png
-from common.harness.config import UserError
+from common.harness.errors import UserError
 from common.harness.results import read_results
 
 LOOKS = {

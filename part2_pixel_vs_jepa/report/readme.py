@@ -3,7 +3,7 @@
 python part2_pixel_vs_jepa/readme.py
 """
 
-from common.harness.config import no_options, run_script
+from common.harness.errors import no_options, run_script
 from common.harness.results import named_tables, update_pages
 from part2_pixel_vs_jepa.config import PART
 from part2_pixel_vs_jepa.report.tables import (

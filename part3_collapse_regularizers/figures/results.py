@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from common.figures.charts import PALETTE, Bars, Curves, panels, write_png
 from common.figures.panels import Phases, phases, points
-from common.harness.config import UserError
+from common.harness.errors import UserError
 from common.harness.results import read_results
 from common.sigreg import CURVATURE
 from part3_collapse_regularizers.studies.loss_vs_quality import columns, is_alive

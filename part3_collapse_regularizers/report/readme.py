@@ -3,7 +3,7 @@
 python part3_collapse_regularizers/readme.py
 """
 
-from common.harness.config import no_options, run_script
+from common.harness.errors import no_options, run_script
 from common.harness.results import named_tables, update_pages
 from part3_collapse_regularizers.config import PART
 from part3_collapse_regularizers.report.ablations import (

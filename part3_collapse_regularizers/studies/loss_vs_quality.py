@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.harness.config import REPOSITORY, no_options, read_yaml, run_script
+from common.harness.config import REPOSITORY, read_yaml
+from common.harness.errors import no_options, run_script
 from common.harness.results import markdown_table, read_results
 from common.metrics import spearman
 from part3_collapse_regularizers.config import PART

@@ -19,7 +19,7 @@ import torch
 from common.figures.charts import write_png
 from common.figures.frames import write_gif
 from common.harness.checkpoints import load_checkpoint, save_checkpoint
-from common.harness.config import UserError, run_script
+from common.harness.errors import UserError, run_script
 from part3_collapse_regularizers.config import PART
 from part3_collapse_regularizers.plot import dashboard_figure, pca_frames, read_arrays
 

@@ -21,7 +21,8 @@ import time
 import torch
 from torch import Tensor
 
-from common.harness.config import load_config, no_options, run_script
+from common.harness.config import load_config
+from common.harness.errors import no_options, run_script
 from common.harness.results import write_results
 from common.intervals import mean_interval
 from common.sigreg import CURVATURE, random_slices, sigreg

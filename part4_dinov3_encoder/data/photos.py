@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from common.harness.config import UserError
+from common.harness.errors import UserError
 
 TRAINED = (
     "astronaut.png", "brick.png", "camera.png", "coffee.png", "coins.png", "grass.png",

@@ -18,7 +18,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from common.harness.config import UserError
+from common.harness.errors import UserError
 from part4_dinov3_encoder.data.photos import HELD_OUT, photo_path
 
 FORMATS = ("JPEG", "PNG", "WEBP")

@@ -3,7 +3,7 @@
 python part4_dinov3_encoder/readme.py
 """
 
-from common.harness.config import no_options, run_script
+from common.harness.errors import no_options, run_script
 from common.harness.results import named_tables, update_pages
 from part4_dinov3_encoder.config import PART
 from part4_dinov3_encoder.report.tables import (

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from common.clusters import kmeans, nearest
+from common.probes import kmeans, nearest
 
 NUM_CLUSTERS = 32
 NUM_DIRECTIONS = 32

@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 
 from common.frozen import RECIPES, WEIGHTS, load_frozen
-from common.harness.config import UserError, run_script
+from common.harness.errors import UserError, run_script
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from common.figures.charts import PALETTE, QUIET, Bars, Curves, panels, write_png
-from common.harness.config import UserError
+from common.harness.errors import UserError
 from common.harness.results import read_results
 from part5_action_planning.report.bench import planner_bench_figure, planning_time_figure
 from part5_action_planning.report.success import TASKS, success_intervals

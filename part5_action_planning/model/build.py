@@ -7,7 +7,8 @@ import torch
 
 from common.frozen import load_frozen
 from common.harness.checkpoints import load_checkpoint, load_weights
-from common.harness.config import UserError, load_config, parse_config
+from common.harness.config import load_config, parse_config
+from common.harness.errors import UserError
 from part5_action_planning.config import FREE, PART, Config
 from part5_action_planning.model.world_models import LatentModel, PixelModel, Policy, TokenModel
 

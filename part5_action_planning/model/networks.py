@@ -2,8 +2,7 @@
 
 from torch import Tensor, nn
 
-from common.decoders import ConvDecoder
-from common.encoders import ConvEncoder
+from common.encoders import ConvDecoder, ConvEncoder
 from common.predictors import Predictor
 from part5_action_planning.config import Config
 from part5_action_planning.model.attention import CausalPredictor, VitEncoder

@@ -3,7 +3,7 @@
 python part5_action_planning/readme.py
 """
 
-from common.harness.config import no_options, run_script
+from common.harness.errors import no_options, run_script
 from common.harness.results import named_tables, update_pages
 from part5_action_planning.config import PART
 from part5_action_planning.report.bench import (

@@ -17,7 +17,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from common.episodes import to_float
-from common.harness.config import REPOSITORY, load_config, no_options, run_script
+from common.harness.config import REPOSITORY, load_config
+from common.harness.errors import no_options, run_script
 from common.harness.results import write_results
 from common.harness.runs import RUNS
 from common.intervals import mean_intervals

@@ -22,7 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.harness.config import load_config, no_options, run_script
+from common.harness.config import load_config
+from common.harness.errors import no_options, run_script
 from common.harness.results import read_results, write_results
 from common.intervals import mean_intervals
 from common.sigreg import CURVATURE

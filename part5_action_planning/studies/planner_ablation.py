@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from common.harness.config import REPOSITORY, UserError, load_config, run_script
+from common.harness.config import REPOSITORY, load_config
+from common.harness.errors import UserError, run_script
 from common.harness.results import write_results
 from common.harness.runs import RUNS
 from common.intervals import mean_intervals

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.harness.config import no_options, run_script
+from common.harness.errors import no_options, run_script
 from common.harness.results import write_results
 from common.intervals import mean_interval, wilson
 from common.schedules import stream

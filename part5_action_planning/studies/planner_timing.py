@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from common.harness.config import no_options, run_script
+from common.harness.errors import no_options, run_script
 from common.harness.results import write_results
 from common.intervals import mean_interval
 from part5_action_planning.config import PART

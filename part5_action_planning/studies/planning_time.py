@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from common.harness.config import no_options, run_script
+from common.harness.errors import no_options, run_script
 from common.harness.results import write_results
 from common.intervals import mean_interval
 from common.vit import ViT

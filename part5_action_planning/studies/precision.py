@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from common.harness.config import load_config, no_options, run_script
+from common.harness.config import load_config
+from common.harness.errors import no_options, run_script
 from common.harness.results import write_results
 from common.intervals import mean_intervals
 from common.simulator import Scene

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from common.harness.checkpoints import save_checkpoint
-from common.harness.config import UserError, run_script
+from common.harness.errors import UserError, run_script
 from part5_action_planning.config import PART
 from part5_action_planning.model.build import load_model
 

@@ -10,7 +10,8 @@ import time
 
 from torch import nn
 
-from common.harness.config import load_config, no_options, run_script
+from common.harness.config import load_config
+from common.harness.errors import no_options, run_script
 from common.harness.results import write_results
 from common.harness.runs import RUNS
 from common.intervals import mean_intervals

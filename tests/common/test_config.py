@@ -15,14 +15,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.harness.config import (
-    ConfigError,
-    UserError,
-    load_config,
-    parse_config,
-    run_script,
-    to_yaml,
-)
+from common.harness.config import load_config, parse_config, to_yaml
+from common.harness.errors import ConfigError, UserError, run_script
 from common.harness.strict_yaml import load_text
 
 BASELINE = """\

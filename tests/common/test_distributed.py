@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 import common.sigreg as sigreg_module
-from common.dino import Centre, cross_entropy
+from common.dino import Centre, cross_entropy, gram_anchoring
 from common.distributed import all_reduce_sum, shared_seed, world_size
-from common.gram import gram_anchoring
 from common.heads import MLP, BatchNorm
 from common.losses import barlow_twins, negative_cosine, vicreg
 from common.sigreg import lejepa, random_slices, sigreg, sigreg_direct

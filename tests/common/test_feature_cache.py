@@ -13,7 +13,8 @@ import torch
 from common.episodes import to_float
 from common.feature_cache import cached_features
 from common.frozen import FrozenEncoder, untrained_vit
-from common.harness.config import REPOSITORY, UserError
+from common.harness.config import REPOSITORY
+from common.harness.errors import UserError
 
 SIZES = {"channels": 3, "patch_size": 8, "tubelet": 1, "dim": 8, "depth": 1, "num_heads": 2}
 

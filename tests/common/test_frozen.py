@@ -19,7 +19,7 @@ from common.frozen import (
     save_vit,
     untrained_vit,
 )
-from common.harness.config import UserError
+from common.harness.errors import UserError
 from common.vit import ViT
 
 SMALL = {"channels": 3, "patch_size": 8, "tubelet": 1, "dim": 8, "depth": 1, "num_heads": 2}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.harness.config import run_script
+from common.harness.errors import run_script
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMON = sorted((REPOSITORY / "common").glob("*.py"))

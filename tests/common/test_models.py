@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.decoders import ConvDecoder, spread_patches
-from common.encoders import ConvEncoder, gather_patches
+from common.encoders import ConvDecoder, ConvEncoder, gather_patches, spread_patches
 from common.predictors import Predictor
 
 

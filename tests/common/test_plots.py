@@ -18,7 +18,8 @@ from PIL import Image
 
 from common.figures.charts import PALETTE, WIDTH, Bars, Curves, panels, write_png
 from common.figures.frames import Group, strip, write_gif
-from common.harness.config import UserError, load_config
+from common.harness.config import load_config
+from common.harness.errors import UserError
 from part2_pixel_vs_jepa.config import BASELINE, Config
 from part2_pixel_vs_jepa.figures.results import draw_results
 from part2_pixel_vs_jepa.figures.strip import draw_strip, pairs_across, strip_columns

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.harness.aggregate import collect
-from common.harness.config import UserError
+from common.harness.errors import UserError
 from common.harness.files import write_json
 from common.harness.results import (
     format_interval,

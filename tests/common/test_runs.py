@@ -22,7 +22,8 @@ from torch import nn
 
 from common.figures.charts import write_png
 from common.harness.checkpoints import load_checkpoint, load_weights, save_checkpoint
-from common.harness.config import RunOptions, UserError
+from common.harness.config import RunOptions
+from common.harness.errors import UserError
 from common.harness.files import read_json, read_lines, write_atomic, write_json
 from common.harness.runs import Run
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from common.collisions import bounce_off_box, collide, fold
-from common.harness.config import ConfigError, load_config
+from common.harness.config import load_config
+from common.harness.errors import ConfigError
 from common.simulator import (
     INNER_WALL_THICKNESS,
     Scene,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from common.harness.config import REPOSITORY, ConfigError
+from common.harness.config import REPOSITORY
+from common.harness.errors import ConfigError
 from common.harness.results import read_results
 from common.harness.runs import RUNS
 from common.sweep import main, read_sweep
@@ -51,7 +52,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.harness.config import parse_config, run_script, to_yaml
+from common.harness.errors import run_script
+from common.harness.config import parse_config, to_yaml
 from common.harness.runs import Run
 
 

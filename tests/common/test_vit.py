@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from common.clusters import kmeans, nearest
-from common.gram import gram_anchoring
+from common.dino import gram_anchoring
 from common.masking import block_masks, block_size, most_patches
+from common.probes import kmeans, nearest
 from common.vit import Block, TokenPredictor, ViT, patchify, pick_tokens, places
 
 SIZES = {"channels": 3, "patch_size": 4, "dim": 16, "depth": 2, "num_heads": 2}

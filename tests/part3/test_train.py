@@ -13,7 +13,8 @@ from torch import Tensor
 
 from common import losses
 from common.dino import dino
-from common.harness.config import REPOSITORY, UserError, load_config, run_script
+from common.harness.config import REPOSITORY, load_config
+from common.harness.errors import UserError, run_script
 from common.metrics import collapse_ratio
 from common.schedules import warmup_cosine
 from common.sigreg import lejepa, random_slices

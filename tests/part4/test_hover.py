@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from common.harness.config import UserError, run_script
+from common.harness.errors import UserError, run_script
 from part4_dinov3_encoder import hover
 from part4_dinov3_encoder.demo import similarity
 from part4_dinov3_encoder.demo.page import View, render

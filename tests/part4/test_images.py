@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.harness.config import UserError, run_script
+from common.harness.errors import UserError, run_script
 from part4_dinov3_encoder import hover
 from part4_dinov3_encoder.demo.images import read_photo, sample_photo, to_tensor
 

@@ -5,7 +5,8 @@ import sys
 import pytest
 import torch
 
-from common.harness.config import load_config, run_script
+from common.harness.config import load_config
+from common.harness.errors import run_script
 from part4_dinov3_encoder import track as script
 from part4_dinov3_encoder.config import BASELINE, Config
 from part4_dinov3_encoder.scoring import tracking

@@ -12,7 +12,8 @@ import torch
 
 from common.dinov3 import SIZES
 from common.frozen import RECIPES, FrozenEncoder, freeze_vit, load_frozen
-from common.harness.config import REPOSITORY, ConfigError, UserError, load_config
+from common.harness.config import REPOSITORY, load_config
+from common.harness.errors import ConfigError, UserError
 from common.harness.results import read_results
 from common.intervals import mean_interval
 from common.masking import block_masks

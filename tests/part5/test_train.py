@@ -9,7 +9,8 @@ import torch
 
 from common.episodes import to_float
 from common.frozen import FrozenEncoder
-from common.harness.config import REPOSITORY, load_config, run_script
+from common.harness.config import REPOSITORY, load_config
+from common.harness.errors import run_script
 from part5_action_planning import evaluate as evaluate_script
 from part5_action_planning import plan as plan_script
 from part5_action_planning.config import BASELINE, Config, generator, shared_generator
