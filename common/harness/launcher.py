@@ -13,10 +13,10 @@ from typing import Any
 import joblib
 from tqdm import tqdm
 
-from common.harness.config import REPOSITORY
+from common.harness.config import REPOSITORY, read_yaml
 from common.harness.errors import UserError
 from common.harness.files import disk_error
-from common.harness.strict_yaml import flatten, load_file
+from common.harness.strict_yaml import flatten
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Job:
         if not (self.folder / "summary.json").exists():
             return False
         try:
-            return flatten(load_file(self.folder / "config.yaml")) == self.config
+            return flatten(read_yaml(self.folder / "config.yaml")) == self.config
         except ValueError:
             return False
 

@@ -5,15 +5,14 @@ import platform
 import subprocess
 from typing import Any
 
-import numpy as np
-import torch
-
 from common.harness.config import REPOSITORY
 from common.harness.errors import command_line
 
 
 def provenance(device: str, precision: str) -> dict[str, Any]:
-    """Returns what has to be the same for a run of this process to give the same numbers."""
+    """What has to be the same for a run of this process to give the same numbers."""
+    import torch  # here, so that results are read without
+
     return {
         "command": command_line(),
         "git": git_commit(),
@@ -26,7 +25,7 @@ def provenance(device: str, precision: str) -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """Returns the commit, with "-dirty" where files differ from it; None outside a checkout."""
+    """The commit, with "-dirty" where files differ from it; None outside a checkout."""
     try:
         return subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
@@ -41,7 +40,10 @@ def git_commit() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions that a number depends on."""
+    """The versions that a number depends on."""
+    import numpy as np
+    import torch
+
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -50,5 +52,5 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    """Returns processor and number of cores, such as "x86_64, 2 cores"."""
+    """Processor and number of cores, such as "x86_64, 2 cores"."""
     return f"{platform.machine()}, {os.cpu_count()} cores"

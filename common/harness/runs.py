@@ -26,9 +26,8 @@ import filelock
 import numpy as np
 import torch
 
-from common.harness import strict_yaml
 from common.harness.checkpoints import load_checkpoint, save_checkpoint
-from common.harness.config import REPOSITORY, RunOptions
+from common.harness.config import REPOSITORY, RunOptions, read_yaml
 from common.harness.errors import UserError
 from common.harness.files import (
     disk_error,
@@ -39,6 +38,7 @@ from common.harness.files import (
     write_json,
 )
 from common.harness.provenance import provenance
+from common.harness.strict_yaml import flatten, load_text
 
 RUNS = REPOSITORY / "runs"
 PARTIAL = "config.yaml.partial"
@@ -212,10 +212,10 @@ def _check_same_config(folder: Path, config_yaml: str) -> None:
     if not path.exists():
         return
     try:
-        there = strict_yaml.flatten(strict_yaml.load_file(path))
-    except ValueError as error:
+        there = flatten(read_yaml(path))
+    except UserError as error:
         raise UserError(f"{error}; pass another --run_dir, or --overwrite") from None
-    here = strict_yaml.flatten(strict_yaml.load_text(config_yaml))
+    here = flatten(load_text(config_yaml))
     for key in [*here, *there]:
         if there.get(key) != here.get(key):
             raise UserError(

@@ -13,9 +13,9 @@ from common.world import World
 from part2_pixel_vs_jepa.config import BASELINE, Config, generator
 
 MakeWorld = Callable[..., World]
-NONE = Distractor("none", 1, 1, 1, 1, 0.5)
-SQUARES = Distractor("squares", 1, 4, 8, 1, 0.5)
-BACKGROUND = Distractor("background", 1, 1, 1, 4, 0.5)
+NONE = Distractor()
+SQUARES = Distractor(kind="squares")
+BACKGROUND = Distractor(kind="background", cell_size=4)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
