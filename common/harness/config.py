@@ -27,7 +27,9 @@ from common.harness.errors import ConfigError, nearest, one_line
 from common.harness.strict_yaml import dump, flatten, load_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-STRICT = pydantic.ConfigDict(strict=True, use_attribute_docstrings=True, allow_inf_nan=False)
+STRICT = pydantic.ConfigDict(
+    strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+)
 LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 C = TypeVar("C")
 
@@ -152,8 +154,9 @@ def to_yaml(cfg: Any) -> str:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a file, found from here or from the repository; raises ConfigError."""
-    found = path if path.exists() else REPOSITORY / path
+    found = path
     try:
+        found = path if path.exists() else REPOSITORY / path
         node = load_text(found.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         siblings = [str(file) for file in sorted(found.parent.glob("*.yaml"))]
