@@ -57,7 +57,8 @@ class Table:
 
     def markdown(self, folder: Path) -> str:
         """The table as Markdown, from the results files in a folder; raises UserError."""
-        lines = [[self.corner.format(n=len(_read(folder, self.file)["seeds"])), *self._labels()]]
+        corner = self.corner.format(n=len(_read(folder, self.file)["seeds"]))
+        lines = [[corner, *(column.label for _, column in self._columns())]]
         for kind, named in (("variants", self.rows), ("bounds", self.bounds)):
             for name, label in named.items():
                 metrics = find(folder, self.file, name, kind)
@@ -65,21 +66,19 @@ class Table:
         return markdown_table(lines)
 
     def text(self, variants: Mapping[str, Any], bounds: Mapping[str, Any]) -> str:
-        """The same for the terminal, of plain numbers {row: {metric: number}}."""
-        lines = [["", *self._labels()]]
+        """The same for the terminal, of plain numbers {row: {metric: number}}; no differences."""
+        columns = [(metric, c) for metric, c in self._columns() if c.part == "metrics"]
+        lines = [["", *(column.label for _, column in columns)]]
         for named, labels in ((variants, self.rows), (bounds, self.bounds)):
             for name, numbers in named.items():
                 if named is variants or name in labels:
-                    label = labels.get(name, name)
-                    lines.append([label, *(number(numbers.get(k), c) for k, c in self._columns())])
+                    cells = (number(numbers.get(metric), c) for metric, c in columns)
+                    lines.append([labels.get(name, name), *cells])
         return text_table(lines)
 
     def _columns(self) -> list[tuple[str, Column]]:
         made = {k: c if isinstance(c, Column) else Column(*c) for k, c in self.columns.items()}
         return [(column.metric or key, column) for key, column in made.items()]
-
-    def _labels(self) -> list[str]:
-        return [column.label for _, column in self._columns()]
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def number(value: float | None, column: Column, signed: bool = False) -> str:
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table, its first row the heading; columns of numbers are aligned right."""
-    is_number = re.compile(r"\*{0,2}[-+]?[\d.,]+(%|\b).*|")
+    is_number = re.compile(r"\*{0,2}[-+]?[\d.,]+%?( \[[^]]*\])?( ?\w{1,3})?\*{0,2}|")
     ruler = [
         "---:" if i and all(is_number.fullmatch(row[i]) for row in rows[1:]) else "---"
         for i in range(len(rows[0]))
