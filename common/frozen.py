@@ -223,7 +223,7 @@ def save_vit(path: Path, vit: ViT, recipe: str, sizes: Mapping[str, int]) -> Non
 
 
 def _load_recipe(name: str, path: Path, resolution: int | None) -> FrozenEncoder:
-    made_by = f"train.py with --config configs/part4/{name}.yaml"
+    made_by = f"train.py, method: {name}"
     if path.is_dir():
         path = path / "encoder.pt"
     saved: dict[str, Any] = load_checkpoint(path, made_by)

@@ -105,15 +105,17 @@ def interval_of(
     """
     if trials is None:
         return mean_interval(values, limits)
-    if outcomes is not None and len(values) > 1:
+    alike = outcomes is None or len(np.unique(np.concatenate(outcomes))) == 1
+    if outcomes is not None and not alike and len(values) > 1:
         draws, each = torch.Generator().manual_seed(0), [torch.from_numpy(o) for o in outcomes]
         made = (
             bootstrap_seed_episode(torch.stack(each), draws)
             if same_episodes
             else bootstrap_nested(each, draws)
         )
-        if made["low"] < made["high"]:
-            return mean_interval(values) | {"low": made["low"], "high": made["high"]}
+        found = mean_interval(values)
+        ends = {"low": min(made["low"], found["mean"]), "high": max(made["high"], found["mean"])}
+        return found | ends
     return share_interval(values, trials, of_all=not same_episodes)
 
 
