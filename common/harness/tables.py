@@ -117,11 +117,14 @@ def find(folder: Path, file: str, name: str, kind: str = "variants") -> Mapping[
 
     A variant's differences are under "differences.<metric>".
     """
-    other, colon, name = name.rpartition(":")
-    content = _read(folder, other if colon else file)
+    other, colon, rest = name.partition(":")
+    content = _read(folder, file)
+    if colon and name not in content["variants"] | content["bounds"]:
+        content, name = _read(folder, other), rest
     known = content["bounds"] | content["variants"] if kind == "variants" else content["bounds"]
     if name not in known:
-        raise UserError(f"{file}.json has no {kind} {name}; expected one of {', '.join(known)}")
+        shown = f"{content['experiment']}.json has no {kind} {name}"
+        raise UserError(f"{shown}; expected one of {', '.join(known)}")
     found = known[name]
     if "params" not in found:
         return found

@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
     variants = {
         "pixels": variant({"width": 1, "lr": 0.1}, smear=[0.9, 1.1], parameters=[12345.0] * 2),
         "jepa": variant({"width": 2, "lr": 0.1}, smear=[0.1, 0.3], rank=[3.2, 4.2], hit=[0.5, 0.5]),
-        "slow": variant({"width": 2, "lr": 0.01}, smear=[0.4, 0.4]),
+        "slow: at 0.01": variant({"width": 2, "lr": 0.01}, smear=[0.4, 0.4]),
     }
     given: dict[str, Any] = {"protocol": {}, "seconds": 60 * 7, "seeds": [0, 1]}
     write_results(
@@ -67,6 +67,8 @@ def test_table(folder: Path) -> None:
         "| far | 3.25 [0.07, 6.43] |  |  |  |  |",
         "| *baseline: a copy* | 2.00 |  |  |  |  |",
     ]
+    named = Table("main", {"slow: at 0.01": "slow"}, {"smear": ("smear", 1)})  # no other file
+    assert named.markdown(folder).splitlines()[-1] == "| slow | 0.4 |"
     with pytest.raises(UserError, match=r"main.json has no variants nobody; expected one of"):
         Table("main", {"nobody": "x"}, {"smear": ("s", 1)}).markdown(folder)
 
