@@ -7,9 +7,8 @@
     encoder = load_frozen("dinov3_vits16", pretrained=False)      of that size, random weights
     tokens = encoder.encode(frames)                               (B, C, H, W) -> (B, N, D)
 
-What was asked for, by name, or one message that says why not: never another encoder. ``name`` says
-what it is, and stands on every figure and page. DINOv3 (``common/dinov3.py``) is Meta's, under the
-DINOv3 licence; neither its code nor its weights are in this repository.
+What was asked for, by name, or one message that says why not: never another encoder. DINOv3
+(``common/dinov3.py``) is Meta's; neither its code nor its weights are in this repository.
 """
 
 import hashlib
@@ -61,10 +60,8 @@ class FrozenEncoder:
 
     def __post_init__(self) -> None:
         if self.resolution is not None and self.resolution < self.patch_size:
-            raise UserError(
-                f"{self.name}: a resolution of {self.resolution} px is less than one patch: use "
-                f"{self.patch_size} or more"
-            )
+            less = f"a resolution of {self.resolution} px is less than one patch"
+            raise UserError(f"{self.name}: {less}: use {self.patch_size} or more")
         self.backbone.eval().requires_grad_(False)
 
     def encode(self, frames: Tensor) -> Tensor:
@@ -97,11 +94,10 @@ class FrozenEncoder:
         rows, columns = self._patches(height, width)
         if self.token_grid is None:
             return rows, columns
-        if self.token_grid > min(rows, columns):
-            raise UserError(
-                f"{self.name} has {rows} x {columns} patches of a frame of {height} x {width} px: "
-                f"a token grid must be at most {min(rows, columns)}, got {self.token_grid}"
-            )
+        if self.token_grid > (most := min(rows, columns)):
+            patches = f"{rows} x {columns} patches of a frame of {height} x {width} px"
+            wanted = f"a token grid must be at most {most}, got {self.token_grid}"
+            raise UserError(f"{self.name} has {patches}: {wanted}")
         return self.token_grid, self.token_grid
 
     def _patches(self, height: int, width: int) -> tuple[int, int]:
@@ -131,10 +127,8 @@ class FrozenEncoder:
 
     def fingerprint(self) -> str:
         """A hash of weights and preprocessing: equal tokens for equal frames, on one machine."""
-        setting = [
-            self.name, self.patch_size, self.resolution, self.mean, self.std, self.token_grid
-        ]  # fmt: skip
-        digest = hashlib.sha256(repr(setting).encode())
+        setting = [self.name, self.patch_size, self.resolution, self.mean, self.std]
+        digest = hashlib.sha256(repr([*setting, self.token_grid]).encode())
         for name, value in self.backbone.state_dict().items():
             digest.update(name.encode())
             digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().data)
@@ -187,15 +181,9 @@ def load_frozen(
     else:
         raise UserError(f"unknown encoder {name!r}{nearest(name, NAMES)}; use {', '.join(NAMES)}")
     return FrozenEncoder(
-        parts.backbone,
-        parts.name,
-        is_pretrained=pretrained,
-        patch_size=parts.patch_size,
-        dim=parts.dim,
-        resolution=224 if resolution is None else resolution,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-    )
+        parts.backbone, parts.name, pretrained, parts.patch_size, parts.dim,
+        resolution=224 if resolution is None else resolution, mean=IMAGENET_MEAN, std=IMAGENET_STD,
+    )  # fmt: skip
 
 
 def untrained_vit(

@@ -227,10 +227,7 @@ def _step_in_parts(world: World, state: Tensor, scene: Scene, action: Tensor | N
 
 
 def simulate(
-    world: World,
-    num_episodes: int,
-    generator: torch.Generator,
-    actions: Tensor | None = None,
+    world: World, num_episodes: int, generator: torch.Generator, actions: Tensor | None = None
 ) -> tuple[Tensor, Scene]:
     """Episodes of true states (B, T, N, 4) with T = episode_length, and their scenes.
 

@@ -77,14 +77,7 @@ class ViT(nn.Module):
     """
 
     def __init__(
-        self,
-        *,
-        channels: int,
-        patch_size: int,
-        tubelet: int,
-        dim: int,
-        depth: int,
-        num_heads: int,
+        self, *, channels: int, patch_size: int, tubelet: int, dim: int, depth: int, num_heads: int
     ) -> None:
         super().__init__()
         if dim % 4 or dim % num_heads:

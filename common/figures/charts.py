@@ -3,8 +3,7 @@
     panels([Curves(...), Bars(...)])     lines with their bands; bars with their single seeds
     write_png(path, figure)              and the arrays it was drawn from, as .npz beside it
 
-A figure is 7 inches wide with 10 pt text, so that it can be read at the width of a blog column
-(about 700 px). Frames go side by side in ``common.figures.frames``.
+A figure is 7 inches wide with 10 pt text, to be read at the width of a blog column (700 px).
 """
 
 import io
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -85,7 +85,7 @@ def panels(
 ) -> Figure:
     """Panels side by side, at most so many in a row, under one legend and above one note.
 
-    A name has the same colour, marker and line in every panel, its colour from colors if there.
+    A name has the same colour, marker and line in every panel; colors may fix its colour.
     """
     names = list(dict.fromkeys(name for content in contents for name in _names(content)))
     looks = {name: look(i) for i, name in enumerate(names)}
@@ -116,6 +116,11 @@ def panels(
             handles.values(), handles, loc="outside upper center", frameon=False, fontsize=FONT,
             ncols=_legend_columns(list(handles)),
         )  # fmt: skip
+    return with_note(fig, note)
+
+
+def with_note(fig: Figure, note: str) -> Figure:
+    """The figure with a note below, whose lines are broken already."""
     if note:
         fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
     return fig
@@ -164,6 +169,13 @@ def _height(content: Curves | Bars) -> float:
     return 1.1 + 0.1 * len(content.rows) + 0.18 * len(_names(content))
 
 
+def log_ticks(axis: Axis) -> None:
+    """Ticks at 1, 2 and 5 of each power of ten, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
 def _draw_curves(ax: Axes, content: Curves, looks: Mapping[str, Look]) -> None:
     ax.set_xlabel(content.x_label, fontsize=FONT)
     ax.set_ylabel(content.y_label, fontsize=FONT)
@@ -186,9 +198,7 @@ def _draw_curves(ax: Axes, content: Curves, looks: Mapping[str, Look]) -> None:
         ax.xaxis.set_minor_locator(NullLocator())
     if content.log_y:
         ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        ax.yaxis.set_minor_locator(NullLocator())
+        log_ticks(ax.yaxis)
     middle = np.median([y for curve in content.series.values() for y in curve["mean"]])
     for y in content.bounds.values():
         ax.axhline(y, color=QUIET, linewidth=1, linestyle="--", zorder=1)

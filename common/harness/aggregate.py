@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,42 +30,42 @@ def aggregate(
     reference: str | None,
     bounds: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Returns all of a results file but its name, command and seeds, from finished runs.
+    """All of a results file but its name, command and seeds, from finished runs.
 
-    ``folders`` holds, by variant of the sweep, its runs in the order of the seeds; ``params`` what
-    sets the variant apart, ``bounds`` further bounds. Runs of several methods give rows
-    "<variant>/<method>". Raises UserError.
+    ``folders``: by variant of the sweep, its runs in the order of the seeds; ``params`` sets it
+    apart; ``bounds`` are further ones. Runs of several methods give rows "<variant>/<method>".
+    Raises UserError.
     """
     summaries = {name: [_summary(run) for run in runs] for name, runs in folders.items()}
-    distinct = sorted({run for runs in folders.values() for run in runs})
-    settings = [read_json(run / "run.json") for run in distinct]
+    settings = [read_json(run / "run.json") for run in sorted({*chain(*folders.values())})]
     variants: dict[str, Any] = {}
     found: dict[str, Any] = {}
     for name, runs in summaries.items():
-        inner = list(runs[0]["variants"])
-        for method in inner:
-            row = name if len(inner) == 1 else f"{name}/{method}"
-            rows = [run["variants"].get(method, {}) for run in runs]
-            prefix = "" if len(inner) == 1 else f"{method}/"
+        several = len(runs[0]["variants"]) > 1
+        for method in runs[0]["variants"]:
+            row, prefix = (f"{name}/{method}", f"{method}/") if several else (name, "")
+            scores = [run["variants"].get(method, {}) for run in runs]
             outcomes = [_outcomes(run, prefix) for run in folders[name]]
-            metrics = _intervals(row, rows, runs[0], outcomes)
-            if len(inner) == 1:
+            metrics = _intervals(row, scores, runs[0], outcomes)
+            if not several:
                 took = [read_json(run / "run.json")["seconds"] for run in folders[name]]
                 metrics["seconds"] = mean_interval(took, (0, math.inf))
             variants[row] = {"params": dict(params[name]), "metrics": metrics}
             series = {key: [_series(run, key, method) for run in folders[name]] for key in curves}
             found[row] = {key: _curve(each) for key, each in series.items() if all(each)}
+    for key in curves:
+        if not any(key in metrics for metrics in found.values()):
+            raise UserError(f"curves: no run has {key} in every seed's metrics.jsonl")
     protocols = {name: runs[0].get("protocol", {}) for name, runs in summaries.items()}
-    first = next(iter(protocols.values()))
-    same = all(protocol == first for protocol in protocols.values())
+    first, *others = protocols.values()
     content = {
         "commit": _joined(settings, "git"),
         "machine": _joined(settings, "machine") or "?",
         "device": _joined(settings, "device") or "?",
-        "protocol": first if same else protocols,
+        "protocol": first if all(other == first for other in others) else protocols,
         "versions": {
-            name: ", ".join(sorted({setting["versions"].get(name, "?") for setting in settings}))
-            for name in sorted({name for setting in settings for name in setting["versions"]})
+            name: _joined([setting["versions"] for setting in settings], name)
+            for name in sorted({*chain(*(setting["versions"] for setting in settings))})
         },
         "seconds": round(sum(setting["seconds"] for setting in settings), 1),
         "reference": reference,
@@ -72,16 +73,13 @@ def aggregate(
         "bounds": _bounds(summaries, bounds_per_variant) | dict(bounds),
     }
     add_differences(content)
-    for key in curves:
-        if not any(key in metrics for metrics in found.values()):
-            raise UserError(f"curves: no run has {key} in every seed's metrics.jsonl")
     return content | ({"curves": found} if curves else {})
 
 
 def collect_outcomes(
     folders: Mapping[str, Sequence[Path]], seeds: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Returns the single outcomes of every run, by "<variant>/seed<k>/<name in outcomes.npz>"."""
+    """The single outcomes of every run, by "<variant>/seed<k>/<name in outcomes.npz>"."""
     return {
         f"{variant}/seed{seed}/{name}": values
         for variant, runs in folders.items()
@@ -106,17 +104,14 @@ def interval_of(
     if trials is None:
         return mean_interval(values, limits)
     alike = outcomes is None or len(np.unique(np.concatenate(outcomes))) == 1
-    if outcomes is not None and not alike and len(values) > 1:
-        draws, each = torch.Generator().manual_seed(0), [torch.from_numpy(o) for o in outcomes]
-        made = (
-            bootstrap_seed_episode(torch.stack(each), draws)
-            if same_episodes
-            else bootstrap_nested(each, draws)
-        )
-        found = mean_interval(values)
-        ends = {"low": min(made["low"], found["mean"]), "high": max(made["high"], found["mean"])}
-        return found | ends
-    return share_interval(values, trials, of_all=not same_episodes)
+    if outcomes is None or alike or len(values) == 1:
+        return share_interval(values, trials, of_all=not same_episodes)
+    draws, each = torch.Generator().manual_seed(0), [torch.from_numpy(o) for o in outcomes]
+    if same_episodes:
+        made = bootstrap_seed_episode(torch.stack(each), draws)
+    else:
+        made = bootstrap_nested(each, draws)
+    return mean_interval(values) | {"low": made["low"], "high": made["high"]}
 
 
 def _summary(run: Path) -> dict[str, Any]:

@@ -21,10 +21,7 @@ from common.harness.strict_yaml import flatten
 
 @dataclass(frozen=True)
 class Job:
-    """A variant at one seed: what to run, the folder and resolved config of its run, and params.
-
-    params are the overrides that set the variant apart from the others of its sweep.
-    """
+    """A variant at one seed: what to run, its run's folder and config, what sets it apart."""
 
     variant: str
     seed: int
@@ -68,11 +65,9 @@ def run_job(job: Job, running: set[subprocess.Popen[bytes]] | None = None) -> tu
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, *job.arguments],
-                cwd=REPOSITORY,
+                cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+            )  # fmt: skip
     except OSError as error:
         raise disk_error(log, error) from None
     running.add(process)

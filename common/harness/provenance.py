@@ -29,12 +29,9 @@ def git_commit() -> str | None:
     try:
         return subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=REPOSITORY,
+            cwd=REPOSITORY, capture_output=True, text=True, check=True,
             env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        ).stdout.strip()  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -44,11 +41,8 @@ def versions() -> dict[str, str]:
     import numpy as np
     import torch
 
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
+    python = platform.python_version()
+    return {"python": python, "torch": torch.__version__, "numpy": np.__version__}
 
 
 def machine() -> str:
