@@ -34,6 +34,7 @@ class Column:
     """A metric as a table shows it: its heading, digits after the point, and a factor (100: %).
 
     part "metrics" or "differences" (from the file's reference). whole: a count, with commas.
+    variant: the one of the row's file that the column shows, where it is not the row's own.
     """
 
     label: str
@@ -43,6 +44,7 @@ class Column:
     interval: bool = True
     metric: str = ""  # where it is not the column's key
     whole: bool = False
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,10 @@ class Table:
         lines = [[corner, *(column.label for _, column in self._columns())]]
         for kind, named in (("variants", self.rows), ("bounds", self.bounds)):
             for name, label in named.items():
-                metrics = find(folder, self.file, name, kind)
-                lines.append([label, *(cell(metrics, key, c) for key, c in self._columns())])
+                lines.append([label])
+                for key, column in self._columns():
+                    metrics = find(folder, self.file, name, kind, column.variant)
+                    lines[-1].append(cell(metrics, key, column))
         return markdown_table(lines)
 
     def text(self, variants: Mapping[str, Any], bounds: Mapping[str, Any]) -> str:
@@ -85,7 +89,8 @@ class Table:
 class Pivot:
     """One metric, a row for each value of one parameter and a column for each of another.
 
-    labels: of the row parameter's values; a missing combination stays empty.
+    labels: of the parameters' values; a missing combination stays empty. Columns of numbers are
+    sorted, those of words stand as in the file.
     """
 
     file: str
@@ -104,23 +109,47 @@ class Pivot:
             if self.row in params and self.column in params:
                 place = (params[self.row], params[self.column])
                 cells[place] = cell(variant["metrics"], self.metric, self.show)
-        columns = sorted({column for _, column in cells})
-        lines = [[self.corner or self.show.label, *(f"{column:g}" for column in columns)]]
+        columns = [*dict.fromkeys(column for _, column in cells)]
+        if not any(isinstance(column, str) for column in columns):
+            columns.sort()
+        lines = [[self.corner or self.show.label, *map(self._label, columns)]]
         for row in dict.fromkeys(row for row, _ in cells):
-            label = self.labels.get(row, str(row))
-            lines.append([label, *(cells.get((row, column), "") for column in columns)])
+            lines.append([self._label(row), *(cells.get((row, column), "") for column in columns)])
+        return markdown_table(lines)
+
+    def _label(self, value: Any) -> str:
+        return self.labels.get(value) or (value if isinstance(value, str) else f"{value:g}")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Of each results file the command that made it, and its minutes on one core."""
+
+    files: Sequence[str]
+
+    def markdown(self, folder: Path) -> str:
+        """The table as Markdown, from the results files in a folder; raises UserError."""
+        lines = [["file", "command", "minutes on one core"]]
+        for name in self.files:
+            content = _read(folder, name)
+            minutes = content["seconds"] / 60
+            shown = f"{minutes:.0f}" if minutes >= 0.5 else "under 1"
+            lines.append([f"`{name}.json`", f"`{content['command']}`", shown])
         return markdown_table(lines)
 
 
-def find(folder: Path, file: str, name: str, kind: str = "variants") -> Mapping[str, Any]:
+def find(
+    folder: Path, file: str, name: str, kind: str = "variants", variant: str = ""
+) -> Mapping[str, Any]:
     """{metric: interval} of a variant or bound, "file:name" or a name of the given file.
 
-    A variant's differences are under "differences.<metric>".
+    variant: another one of that file. A variant's differences are under "differences.<metric>".
     """
     other, colon, rest = name.partition(":")
     content = _read(folder, file)
     if colon and name not in content["variants"] | content["bounds"]:
         content, name = _read(folder, other), rest
+    name = variant or name
     known = content["bounds"] | content["variants"] if kind == "variants" else content["bounds"]
     if name not in known:
         shown = f"{content['experiment']}.json has no {kind} {name}"

@@ -9,8 +9,8 @@ import torch
 
 from common.dinov3 import IMAGENET_MEAN, IMAGENET_STD, SIZES
 from common.frozen import (
-    NAMES,
     METHODS,
+    NAMES,
     VIT_SIZES,
     WEIGHTS,
     FrozenEncoder,

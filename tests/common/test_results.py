@@ -191,16 +191,22 @@ def test_summaries_that_cannot_be_aggregated(tmp_path, variants, curves, message
 
 
 def test_a_summary_says_which_interval_a_metric_gets(tmp_path: Path) -> None:
-    says = {"shares": {"hit": 4, "told": 8}, "limits": {"rank": [1, 3]}, "same_episodes": True}
+    says = {
+        "shares": {"hit": 4, "told": 8},
+        "limits": {"rank": [1, 3], "error": [0, None]},
+        "same_episodes": True,
+    }
     runs = []
     for seed in (0, 1):
-        scores = {"hit": 0.5, "told": 1.0, "rank": 1.0 + 2 * seed}
+        scores = {"hit": 0.5, "told": 1.0, "rank": 1.0 + 2 * seed, "error": 1.0 * seed}
         runs.append(write_run(tmp_path / f"run{seed}", {"a": scores}, {}, [], **says))
         write_arrays(runs[-1] / "outcomes.npz", {"hit": np.array([1.0, 1.0, 0.0, 0.0])})
     metrics = made({"v": runs})["variants"]["v"]["metrics"]
     assert (metrics["hit"]["low"], metrics["hit"]["high"]) == (0.0, 1.0)  # bootstrap, crossed
     assert (metrics["told"]["low"], metrics["told"]["high"]) == wilson(8, 8)  # no outcomes kept
     assert (metrics["rank"]["low"], metrics["rank"]["high"]) == (1, 3)  # Student's, cut
+    assert metrics["error"]["low"] == 0
+    assert metrics["error"]["high"] > 1
     kept = collect_outcomes({"v": runs}, [5, 6])
     assert set(kept) == {"v/seed5/hit", "v/seed6/hit"}
 

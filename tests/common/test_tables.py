@@ -13,6 +13,7 @@ from common.harness.study import Study, study_main
 from common.harness.tables import (
     Column,
     Pivot,
+    Sources,
     Table,
     format_interval,
     markdown_table,
@@ -91,6 +92,28 @@ def test_pivot(folder: Path) -> None:
         "| --- | ---: | ---: |",
         "| 1 |  | 1.0 |",
         "| two | 0.4 | 0.2 |",
+    ]
+
+
+def test_a_column_may_show_another_variant_and_a_pivot_words(folder: Path) -> None:
+    beside = {
+        "smear": ("smear", 1),
+        "pixels": Column("pixels", 1, metric="smear", variant="pixels"),
+    }
+    table = Table("main", {"jepa": "JEPA"}, beside)
+    assert "0.2 [-1.1, 1.5] | 1.0 [-0.3, 2.3]" in table.markdown(folder)
+    write_results(
+        folder / "words.json", "python x.py", protocol={}, seconds=20, seeds=[0],
+        variants={
+            f"{a}{b}": {"params": {"a": a, "b": b}, "metrics": {"m": mean_interval([1.0])}}
+            for a in ("z", "y") for b in (2, 1)
+        },
+    )  # fmt: skip
+    lines = Pivot("words", "m", "b", "a", Column("m", 0), {"z": "last"}).markdown(folder)
+    assert lines.splitlines()[0] == "| m | last | y |"
+    assert Sources(["main", "words"]).markdown(folder).splitlines()[2:] == [
+        "| `main.json` | `x` | 7 |",
+        "| `words.json` | `python x.py` | under 1 |",
     ]
 
 
