@@ -171,10 +171,8 @@ def _bounds(summaries: Mapping[str, Sequence[Any]], per_variant: bool) -> dict[s
                 row = f"{variant}/{name}" if per_variant else name
                 first = rows.setdefault(row, {}).setdefault(index, metrics)
                 if not _same(first, metrics):
-                    raise UserError(
-                        f"bound {name} of {variant} is {metrics}, expected {first} as in the "
-                        "variants before it; set bounds_per_variant: true if the worlds differ"
-                    )
+                    wrong = f"bound {name} of {variant} is {metrics}, expected {first} as before it"
+                    raise UserError(f"{wrong}; set bounds_per_variant: true if the worlds differ")
     summary = next(iter(summaries.values()))[0]
     return {row: metric_intervals(row, list(runs.values()), summary) for row, runs in rows.items()}
 

@@ -60,10 +60,8 @@ def load_weights(module: nn.Module, weights: Any, path: Path) -> None:
     got = {name: _shape(tensor) for name, tensor in weights.items()}
     for name in [*wanted, *got]:
         if got.get(name) != wanted.get(name):
-            raise UserError(
-                f"{path} was made by another architecture: {name} is {got.get(name, 'absent')}, "
-                f"expected {wanted.get(name, 'absent')}"
-            )
+            differs = f"{got.get(name, 'absent')}, expected {wanted.get(name, 'absent')}"
+            raise UserError(f"{path} was made by another architecture: {name} is {differs}")
     module.load_state_dict(weights)
 
 
