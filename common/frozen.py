@@ -110,10 +110,8 @@ class FrozenEncoder:
     def preprocess(self, frames: Tensor) -> Tensor:
         """Frames (B, C, H, W) -> (B, 3, rows P, columns P): bicubic, antialiased, normalised."""
         if frames.ndim != 4 or frames.shape[1] not in (1, 3) or not frames.is_floating_point():
-            raise ValueError(
-                f"got frames {tuple(frames.shape)} of {frames.dtype}; wanted (B, C, H, W) in "
-                "[0, 1], C 1 or 3, in float32"
-            )
+            got = f"frames {tuple(frames.shape)} of {frames.dtype}"
+            raise ValueError(f"got {got}; wanted (B, C, H, W) in [0, 1], C 1 or 3, in float32")
         size = [side * self.patch_size for side in self._patches(*frames.shape[2:])]
         frames = frames.float()
         if list(frames.shape[2:]) != size:
@@ -220,12 +218,9 @@ def load_conv_jepa() -> ConvEncoder:
     path = WEIGHTS / CONV_JEPA
     saved = load_checkpoint(path, f"git checkout common/weights/{CONV_JEPA}")
     weights = {name: value.float() for name, value in saved.items()}
-    encoder = ConvEncoder(
-        in_channels=1,
-        channels=(len(weights["patch.bias"]), len(weights["merge.bias"])),
-        size=64,
-        embedding_dim=len(weights["head.bias"]),
-    )
+    widths = len(weights["patch.bias"]), len(weights["merge.bias"])
+    dim = len(weights["head.bias"])
+    encoder = ConvEncoder(in_channels=1, channels=widths, size=64, embedding_dim=dim)
     load_weights(encoder, weights, path)
     return encoder.eval().requires_grad_(False)
 

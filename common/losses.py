@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.distributed import all_reduce_sum, check_finite, world_size
+from common.distributed import all_reduce_sum, check_alike, check_finite, world_size
 
 
 def vicreg(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
@@ -27,8 +27,8 @@ def vicreg(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
     the branches, its invariance a sum over dimensions; the code, and this function, take means.
     A constant batch gives 0, 0.99, 0.
 
-    Raises ValueError for other shapes than two equal (B, D), for numbers that are not finite, for
-    fewer than two samples over all ranks, and for ranks with unequal batches.
+    Raises ValueError for other shapes than two equal (B, D), numbers that are not finite, fewer
+    than two samples over all ranks, and ranks with unequal batches.
     """
     spread = vicreg_spread((z_a, z_b))
     return {"invariance": squared_error(z_a, z_b), **spread}
@@ -126,11 +126,7 @@ def covariance_penalty(z: Tensor) -> Tensor:
 
 def _pair(z_a: Tensor, z_b: Tensor) -> tuple[Tensor, Tensor]:
     """Two embeddings of one shape (B, D), checked, in full precision."""
-    if z_a.shape != z_b.shape:
-        raise ValueError(
-            f"got embeddings of shapes {tuple(z_a.shape)} and {tuple(z_b.shape)}; "
-            "wanted two of the same shape (B, D)"
-        )
+    check_alike(z_a, z_b, "(B, D)")
     return _embedding(z_a), _embedding(z_b)
 
 

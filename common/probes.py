@@ -87,10 +87,9 @@ def add_noise(z: Tensor, generator: torch.Generator, share: float = 0.01) -> Ten
 
 def _check_widths(z_train: Tensor, y_train: Tensor, z_test: Tensor, y_test: Tensor) -> None:
     if z_train.shape[1] != z_test.shape[1] or y_train.shape[1] != y_test.shape[1]:
-        raise ValueError(
-            f"train and test must have equal widths, got {z_train.shape[1]} and {z_test.shape[1]} "
-            f"features, {y_train.shape[1]} and {y_test.shape[1]} targets"
-        )
+        features = f"{z_train.shape[1]} and {z_test.shape[1]} features"
+        got = f"{features}, {y_train.shape[1]} and {y_test.shape[1]} targets"
+        raise ValueError(f"train and test must have equal widths, got {got}")
 
 
 def _r2(predicted: Tensor, y_test: Tensor) -> Tensor:

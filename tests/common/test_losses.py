@@ -135,7 +135,7 @@ def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
 @pytest.mark.parametrize(
     ("shape_a", "shape_b", "message"),
     [
-        ((8, 4), (8, 5), r"got embeddings of shapes \(8, 4\) and \(8, 5\); wanted two of the same"),
+        ((8, 4), (8, 5), r"got shapes \(8, 4\) and \(8, 5\); wanted two of the same"),
         ((1, 4), (1, 4), "got a batch of 1; wanted at least 2"),
         ((2, 8, 4), (2, 8, 4), r"got an embedding of shape \(2, 8, 4\); wanted \(B, D\)"),
     ],
