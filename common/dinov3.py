@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common.harness.checkpoints import load_weights
 from common.harness.errors import UserError
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -192,15 +193,12 @@ def _load_file(model: nn.Module, name: str, path: Path) -> None:
     except (OSError, SafetensorError) as error:
         reason = f"{path} is not a .safetensors file of transformers ({_line(error)})"
         raise _failure(name, reason) from None
-    weights = {key.removeprefix("model."): value for key, value in weights.items()}
     own = {key.removeprefix("model."): key for key in model.state_dict()}
-    wanted = {key: tuple(model.state_dict()[own[key]].shape) for key in own}
-    found = {key: tuple(value.shape) for key, value in weights.items()}
-    for key in sorted(wanted.keys() | found.keys()):
-        if found.get(key) != wanted.get(key):
-            got = f"{key} is {found.get(key, 'absent')}, expected {wanted.get(key, 'none')}"
-            raise _failure(name, f"{path} is of another model or size: {got}")
-    model.load_state_dict({own[key]: value for key, value in weights.items()})
+    named = {key.removeprefix("model."): value for key, value in weights.items()}
+    try:
+        load_weights(model, {own.get(key, key): value for key, value in named.items()}, path)
+    except UserError as error:
+        raise _failure(name, str(error)) from None
 
 
 def _failure(name: str, reason: str) -> UserError:

@@ -43,11 +43,10 @@ class FrozenEncoder:
     """An encoder that is used and not trained: evaluation mode, float32, no gradients.
 
     backbone: preprocessed pictures (B, 3, h, w) -> (cls (B, D), patch tokens (B, N, D)), normed.
-    name, is_pretrained: what it is. patch_size: of a resized picture (px). dim: D. resolution: the
-    shorter side that pictures are resized to (px), None for their own. Height and width are then
-    rounded to the nearest multiple of the patch (at least one patch), never cropped. mean, std: per
-    channel, for the backbone. token_grid: patch tokens are averaged to so many rows and columns;
-    None keeps each.
+    patch_size: of a resized picture (px). dim: D. resolution: the shorter side that pictures are
+    resized to (px), None for their own; height and width are then rounded to multiples of the
+    patch, never cropped. mean, std: per channel, for the backbone. token_grid: patch tokens are
+    averaged to so many rows and columns; None keeps each.
     """
 
     backbone: nn.Module
@@ -156,12 +155,10 @@ def load_frozen(
 ) -> FrozenEncoder:
     """The encoder of that name, one of NAMES.
 
-    weights: a file or folder to read instead of the default place: of a method, the encoder.pt of
-    a run; of DINOv3, a folder written by save_pretrained (any size under the name "dinov3") or a
-    weights file. resolution: see FrozenEncoder; by default 224 for DINOv3 and a picture's own size
-    for this repository's encoders. pretrained=False: random weights, said in ``name``.
-
-    Raises UserError, which says what failed and what would do; for a name that is not known, too.
+    weights: what to read instead of the default: of a method, the encoder.pt of a run; of DINOv3,
+    a folder written by save_pretrained (any size under the name "dinov3") or a weights file.
+    resolution: see FrozenEncoder; by default 224 for DINOv3, a picture's own size for others.
+    pretrained=False: random weights, said in ``name``. Raises UserError, which says what would do.
     """
     path = None if weights is None else Path(weights).expanduser()
     if not pretrained and path is not None:

@@ -42,23 +42,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from common.harness import config as configs
 from common.harness.aggregate import aggregate, collect_outcomes
-from common.harness.config import (
-    REPOSITORY,
-    config,
-    load_config,
-    options_of,
-    parse_config,
-    read_yaml,
-    to_yaml,
-)
+from common.harness.config import REPOSITORY, config, load_config, parse_config, read_yaml
 from common.harness.errors import ConfigError, UserError, run_script
 from common.harness.files import read_json, write_arrays, write_json
 from common.harness.launcher import Job, run_jobs
 from common.harness.provenance import git_commit
 from common.harness.results import read_results, validate_results
 from common.harness.runs import RUNS
-from common.harness.strict_yaml import flatten, load_text
+from common.harness.strict_yaml import dump, flatten, load_text
 
 
 @config
@@ -105,7 +98,9 @@ def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
     if not variants:
         raise ConfigError(f"{path}: variants: expected one or more, got none")
     config_class = _config_of(REPOSITORY / sweep.script)
-    shared = ({"threads": 1} if "threads" in options_of(config_class) else {}) | flatten(shared)
+    shared = ({"threads": 1} if "threads" in configs.options_of(config_class) else {}) | flatten(
+        shared
+    )
     made: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for name, value in variants.items():
         place = f"{path}: variants.{name}"
@@ -119,7 +114,7 @@ def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
             cfg, _ = parse_config(config_class, baseline=baseline, description="", argv=options)
         except ConfigError as error:
             raise ConfigError(f"{place}: {error}") from None
-        made[name] = (options, flatten(load_text(to_yaml(cfg))))
+        made[name] = (options, flatten(load_text(configs.to_yaml(cfg))))
     every = [resolved for _, resolved in made.values()]
     apart = [key for key in every[0] if any(each[key] != every[0][key] for each in every)]
     folder = runs / Path(sweep.script).parent.name.split("_")[0] / "sweep"
@@ -153,15 +148,7 @@ def _config_of(script: Path) -> Any:
 
 def _text(value: Any) -> str:
     """A value as an option of the command line holds it."""
-    if isinstance(value, list):
-        return f"[{','.join(map(_item, value))}]"
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _item(value: Any) -> str:
-    """An item of a list; a word that YAML reads as text needs no quotes."""
-    is_word = isinstance(value, str) and value.isidentifier() and load_text(value) == value
-    return value if is_word else json.dumps(value)
+    return value if isinstance(value, str) else dump(value, flow=True)
 
 
 def _shown(path: Path) -> Path:
@@ -211,11 +198,9 @@ def _warn_of_other_commits(finished: Sequence[Path]) -> None:
     """Says of runs that are reused which commits made them, where that is not this one."""
     made_by = {read_json(folder / "run.json").get("git") for folder in finished} - {git_commit()}
     if made_by:
-        print(
-            f"warning: runs of {', '.join(sorted(map(str, made_by)))} are reused as they are; to "
-            f"train anew, remove them from {finished[0].parent}",
-            file=sys.stderr,
-        )
+        runs = f"runs of {', '.join(sorted(map(str, made_by)))} are reused as they are"
+        anew = f"to train anew, remove them from {finished[0].parent}"
+        print(f"warning: {runs}; {anew}", file=sys.stderr)
 
 
 def _other_bounds(sweep: Sweep) -> dict[str, Any]:
@@ -234,18 +219,13 @@ def _write_results(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namesp
     for job in jobs:
         folders.setdefault(job.variant, []).append(job.folder)
     file = arguments.sweep.resolve() if arguments.sweep.exists() else REPOSITORY / arguments.sweep
-    content = {
-        "experiment": sweep.experiment,
-        "command": f"python -m common.sweep {_shown(file)}",
-        "seeds": list(sweep.seeds),
-    } | aggregate(
-        folders,
-        {job.variant: job.params for job in jobs},
-        curves=sweep.curves,
-        bounds_per_variant=sweep.bounds_per_variant,
-        reference=sweep.reference or None,
+    content = {"experiment": sweep.experiment, "seeds": list(sweep.seeds)}
+    content["command"] = f"python -m common.sweep {_shown(file)}"
+    content |= aggregate(
+        folders, {job.variant: job.params for job in jobs}, curves=sweep.curves,
+        bounds_per_variant=sweep.bounds_per_variant, reference=sweep.reference or None,
         bounds=_other_bounds(sweep),
-    )
+    )  # fmt: skip
     validate_results(content)
     results = arguments.results or sweep.results / f"{sweep.experiment}.json"
     outcomes = collect_outcomes(folders, sweep.seeds)

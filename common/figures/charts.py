@@ -87,7 +87,7 @@ def panels(
 
     A name has the same colour, marker and line in every panel; colors may fix its colour.
     """
-    names = list(dict.fromkeys(name for content in contents for name in _names(content)))
+    names = [*dict.fromkeys(name for content in contents for name in _names(content))]
     looks = {name: look(i) for i, name in enumerate(names)}
     looks |= {n: (c, *looks[n][1:]) for n, c in (colors or {}).items() if n in looks}
     columns = min(columns, len(contents))

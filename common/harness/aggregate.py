@@ -22,14 +22,10 @@ from common.intervals import (
 
 
 def aggregate(
-    folders: Mapping[str, Sequence[Path]],
-    params: Mapping[str, Mapping[str, Any]],
-    *,
-    curves: Sequence[str],
-    bounds_per_variant: bool,
-    reference: str | None,
+    folders: Mapping[str, Sequence[Path]], params: Mapping[str, Mapping[str, Any]], *,
+    curves: Sequence[str], bounds_per_variant: bool, reference: str | None,
     bounds: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """All of a results file but its name, command and seeds, from finished runs.
 
     ``folders``: by variant of the sweep, its runs in the order of the seeds; ``params`` sets it
@@ -89,12 +85,10 @@ def collect_outcomes(
 
 
 def interval_of(
-    values: Sequence[float],
-    trials: int | None = None,
+    values: Sequence[float], trials: int | None = None,
     limits: tuple[float, float] = (-math.inf, math.inf),
-    outcomes: Sequence[np.ndarray] | None = None,
-    same_episodes: bool = False,
-) -> Interval:
+    outcomes: Sequence[np.ndarray] | None = None, same_episodes: bool = False,
+) -> Interval:  # fmt: skip
     """The one interval of a metric, of one value per seed.
 
     A share has trials (per seed): a bootstrap of its single outcomes, crossed where all seeds meet
@@ -134,11 +128,9 @@ def _outcomes(run: Path, prefix: str) -> dict[str, np.ndarray]:
 
 
 def metric_intervals(
-    row: str,
-    runs: Sequence[Mapping[str, Any]],
-    summary: Mapping[str, Any],
+    row: str, runs: Sequence[Mapping[str, Any]], summary: Mapping[str, Any],
     outcomes: Sequence[Mapping[str, np.ndarray]] = (),
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """{metric: interval} over runs; a metric that is null in a run lacks that value.
 
     summary says, as a run's does, which metrics are shares, of how many trials, and the limits of
@@ -153,12 +145,10 @@ def metric_intervals(
         if values:
             low, high = summary.get("limits", {}).get(metric, (None, None))  # JSON has no infinity
             intervals[metric] = interval_of(
-                values,
-                summary.get("shares", {}).get(metric),
+                values, summary.get("shares", {}).get(metric),
                 (-math.inf if low is None else low, math.inf if high is None else high),
-                single if len(single) == len(values) else None,
-                summary.get("same_episodes", False),
-            )
+                single if len(single) == len(values) else None, summary.get("same_episodes", False),
+            )  # fmt: skip
     return intervals
 
 

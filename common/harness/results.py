@@ -42,18 +42,10 @@ def read_results(path: Path) -> dict[str, Any]:
 
 
 def write_results(
-    path: Path,
-    command: str,
-    *,
-    protocol: Mapping[str, Any],
-    seconds: float,
-    seeds: Sequence[int],
-    variants: Mapping[str, Any],
-    bounds: Mapping[str, Any] | None = None,
-    reference: str | None = None,
-    device: str = "cpu",
-    **curves: Mapping[str, Any],
-) -> None:
+    path: Path, command: str, *, protocol: Mapping[str, Any], seconds: float, seeds: Sequence[int],
+    variants: Mapping[str, Any], bounds: Mapping[str, Any] | None = None,
+    reference: str | None = None, device: str = "cpu", **curves: Mapping[str, Any],
+) -> None:  # fmt: skip
     """Writes the results of an experiment, named as its file, and where they were made.
 
     variants: {name: {"params": ..., "metrics": ...}}; the differences from the reference are added

@@ -61,9 +61,14 @@ def load_text(text: str) -> Any:
         raise ValueError(line + " ".join(str(problem).split())) from None
 
 
-def dump(mapping: dict[str, Any]) -> str:
-    """YAML that load_text reads back to an equal mapping (tuples as lists)."""
-    return yaml.dump(mapping, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+def dump(value: Any, *, flow: bool = False) -> str:
+    """YAML that load_text reads back to an equal value (tuples as lists); flow: on one line."""
+    width, style = (10**9, True) if flow else (100, False)
+    text = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width,
+        default_flow_style=style,
+    )  # fmt: skip
+    return text.removesuffix("...\n").strip() if flow else text
 
 
 def flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

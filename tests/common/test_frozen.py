@@ -233,13 +233,13 @@ def test_a_file_of_weights_is_what_the_folder_is(tiny_dinov3, tiny_vits16):
     [
         ({"hidden_size": 64}, r"embeddings\.cls_token is \(1, 1, 64\), expected \(1, 1, 32\)"),
         ({"num_hidden_layers": 1}, r"layer\.1\.\S+ is absent, expected \("),
-        ({"num_hidden_layers": 3}, r"layer\.2\.\S+ is \(.*\), expected none"),
-        ({"use_gated_mlp": True}, r"layer\.0\.mlp\.gate_proj\S+ is \(.*\), expected none"),
+        ({"num_hidden_layers": 3}, r"layer\.2\.\S+ is \(.*\), expected absent"),
+        ({"use_gated_mlp": True}, r"layer\.0\.mlp\.gate_proj\S+ is \(.*\), expected absent"),
     ],
 )
 def test_a_file_of_another_model_or_size(tmp_path, tiny_vits16, changes, words):
     file = save_tiny(tmp_path, **changes) / "model.safetensors"
-    with pytest.raises(UserError, match=f"is of another model or size: {words}"):
+    with pytest.raises(UserError, match=f"was made by another architecture: {words}"):
         load_frozen("dinov3_vits16", file)
 
 

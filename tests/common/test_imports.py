@@ -27,7 +27,7 @@ TENSORS = (
 MAY_IMPORT = {
     **dict.fromkeys(WORLD.split(), f"{WORLD} harness.config harness.errors"),
     **dict.fromkeys(TENSORS.split(), TENSORS),
-    "dinov3": "harness.errors",
+    "dinov3": "harness.errors harness.checkpoints",
     "frozen": "dinov3 vit encoders harness.errors harness.checkpoints",
     "feature_cache": "frozen episodes harness.files harness.errors",
     "harness": "harness intervals sweep",

@@ -131,7 +131,7 @@ def test_list_prints_the_commands(toy: Path, capsys: pytest.CaptureFixture[str])
         f"python {toy}/train.py --config {toy}/narrow.yaml --threads=1 --seed=0 "
         f"--run_dir={toy.parent}/runs/toy/sweep/"
     )
-    assert """--width=2 --broken=true '--methods=[a,"b c"]' --seed=1 --run_dir=""" in lines[3]
+    assert """--width=2 --broken=true '--methods=[a, b c]' --seed=1 --run_dir=""" in lines[3]
     assert lines[0].removesuffix("0").rpartition("/")[2] == lines[1][:-1].rpartition("/")[2]
     assert not (toy.parent / "runs").exists()
 
