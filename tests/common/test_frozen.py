@@ -15,6 +15,7 @@ from common.frozen import (
     WEIGHTS,
     FrozenEncoder,
     freeze_vit,
+    load_conv_jepa,
     load_frozen,
     save_vit,
     untrained_vit,
@@ -379,3 +380,11 @@ def test_names():
         load_frozen("dino", "somewhere", pretrained=False)
     with pytest.raises(UserError, match="dinov3 needs weights"):
         load_frozen("dinov3")
+
+
+def test_the_shipped_jepa_of_one_ball_is_used_and_not_trained():
+    encoder = load_conv_jepa()
+    z = encoder(torch.rand(3, 1, 64, 64))
+    assert z.shape == (3, encoder.head.out_features)
+    assert z.dtype == torch.float32
+    assert not z.requires_grad

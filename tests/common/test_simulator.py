@@ -607,3 +607,12 @@ def test_is_substepped_exactly_where_motion_is_not_one_reflection(make_world: Ma
         {"door_width": 20.0},
     ):
         assert replace(world, **changes).is_substepped
+
+
+def test_a_scene_is_taken_apart_put_together_and_repeated() -> None:
+    scene = scene_of(torch.tensor([[2.0], [3.0], [4.0]]))
+    assert torch.equal(Scene.cat([scene[:1], scene[1:]]).radius, scene.radius)
+    assert scene[torch.tensor([2, 0])].radius.flatten().tolist() == [4.0, 2.0]
+    twice = scene.repeat(2)
+    assert twice.radius.flatten().tolist() == [2.0, 2.0, 3.0, 3.0, 4.0, 4.0]
+    assert twice.color.shape == (6, 1, 1)
