@@ -5,11 +5,13 @@ prototype what it gets on average, without which one prototype wins always; the 
 the teacher sharpens, without which all prototypes win alike. DINOv3's Gram anchoring is here too.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.distributed import all_reduce_sum, check_finite, world_size
+from common.distributed import all_reduce_sum, check_alike, check_finite, world_size
 
 
 class Centre(nn.Module):
@@ -40,13 +42,9 @@ class Centre(nn.Module):
 
 
 def cross_entropy(
-    student: Tensor,
-    teacher: Tensor,
-    centre: Tensor,
-    *,
-    student_temperature: float = 0.1,
-    teacher_temperature: float = 0.04,
-) -> Tensor:
+    student: Tensor, teacher: Tensor, centre: Tensor, *,
+    student_temperature: float = 0.1, teacher_temperature: float = 0.04,
+) -> Tensor:  # fmt: skip
     """Cross-entropy (nats) of logits (B, K) of a student with those of a teacher, a scalar.
 
     -sum_k P_t log P_s with P_t = softmax((teacher - centre) / t_t), P_s = softmax(student / t_s),
@@ -56,15 +54,10 @@ def cross_entropy(
     Raises ValueError for shapes that differ, numbers that are not finite, temperatures not above
     0, and ranks with unequal batches.
     """
-    if student.shape != teacher.shape or student.ndim != 2 or student.numel() == 0:
-        raise ValueError(
-            f"got logits of shapes {tuple(student.shape)} and {tuple(teacher.shape)}; "
-            "wanted two of the same shape (B, K)"
-        )
+    check_alike(student, teacher, "(B, K)")
     if not (student_temperature > 0 and teacher_temperature > 0):
-        raise ValueError(
-            f"got temperatures {student_temperature} and {teacher_temperature}; wanted both above 0"
-        )
+        got = f"{student_temperature} and {teacher_temperature}"
+        raise ValueError(f"got temperatures {got}; wanted both above 0")
     check_finite(student)
     check_finite(teacher)
     target = F.softmax((teacher.detach().float() - centre) / teacher_temperature, dim=-1)
@@ -73,13 +66,9 @@ def cross_entropy(
 
 
 def dino(
-    student: Tensor,
-    teacher: Tensor,
-    centre: Tensor,
-    *,
-    student_temperature: float = 0.1,
-    teacher_temperature: float = 0.04,
-) -> dict[str, Tensor]:
+    student: Tensor, teacher: Tensor, centre: Tensor, *,
+    student_temperature: float = 0.1, teacher_temperature: float = 0.04,
+) -> dict[str, Tensor]:  # fmt: skip
     """Mean ``cross_entropy`` of all pairs of views but a view with itself, a scalar term.
 
     student (V, B, K): the global views first, then the local ones; teacher (G, B, K): the global
@@ -88,21 +77,13 @@ def dino(
     """
     pairs = [(v, g) for g in range(len(teacher)) for v in range(len(student)) if v != g]
     if not pairs:
-        raise ValueError(
-            f"got {len(student)} student and {len(teacher)} teacher views, which leaves no pair of "
-            "different views; wanted at least two views for the student"
-        )
-    losses = [
-        cross_entropy(
-            student[v],
-            teacher[g],
-            centre,
-            student_temperature=student_temperature,
-            teacher_temperature=teacher_temperature,
-        )
-        for v, g in pairs
-    ]
-    return {"cross_entropy": torch.stack(losses).mean()}
+        got = f"{len(student)} student and {len(teacher)} teacher views, no two of them different"
+        raise ValueError(f"got {got}; wanted at least two views for the student")
+    each = partial(
+        cross_entropy, centre=centre, student_temperature=student_temperature,
+        teacher_temperature=teacher_temperature,
+    )  # fmt: skip
+    return {"cross_entropy": torch.stack([each(student[v], teacher[g]) for v, g in pairs]).mean()}
 
 
 def gram_anchoring(student: Tensor, teacher: Tensor) -> Tensor:
@@ -113,11 +94,7 @@ def gram_anchoring(student: Tensor, teacher: Tensor) -> Tensor:
     Features may turn, all together, at no cost. Raises ValueError for shapes that differ and for
     ranks with unequal batches.
     """
-    if student.shape != teacher.shape or student.ndim != 3:
-        raise ValueError(
-            f"got patch tokens {tuple(student.shape)} and {tuple(teacher.shape)}; wanted two of "
-            "the same shape (B, N, D)"
-        )
+    check_alike(student, teacher, "(B, N, D)")
     mine, theirs = (F.normalize(z.float(), dim=-1) for z in (student, teacher.detach()))
     gap = mine @ mine.mT - theirs @ theirs.mT  # (B, N, N)
     return all_reduce_sum(gap.square().mean(), len(gap)) / world_size()

@@ -5,6 +5,7 @@ own implementations (Apache-2.0) load weights that the user has accepted the lic
 tokens [CLS, registers, patches] the first 1 + R are not patches (R = 4 in all published sizes).
 """
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common.harness.checkpoints import load_weights
 from common.harness.errors import UserError
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -55,30 +57,20 @@ class Parts:
     dim: int
 
 
-class TransformersBackbone(nn.Module):
-    """A DINOv3ViTModel: pictures -> (CLS, patch tokens), both after the last norm."""
+class Backbone(nn.Module):
+    """A model of either package: pictures -> (CLS, patch tokens), both after the last norm."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, num_prefix: int) -> None:
         super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        config: Any = self.model.config
-        tokens = self.model(pixel_values=x).last_hidden_state  # (B, 1 + R + N, D)
-        return tokens[:, 0], tokens[:, 1 + config.num_register_tokens :]
-
-
-class TimmBackbone(nn.Module):
-    """The same of a timm model."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
+        self.model, self.num_prefix = model, num_prefix  # 1 + R tokens before the patches
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         model: Any = self.model
-        tokens = model.forward_features(x)
-        return tokens[:, 0], tokens[:, model.num_prefix_tokens :]
+        if hasattr(model, "forward_features"):  # timm's
+            tokens = model.forward_features(x)
+        else:
+            tokens = model(pixel_values=x).last_hidden_state  # (B, 1 + R + N, D)
+        return tokens[:, 0], tokens[:, self.num_prefix :]
 
 
 def load_dinov3(name: str, path: Path | None, pretrained: bool) -> Parts:
@@ -91,26 +83,19 @@ def load_dinov3(name: str, path: Path | None, pretrained: bool) -> Parts:
     except ImportError as error:
         raise _failure(name, f"transformers cannot be imported ({_line(error)})") from None
     if name == "dinov3" and (path is None or not path.is_dir()):
-        raise UserError(
-            "dinov3 needs weights: a folder written by save_pretrained; from the hub name a size, "
-            f"one of {', '.join(SIZES)}"
-        )
+        wanted = f"a folder written by save_pretrained; from the hub, one of {', '.join(SIZES)}"
+        raise UserError(f"dinov3 needs weights: {wanted}")
     if path is not None and path.is_dir():
         return _from_folder(DINOv3ViTModel, name, path)
     size = SIZES[name]
     if pretrained and path is None:
-        model = _from_hub(DINOv3ViTModel, name)
-        return _parts(model, f"{name} (transformers)")
+        return _parts(_from_hub(DINOv3ViTModel, name), f"{name} (transformers)")
     config = DINOv3ViTConfig(
-        patch_size=PATCH_SIZE,
-        hidden_size=size.dim,
-        num_hidden_layers=size.depth,
-        num_attention_heads=size.num_heads,
-        intermediate_size=size.mlp_dim,
-        use_gated_mlp=size.is_gated_mlp,
+        patch_size=PATCH_SIZE, num_register_tokens=4, hidden_size=size.dim,
+        num_hidden_layers=size.depth, num_attention_heads=size.num_heads,
+        intermediate_size=size.mlp_dim, use_gated_mlp=size.is_gated_mlp,
         hidden_act="silu" if size.is_gated_mlp else "gelu",
-        num_register_tokens=4,
-    )
+    )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = DINOv3ViTModel(config)
@@ -132,22 +117,19 @@ def load_timm(name: str, path: Path | None, pretrained: bool) -> Parts:
         raise _failure(asked, f"timm cannot be imported ({_line(error)})") from None
     overlay = {} if path is None else {"pretrained_cfg_overlay": {"file": str(path)}}
     try:
-        model = timm.create_model(
-            f"vit_{SIZES[name].timm}_patch16_dinov3.lvd1689m",
-            pretrained=pretrained,
-            num_classes=0,
-            **overlay,
-        )
+        known_as = f"vit_{SIZES[name].timm}_patch16_dinov3.lvd1689m"
+        model = timm.create_model(known_as, pretrained=pretrained, num_classes=0, **overlay)
     except (OSError, RuntimeError, ValueError) as error:
         raise _failure(asked, _line(error)) from None
-    kind = "" if pretrained else " with random weights"
-    shown = f"timm, {path.name}" if path is not None else "timm"
-    return Parts(TimmBackbone(model), f"{name}{kind} ({shown})", PATCH_SIZE, SIZES[name].dim)
+    shown = f"{name}{'' if pretrained else ' with random weights'} (timm"
+    shown += f", {path.name})" if path is not None else ")"
+    return Parts(Backbone(model, model.num_prefix_tokens), shown, PATCH_SIZE, SIZES[name].dim)
 
 
 def _parts(model: Any, name: str) -> Parts:
     config = model.config
-    return Parts(TransformersBackbone(model), name, config.patch_size, config.hidden_size)
+    backbone = Backbone(model, 1 + config.num_register_tokens)
+    return Parts(backbone, name, config.patch_size, config.hidden_size)
 
 
 def _from_hub(model_class: Any, name: str) -> Any:
@@ -191,19 +173,17 @@ def _from_folder(model_class: Any, name: str, path: Path) -> Parts:
     if name in SIZES:
         wanted = (SIZES[name].dim, SIZES[name].depth)
         if (config.hidden_size, config.num_hidden_layers) != wanted:
-            raise _failure(
-                name,
-                f"{path} holds a model of {config.hidden_size} dimensions and "
-                f"{config.num_hidden_layers} layers, expected {wanted[0]} and {wanted[1]}",
-            )
+            got = f"{config.hidden_size} dimensions and {config.num_hidden_layers} layers"
+            wanted = f"{wanted[0]} and {wanted[1]}"
+            raise _failure(name, f"{path} holds a model of {got}, expected {wanted}")
     return _parts(model, f"{name} (transformers, {path.name})")
 
 
 def _load_file(model: nn.Module, name: str, path: Path) -> None:
     """Reads weights that save_pretrained wrote, .safetensors, into a model of their size.
 
-    Names are compared without a leading "model.": transformers' files have none of it, while its
-    modules have it in some versions and not in others. Raises UserError.
+    Names are compared without a leading "model.", which transformers' files lack and some versions
+    of its modules have. Raises UserError.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -211,21 +191,14 @@ def _load_file(model: nn.Module, name: str, path: Path) -> None:
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise _failure(
-            name, f"{path} is not a .safetensors file of transformers ({_line(error)})"
-        ) from None
-    weights = {key.removeprefix("model."): value for key, value in weights.items()}
+        reason = f"{path} is not a .safetensors file of transformers ({_line(error)})"
+        raise _failure(name, reason) from None
     own = {key.removeprefix("model."): key for key in model.state_dict()}
-    wanted = {key: tuple(model.state_dict()[own[key]].shape) for key in own}
-    found = {key: tuple(value.shape) for key, value in weights.items()}
-    for key in sorted(wanted.keys() | found.keys()):
-        if found.get(key) != wanted.get(key):
-            raise _failure(
-                name,
-                f"{path} is of another model or size: {key} is {found.get(key, 'absent')}, "
-                f"expected {wanted.get(key, 'none')}",
-            )
-    model.load_state_dict({own[key]: value for key, value in weights.items()})
+    named = {key.removeprefix("model."): value for key, value in weights.items()}
+    try:
+        load_weights(model, {own.get(key, key): value for key, value in named.items()}, path)
+    except UserError as error:
+        raise _failure(name, str(error)) from None
 
 
 def _failure(name: str, reason: str) -> UserError:
@@ -243,6 +216,5 @@ def _failure(name: str, reason: str) -> UserError:
 
 
 def _line(error: Exception) -> str:
-    """An error's message on one line of bounded length."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return text if len(text) <= 160 else f"{text[:157]}..."
+    """An error's message on one short line."""
+    return textwrap.shorten(str(error).rstrip("."), 160, placeholder="...")

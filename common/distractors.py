@@ -1,7 +1,7 @@
 """What moves or lies behind the ball and cannot be predicted: dots, flickering squares, a texture.
 
-A distractor is a layer (B, T, H, W) behind the ball. Futures are never enumerated over it: it
-enters the Bayes-optimal frame as a mean and the floor as a variance per pixel.
+A distractor is a layer (B, T, H, W) behind the ball. Futures are never listed over it: it enters
+the Bayes-optimal frame as a mean and the irreducible error as a variance per pixel.
 """
 
 import math
@@ -67,9 +67,8 @@ def sample_layers(
             layer[:, :, rows, columns] = 255 * bits[:, :, s : s + 1]
         return layer, bits.float()
     if kind == "dots":
-        places = torch.randint(
-            size * size, (batch * length, distractor.num_dots), generator=generator
-        )
+        shape = (batch * length, distractor.num_dots)
+        places = torch.randint(size * size, shape, generator=generator)
         layer = torch.zeros(batch * length, size * size, dtype=torch.uint8)
         layer.scatter_(1, places, 255)
         layer = layer.view(batch, length, size, size)

@@ -24,21 +24,24 @@ def all_reduce_sum(x: Tensor, batch_size: int | None = None) -> Tensor:
 
     Every rank must call it with the same shape and in the same order, the backward included.
     With ``batch_size``, the number of samples behind ``x`` on this rank, ranks that hold unequal
-    batches raise ValueError, all of them: a mean of per-rank means would be silently weighted. The
-    sizes travel in the same message, since a small one costs as much as a large one.
+    batches all raise ValueError: a mean of means would be silently weighted. The sizes travel in
+    the same message.
     """
     return x if world_size() == 1 else _AllReduceSum.apply(x, batch_size)
 
 
 def check_finite(z: Tensor) -> None:
     """Raise ValueError where ``z`` holds NaN or an infinity, with their number."""
-    finite = torch.isfinite(z)
-    if not finite.all():
-        count = z.numel() - int(finite.sum())
-        raise ValueError(
-            f"got {count} of {z.numel()} values that are not finite in an embedding of shape "
-            f"{tuple(z.shape)}; wanted finite numbers"
-        )
+    if odd := int((~torch.isfinite(z)).sum()):
+        got = f"{odd} of {z.numel()} values that are not finite in an embedding of shape"
+        raise ValueError(f"got {got} {tuple(z.shape)}; wanted finite numbers")
+
+
+def check_alike(a: Tensor, b: Tensor, form: str) -> None:
+    """Raise ValueError unless two tensors have one shape of a form such as (B, D), without 0."""
+    if a.shape != b.shape or a.ndim != form.count(",") + 1 or a.numel() == 0:
+        got = f"shapes {tuple(a.shape)} and {tuple(b.shape)}"
+        raise ValueError(f"got {got}; wanted two of the same shape {form}, none of it 0")
 
 
 def shared_seed(seed: int) -> int:
@@ -62,10 +65,8 @@ class _AllReduceSum(torch.autograd.Function):
         total = _total(torch.cat([x.flatten(), batches]))
         batches = [int(size) for size in total[x.numel() :].tolist()]
         if len(set(batches)) > 1:
-            raise ValueError(
-                f"ranks hold batches of {', '.join(map(str, batches))} samples; wanted equal "
-                "ones, e.g. by dropping the last incomplete batch"
-            )
+            got = f"ranks hold batches of {', '.join(map(str, batches))} samples"
+            raise ValueError(f"{got}; wanted equal ones, e.g. by dropping the last incomplete one")
         return total[: x.numel()].view(x.shape)
 
     @staticmethod

@@ -46,12 +46,9 @@ class Batch:
 
 
 def make_clips(
-    world: World,
-    distractor: Distractor,
-    num_episodes: int,
-    generator: torch.Generator,
+    world: World, distractor: Distractor, num_episodes: int, generator: torch.Generator,
     actions: Tensor | None = None,
-) -> Clips:
+) -> Clips:  # fmt: skip
     """Simulates and renders num_episodes episodes; actions (E, T - 1, 2) is the thrust, if any."""
     states, scene = simulate(world, num_episodes, generator, actions)
     layers, layer_states = sample_layers(
@@ -70,16 +67,11 @@ def to_float(frames: Tensor) -> Tensor:
 def gather_pairs(clips: Clips, episode: Tensor, time: Tensor, num_past: int, top_speed: float):
     """The transitions time -> time + 1 of the given episodes, with num_past frames of the past."""
     past = time[:, None] - torch.arange(num_past - 1, -1, -1)  # (B, n), oldest first
+    x_past = pick_frames(clips.frames, episode[:, None].expand_as(past), past)
     x_next = pick_frames(clips.frames, episode, time + 1)
     clean = x_next if clips.layers is None else pick_frames(clips.clean, episode, time + 1)
-    return Batch(
-        x_past=pick_frames(clips.frames, episode[:, None].expand_as(past), past),
-        x_next=x_next,
-        clean_next=clean,
-        a_t=clips.states[episode, time, 0, 2:] / max(top_speed, 1e-6),
-        episode=episode,
-        time=time,
-    )
+    a_t = clips.states[episode, time, 0, 2:] / max(top_speed, 1e-6)
+    return Batch(x_past, x_next, clean, a_t, episode, time)
 
 
 def pick_frames(frames: Tensor, episode: Tensor, time: Tensor) -> Tensor:

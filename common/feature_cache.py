@@ -1,6 +1,6 @@
 """A frozen encoder's features on disk: computed once, memory-mapped from then on.
 
-    tokens = cached_features(encoder, frames, Path("runs/part5/features"), "train")  # (n, N, D)
+    tokens = cached_features(encoder, frames, folder, "train")  # (n, N, D)
 
 The file's name holds the caller's key and a hash of weights, preprocessing and frames, so that a
 change of any of them is another file. Written to a temporary name and renamed: a killed writer
@@ -26,13 +26,9 @@ CHUNK = 64  # frames encoded at a time
 
 
 def cached_features(
-    encoder: FrozenEncoder,
-    frames: Tensor,
-    folder: Path,
-    key: str,
-    *,
+    encoder: FrozenEncoder, frames: Tensor, folder: Path, key: str, *,
     dtype: type[np.floating] = np.float16,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Patch tokens (n, N, D) of uint8 frames (n, C, H, W), read-only, from disk.
 
     Episodes (E, T, C, H, W) give (E T, N, D). float16 by default: tokens are normed, and it halves
@@ -40,10 +36,8 @@ def cached_features(
     UserError where the folder cannot be written.
     """
     if frames.dtype != torch.uint8 or frames.ndim not in (4, 5):
-        raise ValueError(
-            f"got frames {tuple(frames.shape)} of {frames.dtype}; wanted (n, C, H, W) or "
-            "(E, T, C, H, W) in uint8"
-        )
+        got = f"frames {tuple(frames.shape)} of {frames.dtype}"
+        raise ValueError(f"got {got}; wanted (n, C, H, W) or (E, T, C, H, W) in uint8")
     if not re.fullmatch(r"[\w-]+", key):
         raise ValueError(f"got key {key!r}; wanted letters, digits, _ and - only")
     frames = frames.flatten(0, -4)
@@ -69,18 +63,15 @@ def _open(path: Path, shape: tuple[int, ...], dtype: type[np.floating]) -> np.nd
     """The array in a file, mapped; None where there is none, or not all of it."""
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # absent; cut off, or not an array
+    except (OSError, ValueError, EOFError):
         return None
     return found if found.shape == shape and found.dtype == dtype else None
 
 
 def _write(
-    path: Path,
-    encoder: FrozenEncoder,
-    frames: Tensor,
-    shape: tuple[int, ...],
+    path: Path, encoder: FrozenEncoder, frames: Tensor, shape: tuple[int, ...],
     dtype: type[np.floating],
-) -> None:
+) -> None:  # fmt: skip
     """Encodes the frames, a chunk at a time, into a temporary file, then renames it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two writers never share one

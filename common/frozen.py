@@ -7,9 +7,8 @@
     encoder = load_frozen("dinov3_vits16", pretrained=False)      of that size, random weights
     tokens = encoder.encode(frames)                               (B, C, H, W) -> (B, N, D)
 
-What was asked for, by name, or one message that says why not: never another encoder. ``name`` says
-what it is, and stands on every figure and page. DINOv3 (``common/dinov3.py``) is Meta's, under the
-DINOv3 licence; neither its code nor its weights are in this repository.
+What was asked for, by name, or one message that says why not: never another encoder. DINOv3
+(``common/dinov3.py``) is Meta's; neither its code nor its weights are in this repository.
 """
 
 import hashlib
@@ -23,18 +22,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.dinov3 import IMAGENET_MEAN, IMAGENET_STD, SIZES, TIMM_PREFIX, load_dinov3, load_timm
+from common.encoders import ConvEncoder
 from common.harness.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from common.harness.errors import UserError, nearest
 from common.vit import ViT
 
-RECIPES = ("ijepa", "vjepa", "dino", "lejepa")
+METHODS = ("ijepa", "vjepa", "dino", "lejepa")
 UNTRAINED = "vit_random"
 DEFAULT = "lejepa"  # whose probes are best
 WEIGHTS = Path(__file__).resolve().parent / "weights"  # published: encoders that ship
+CONV_JEPA = "conv_jepa.pt"  # in WEIGHTS: a convolutional encoder, which has no patch tokens
 VIT_SIZES = {
     "channels": 3, "patch_size": 8, "tubelet": 1, "dim": 96, "depth": 4, "num_heads": 3
 }  # fmt: skip
-NAMES = (*RECIPES, UNTRAINED, *SIZES, "dinov3", *(f"{TIMM_PREFIX}{name}" for name in SIZES))
+NAMES = (*METHODS, UNTRAINED, *SIZES, "dinov3", *(f"{TIMM_PREFIX}{name}" for name in SIZES))
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,10 @@ class FrozenEncoder:
     """An encoder that is used and not trained: evaluation mode, float32, no gradients.
 
     backbone: preprocessed pictures (B, 3, h, w) -> (cls (B, D), patch tokens (B, N, D)), normed.
-    name, is_pretrained: what it is. patch_size: of a resized picture (px). dim: D. resolution: the
-    shorter side that pictures are resized to (px), None for their own. Height and width are then
-    rounded to the nearest multiple of the patch (at least one patch), never cropped. mean, std: per
-    channel, for the backbone. token_grid: patch tokens are averaged to so many rows and columns;
-    None keeps each.
+    patch_size: of a resized picture (px). dim: D. resolution: the shorter side that pictures are
+    resized to (px), None for their own; height and width are then rounded to multiples of the
+    patch, never cropped. mean, std: per channel, for the backbone. token_grid: patch tokens are
+    averaged to so many rows and columns; None keeps each.
     """
 
     backbone: nn.Module
@@ -61,10 +61,8 @@ class FrozenEncoder:
 
     def __post_init__(self) -> None:
         if self.resolution is not None and self.resolution < self.patch_size:
-            raise UserError(
-                f"{self.name}: a resolution of {self.resolution} px is less than one patch: use "
-                f"{self.patch_size} or more"
-            )
+            less = f"a resolution of {self.resolution} px is less than one patch"
+            raise UserError(f"{self.name}: {less}: use {self.patch_size} or more")
         self.backbone.eval().requires_grad_(False)
 
     def encode(self, frames: Tensor) -> Tensor:
@@ -97,11 +95,10 @@ class FrozenEncoder:
         rows, columns = self._patches(height, width)
         if self.token_grid is None:
             return rows, columns
-        if self.token_grid > min(rows, columns):
-            raise UserError(
-                f"{self.name} has {rows} x {columns} patches of a frame of {height} x {width} px: "
-                f"a token grid must be at most {min(rows, columns)}, got {self.token_grid}"
-            )
+        if self.token_grid > (most := min(rows, columns)):
+            patches = f"{rows} x {columns} patches of a frame of {height} x {width} px"
+            wanted = f"a token grid must be at most {most}, got {self.token_grid}"
+            raise UserError(f"{self.name} has {patches}: {wanted}")
         return self.token_grid, self.token_grid
 
     def _patches(self, height: int, width: int) -> tuple[int, int]:
@@ -112,10 +109,8 @@ class FrozenEncoder:
     def preprocess(self, frames: Tensor) -> Tensor:
         """Frames (B, C, H, W) -> (B, 3, rows P, columns P): bicubic, antialiased, normalised."""
         if frames.ndim != 4 or frames.shape[1] not in (1, 3) or not frames.is_floating_point():
-            raise ValueError(
-                f"got frames {tuple(frames.shape)} of {frames.dtype}; wanted (B, C, H, W) in "
-                "[0, 1], C 1 or 3, in float32"
-            )
+            got = f"frames {tuple(frames.shape)} of {frames.dtype}"
+            raise ValueError(f"got {got}; wanted (B, C, H, W) in [0, 1], C 1 or 3, in float32")
         size = [side * self.patch_size for side in self._patches(*frames.shape[2:])]
         frames = frames.float()
         if list(frames.shape[2:]) != size:
@@ -131,10 +126,8 @@ class FrozenEncoder:
 
     def fingerprint(self) -> str:
         """A hash of weights and preprocessing: equal tokens for equal frames, on one machine."""
-        setting = [
-            self.name, self.patch_size, self.resolution, self.mean, self.std, self.token_grid
-        ]  # fmt: skip
-        digest = hashlib.sha256(repr(setting).encode())
+        setting = [self.name, self.patch_size, self.resolution, self.mean, self.std]
+        digest = hashlib.sha256(repr([*setting, self.token_grid]).encode())
         for name, value in self.backbone.state_dict().items():
             digest.update(name.encode())
             digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().data)
@@ -162,12 +155,10 @@ def load_frozen(
 ) -> FrozenEncoder:
     """The encoder of that name, one of NAMES.
 
-    weights: a file or folder to read instead of the default place: of a recipe, the encoder.pt of
-    a run; of DINOv3, a folder written by save_pretrained (any size under the name "dinov3") or a
-    weights file. resolution: see FrozenEncoder; by default 224 for DINOv3 and a picture's own size
-    for this repository's encoders. pretrained=False: random weights, said in ``name``.
-
-    Raises UserError, which says what failed and what would do; for a name that is not known, too.
+    weights: what to read instead of the default: of a method, the encoder.pt of a run; of DINOv3,
+    a folder written by save_pretrained (any size under the name "dinov3") or a weights file.
+    resolution: see FrozenEncoder; by default 224 for DINOv3, a picture's own size for others.
+    pretrained=False: random weights, said in ``name``. Raises UserError, which says what would do.
     """
     path = None if weights is None else Path(weights).expanduser()
     if not pretrained and path is not None:
@@ -178,30 +169,24 @@ def load_frozen(
         parts = load_dinov3(name, path, pretrained)
     elif name.startswith(TIMM_PREFIX) and name.removeprefix(TIMM_PREFIX) in SIZES:
         parts = load_timm(name.removeprefix(TIMM_PREFIX), path, pretrained)
-    elif name == UNTRAINED or (name in RECIPES and not pretrained):
+    elif name == UNTRAINED or (name in METHODS and not pretrained):
         if path is not None:
-            raise UserError(f"{UNTRAINED} has no weights to read: leave {path}, or name a recipe")
+            raise UserError(f"{UNTRAINED} has no weights to read: leave {path}, or name a method")
         return untrained_vit(resolution=resolution)
-    elif name in RECIPES:
-        return _load_recipe(name, path or WEIGHTS / f"{name}.pt", resolution)
+    elif name in METHODS:
+        return _load_own(name, path or WEIGHTS / f"{name}.pt", resolution)
     else:
         raise UserError(f"unknown encoder {name!r}{nearest(name, NAMES)}; use {', '.join(NAMES)}")
     return FrozenEncoder(
-        parts.backbone,
-        parts.name,
-        is_pretrained=pretrained,
-        patch_size=parts.patch_size,
-        dim=parts.dim,
-        resolution=224 if resolution is None else resolution,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-    )
+        parts.backbone, parts.name, pretrained, parts.patch_size, parts.dim,
+        resolution=224 if resolution is None else resolution, mean=IMAGENET_MEAN, std=IMAGENET_STD,
+    )  # fmt: skip
 
 
 def untrained_vit(
     sizes: Mapping[str, int] = VIT_SIZES, *, seed: int = 0, resolution: int | None = None
 ) -> FrozenEncoder:
-    """The recipes' ViT before any training."""
+    """The methods' ViT before any training."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vit = ViT(**sizes)
@@ -216,21 +201,36 @@ def freeze_vit(
     return FrozenEncoder(backbone, name, is_pretrained, vit.patch_size, vit.dim, resolution)
 
 
-def save_vit(path: Path, vit: ViT, recipe: str, sizes: Mapping[str, int]) -> None:
+def save_vit(path: Path, vit: ViT, method: str, sizes: Mapping[str, int]) -> None:
     """Writes a trained ViT, in half precision, as load_frozen reads it."""
     weights = {name: value.to(torch.float16) for name, value in vit.state_dict().items()}
-    save_checkpoint(path, {"recipe": recipe, "sizes": dict(sizes), "weights": weights})
+    save_checkpoint(path, {"method": method, "sizes": dict(sizes), "weights": weights})
 
 
-def _load_recipe(name: str, path: Path, resolution: int | None) -> FrozenEncoder:
-    made_by = f"train.py with --config configs/part4/{name}.yaml"
+def load_conv_jepa() -> ConvEncoder:
+    """The shipped JEPA of one ball: grey frames (B, 1, 64, 64) in [0, 1] -> embeddings (B, D).
+
+    Sizes are read from the weights, which are made float32; for use, not for training.
+    """
+    path = WEIGHTS / CONV_JEPA
+    saved = load_checkpoint(path, f"git checkout common/weights/{CONV_JEPA}")
+    weights = {name: value.float() for name, value in saved.items()}
+    widths = len(weights["patch.bias"]), len(weights["merge.bias"])
+    dim = len(weights["head.bias"])
+    encoder = ConvEncoder(in_channels=1, channels=widths, size=64, embedding_dim=dim)
+    load_weights(encoder, weights, path)
+    return encoder.eval().requires_grad_(False)
+
+
+def _load_own(name: str, path: Path, resolution: int | None) -> FrozenEncoder:
+    made_by = f"train.py --method={name}, which writes encoder.pt"
     if path.is_dir():
         path = path / "encoder.pt"
     saved: dict[str, Any] = load_checkpoint(path, made_by)
-    if saved.keys() != {"recipe", "sizes", "weights"}:
+    if saved.keys() != {"method", "sizes", "weights"}:
         raise UserError(f"{path}: not an encoder of this repository; make one with: {made_by}")
-    if saved["recipe"] != name:
-        raise UserError(f"{path} was trained by {saved['recipe']}: ask for that, or name another")
+    if saved["method"] != name:
+        raise UserError(f"{path} was trained by {saved['method']}: ask for that, or name another")
     vit = ViT(**saved["sizes"])
     load_weights(vit, saved["weights"], path)
     return freeze_vit(vit, f"{name} ViT (this repository)", True, resolution)

@@ -30,10 +30,9 @@ def possible_next(
     if velocity_is_seen:
         return step(world, observed, scene).unsqueeze(1), observed.new_ones(len(observed), 1)
     if world.is_substepped or world.wall == "stochastic":
-        raise ValueError(
-            "the futures of one frame can be listed for one ball with wall reflect or turn_back "
-            "and no drag, gravity, thrust or inner wall: show two frames in this world"
-        )
+        wanted = "one ball, wall reflect or turn_back, no drag, gravity, thrust or inner wall"
+        advice = "show two frames in this world"
+        raise ValueError(f"the futures of one frame can be listed for {wanted}: {advice}")
     hidden = torch.cat([s * headings(world, observed.device) for s in world.speeds])  # (F, 2)
     now = observed.new_zeros(len(observed), len(hidden), 4)
     now[..., :2] = observed[:, :, :2]
@@ -43,37 +42,24 @@ def possible_next(
         probabilities = now.new_full(now.shape[:2], 1 / len(hidden))
     else:
         probabilities = _count_visits(world, now, scene)
-    flat = step(world, now.reshape(-1, 1, 4), _repeat(scene, len(hidden)))
+    flat = step(world, now.reshape(-1, 1, 4), scene.repeat(len(hidden)))
     return _only_real(flat.reshape(*now.shape[:2], 1, 4), probabilities), probabilities
 
 
 def _check_uniform(world: World) -> None:
     """Raises ValueError unless bounces leave the distribution of the starts as it is."""
     if world.start_margin > 0:
-        raise ValueError(
-            f"with wall reflect and a hidden velocity the balls must start all over the box: got "
-            f"start_margin {world.start_margin:g}, wanted 0"
-        )
+        wanted = "with wall reflect and a hidden velocity the balls must start all over the box"
+        raise ValueError(f"{wanted}: got start_margin {world.start_margin:g}, wanted 0")
     if world.axes == 2 and world.num_headings % 2:
-        raise ValueError(
-            f"with wall reflect and a hidden velocity every heading needs its mirror image: got "
-            f"num_headings {world.num_headings}, wanted an even number"
-        )
+        wanted = "with wall reflect and a hidden velocity every heading needs its mirror image"
+        raise ValueError(f"{wanted}: got num_headings {world.num_headings}, wanted an even number")
 
 
 def _only_real(states: Tensor, probabilities: Tensor) -> Tensor:
     """States (B, F, 1, 4) with those of probability 0 replaced by the likeliest one."""
     likeliest = states[torch.arange(len(states)), probabilities.argmax(1)].unsqueeze(1)
     return torch.where(probabilities[:, :, None, None] > 0, states, likeliest)
-
-
-def _repeat(scene: Scene, times: int) -> Scene:
-    """Each episode's scene, times over."""
-    return Scene(
-        scene.radius.repeat_interleave(times, 0),
-        scene.color.repeat_interleave(times, 0),
-        scene.door.repeat_interleave(times, 0),
-    )
 
 
 def _count_visits(world: World, now: Tensor, scene: Scene) -> Tensor:
@@ -117,13 +103,9 @@ def render_futures(world: World, states: Tensor, scene: Scene) -> Tensor:
 
 
 def bayes(
-    distractor: Distractor,
-    futures: Tensor,
-    probabilities: Tensor,
-    scene: Scene,
-    layer: Tensor | None,
-    hidden: Tensor,
-) -> tuple[Tensor, Tensor]:
+    distractor: Distractor, futures: Tensor, probabilities: Tensor, scene: Scene,
+    layer: Tensor | None, hidden: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The frame of least expected squared error, (B, H, W), and that error per pair, (B,).
 
     futures (B, F, H, W) as from render_futures. A frame is ball + (1 - share) * layer with the

@@ -72,9 +72,7 @@ def bootstrap_seed_episode(
     seeds = _draw_shares(num_seeds, num_resamples, generator)  # (R, S)
     episodes = _draw_shares(num_episodes, num_resamples, generator)  # (R, E)
     means = ((seeds @ outcomes) * episodes).sum(dim=1)  # (R,)
-    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
-    values = outcomes.mean(dim=1).tolist()
-    return {"mean": fmean(values), "low": low, "high": high, "n": num_seeds, "values": values}
+    return _percentiles(means, outcomes.mean(dim=1).tolist())
 
 
 def bootstrap_nested(
@@ -84,26 +82,25 @@ def bootstrap_nested(
 
     Seeds are drawn, then trials of each; the mean is over seeds.
     """
-    own = torch.stack(
-        [
-            values.double()[
-                torch.randint(len(values), (num_resamples, len(values)), generator=generator)
-            ].mean(1)
-            for values in outcomes
-        ],
-        dim=1,
-    )  # (R, S): each seed's mean in each resample
-    means = (own * _draw_shares(len(outcomes), num_resamples, generator)).sum(1)
-    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
-    values = [values.double().mean().item() for values in outcomes]
-    mean = fmean(values)
-    ends = {"low": min(low, mean), "high": max(high, mean)}
-    return {"mean": mean, **ends, "n": len(values), "values": values}
+    own = []
+    for values in outcomes:
+        drawn = torch.randint(len(values), (num_resamples, len(values)), generator=generator)
+        own.append(values.double()[drawn].mean(1))
+    means = (torch.stack(own, 1) * _draw_shares(len(outcomes), num_resamples, generator)).sum(1)
+    return _percentiles(means, [values.double().mean().item() for values in outcomes])
 
 
 def paired(values: Sequence[float], reference: Sequence[float]) -> Interval:
     """``mean_interval`` of the differences, seed by seed. Raises ValueError for unequal numbers."""
     return mean_interval([a - b for a, b in zip(values, reference, strict=True)])
+
+
+def _percentiles(means: Tensor, values: list[float]) -> Interval:
+    """The interval of resampled means (R,) of the values of all seeds."""
+    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
+    mean = fmean(values)
+    ends = {"low": min(low, mean), "high": max(high, mean)}
+    return {"mean": mean, **ends, "n": len(values), "values": values}
 
 
 def _draw_shares(size: int, num_resamples: int, generator: torch.Generator) -> Tensor:

@@ -11,16 +11,10 @@ from torch import Tensor
 
 
 def block_masks(
-    rows: int,
-    columns: int,
-    batch: int,
-    generator: torch.Generator,
-    *,
-    num_targets: int,
-    target_scale: tuple[float, float],
-    target_aspect: tuple[float, float],
+    rows: int, columns: int, batch: int, generator: torch.Generator, *, num_targets: int,
+    target_scale: tuple[float, float], target_aspect: tuple[float, float],
     context_scale: tuple[float, float],
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Patches seen (B, n) and to be predicted (B, num_targets m), as indices row by row.
 
     I-JEPA, arXiv 2301.08243, sec. 3: num_targets blocks, of a share of the picture and a height /
@@ -34,10 +28,9 @@ def block_masks(
     height, width = _side(rows, columns, target_scale, target_aspect, generator)
     tall, wide = _side(rows, columns, context_scale, (1.0, 1.0), generator)
     if num_targets * height * width >= tall * wide:
-        raise ValueError(
-            f"{num_targets} targets of {height} x {width} patches can cover a context of {tall} x "
-            f"{wide}: use fewer or smaller targets, or a larger context"
-        )
+        covers = f"{num_targets} targets of {height} x {width} patches can cover a context of"
+        advice = "use fewer or smaller targets, or a larger context"
+        raise ValueError(f"{covers} {tall} x {wide}: {advice}")
     targets = _blocks(rows, columns, height, width, (batch, num_targets), generator)  # (B, M, r, c)
     context = _blocks(rows, columns, tall, wide, (batch,), generator) & ~targets.any(1)
     fewest = int(context.flatten(1).sum(1).min())
@@ -72,12 +65,9 @@ def most_patches(rows: int, columns: int, share: float, aspect: tuple[float, flo
 
 
 def _side(
-    rows: int,
-    columns: int,
-    scale: tuple[float, float],
-    aspect: tuple[float, float],
+    rows: int, columns: int, scale: tuple[float, float], aspect: tuple[float, float],
     generator: torch.Generator,
-) -> tuple[int, int]:
+) -> tuple[int, int]:  # fmt: skip
     """Height and width in patches of a block of a drawn share and aspect."""
     share, ratio = (
         low + (high - low) * torch.rand((), generator=generator).item()
@@ -87,13 +77,9 @@ def _side(
 
 
 def _blocks(
-    rows: int,
-    columns: int,
-    height: int,
-    width: int,
-    shape: tuple[int, ...],
+    rows: int, columns: int, height: int, width: int, shape: tuple[int, ...],
     generator: torch.Generator,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Blocks at random places, (*shape, rows, columns), true inside."""
     top = torch.randint(rows - height + 1, shape, generator=generator)[..., None, None]
     left = torch.randint(columns - width + 1, shape, generator=generator)[..., None, None]

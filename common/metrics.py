@@ -23,7 +23,7 @@ def distance_to_ball(frames: Tensor, futures: Tensor, basis: Tensor) -> Tensor:
 
         d = min over levels l_s in [0, 1] of mean (frame - future - w sum_s l_s b_s)^2,
 
-    so that no arm is charged for a square it cannot know or for the mean grey of random dots.
+    so that no model is charged for a square it cannot know or for the mean grey of random dots.
     """
     if basis.dim() == 3:
         basis = basis.unsqueeze(0)
@@ -111,11 +111,10 @@ def latent_smear(z_pred: Tensor, z_futures: Tensor, probabilities: Tensor) -> fl
 def effective_rank(z: Tensor) -> float:
     """RankMe: exp of the entropy of the covariance spectrum's shares (arXiv 2210.02885, eq. 2).
 
-    z (B, D). On standard deviations along the principal axes of the centred embeddings, after the
-    variance of a noise of 0.01 of the root mean square norm is taken from each: a code collapsed to
-    a point away from 0, whose spectrum is rounding error, has no rank to show off. (Added instead,
-    that noise would give it full rank.) D for an isotropic code, 1 for a line and for such a point;
-    blind, as every measure without a scale, to a code that has shrunk towards 0.
+    z (B, D). On standard deviations along the principal axes of the centred embeddings, less the
+    variance of a noise of 0.01 of the root mean square norm: a code collapsed to a point away from
+    0, whose spectrum is rounding error, has no rank to show. D for an isotropic code, 1 for a line
+    and for such a point; blind, without a scale, to a code that has shrunk towards 0.
     """
     centred = z.double() - z.double().mean(0)
     variance = torch.linalg.eigvalsh(centred.T @ centred / len(z)).clamp(min=0)
@@ -163,10 +162,8 @@ def spearman(x: Tensor, y: Tensor) -> float:
     nan where one of them does not vary. Raises ValueError for samples of unequal or no length.
     """
     if x.shape != y.shape or x.ndim != 1 or len(x) < 2:
-        raise ValueError(
-            f"got samples of shapes {tuple(x.shape)} and {tuple(y.shape)}; wanted two of one "
-            "length (n,), n at least 2"
-        )
+        got = f"samples of shapes {tuple(x.shape)} and {tuple(y.shape)}"
+        raise ValueError(f"got {got}; wanted two of one length (n,), n at least 2")
     if x.min() == x.max() or y.min() == y.max():
         return math.nan
     found: Any = stats.spearmanr(x.numpy(), y.numpy())

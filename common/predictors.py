@@ -14,23 +14,16 @@ class Predictor(nn.Module):
     """
 
     def __init__(
-        self,
-        *,
-        embedding_dim: int,
-        num_past: int,
-        action_dim: int,
-        num_hypotheses: int,
+        self, *, embedding_dim: int, num_past: int, action_dim: int, num_hypotheses: int,
         hidden_dim: int,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         self.first = nn.Linear(num_past * embedding_dim + action_dim, hidden_dim)
         self.code = nn.Parameter(torch.randn(num_hypotheses, hidden_dim) * (num_hypotheses > 1))
         self.rest = nn.Sequential(
-            nn.ReLU(),
-            nn.Linear(hidden_dim, hidden_dim),
-            nn.ReLU(),
-            nn.Linear(hidden_dim, embedding_dim),
-        )
+            nn.ReLU(), nn.Linear(hidden_dim, hidden_dim),
+            nn.ReLU(), nn.Linear(hidden_dim, embedding_dim),
+        )  # fmt: skip
         self.log_odds = nn.Linear(hidden_dim, num_hypotheses)
 
     def forward(self, z_past: Tensor, a_t: Tensor | None = None) -> tuple[Tensor, Tensor]:

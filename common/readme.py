@@ -35,9 +35,8 @@ def main() -> None:
     check = parser.parse_args().check
     differed = update(check=check)
     if check and differed:
-        raise UserError(
-            f"{', '.join(differed)}: not as the results are; run python -m common.readme"
-        )
+        pages = ", ".join(differed)
+        raise UserError(f"{pages}: not as the results are; run python -m common.readme")
     print("\n".join(differed) or "all pages were up to date")
 
 

@@ -36,12 +36,9 @@ CHUNK_ELEMENTS = 262_144  # complex64 temporaries of 2 MB, which stay in the cor
 
 
 def random_slices(
-    dim: int,
-    num_slices: int,
-    generator: torch.Generator,
-    *,
+    dim: int, num_slices: int, generator: torch.Generator, *,
     device: torch.device | str | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Slices (D, M): float32 columns uniform on the unit sphere of R^dim, moved to ``device``.
 
     Drawn on the generator's own device, so that a CPU generator gives the same slices everywhere.
@@ -203,9 +200,8 @@ def _prepare(h: Tensor, num_knots: int, t_max: float) -> tuple[Tensor, Tensor, T
     if not (t_max > 0 and math.isfinite(t_max)):
         raise ValueError(f"got t_max={t_max}; wanted a finite number above 0")
     if h.ndim < 2 or h.numel() == 0:
-        raise ValueError(
-            f"got projections of shape {tuple(h.shape)}; wanted (..., N, M), none of them 0"
-        )
+        got = f"projections of shape {tuple(h.shape)}"
+        raise ValueError(f"got {got}; wanted (..., N, M), none of them 0")
     h = h.to(torch.promote_types(h.dtype, torch.float32))
     all_reduce_sum(h.new_zeros(()), h.shape[-2])  # else unequal batches meet in unequal chunks
     t = torch.linspace(0, t_max, num_knots, dtype=h.dtype, device=h.device).unsqueeze(-1)
@@ -218,10 +214,8 @@ def _prepare(h: Tensor, num_knots: int, t_max: float) -> tuple[Tensor, Tensor, T
 def _project(z: Tensor, slices: Tensor) -> Tensor:
     """z (..., N, D) @ slices (D, M) -> (..., N, M), never below float32."""
     if z.ndim < 2 or slices.ndim != 2 or z.shape[-1] != slices.shape[0]:
-        raise ValueError(
-            f"got embeddings {tuple(z.shape)} and slices {tuple(slices.shape)}; "
-            "wanted (..., N, D) and (D, M) with the same D"
-        )
+        got = f"embeddings {tuple(z.shape)} and slices {tuple(slices.shape)}"
+        raise ValueError(f"got {got}; wanted (..., N, D) and (D, M) with the same D")
     check_finite(z)
     z = z.to(torch.promote_types(z.dtype, torch.float32))
     with torch.autocast(z.device.type, enabled=False):

@@ -11,6 +11,7 @@ walls and balls are resolved elastically.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,8 +32,18 @@ class Scene:
     color: Tensor
     door: Tensor
 
-    def __getitem__(self, index: Tensor) -> "Scene":
+    def __getitem__(self, index: Tensor | slice) -> "Scene":
         return Scene(self.radius[index], self.color[index], self.door[index])
+
+    def repeat(self, times: int) -> "Scene":
+        """Each episode's scene so many times over, one after another."""
+        return self[torch.arange(len(self.door)).repeat_interleave(times)]
+
+    @staticmethod
+    def cat(scenes: Sequence["Scene"]) -> "Scene":
+        """The episodes of several scenes, one scene after another."""
+        fields = zip(*((scene.radius, scene.color, scene.door) for scene in scenes), strict=True)
+        return Scene(*map(torch.cat, fields))
 
 
 def uniform(shape: tuple[int, ...], bounds: tuple[float, float], generator: torch.Generator):
@@ -70,10 +81,8 @@ def sample_start(world: World, scene: Scene, generator: torch.Generator) -> Tens
         if not bad.any():
             return state
         state[bad] = _draw_states(world, scene.radius[bad], generator)
-    raise ValueError(
-        f"{world.num_balls} balls of radius up to {world.radius[1]:g} px do not fit in a box of "
-        f"{world.size} px without touching: use fewer or smaller balls"
-    )
+    balls = f"{world.num_balls} balls of radius up to {world.radius[1]:g} px do not fit in a box"
+    raise ValueError(f"{balls} of {world.size} px without touching: use fewer or smaller balls")
 
 
 def _draw_states(world: World, radius: Tensor, generator: torch.Generator) -> Tensor:
@@ -104,12 +113,9 @@ def _overlaps(world: World, state: Tensor, scene: Scene) -> Tensor:
 
 
 def step(
-    world: World,
-    state: Tensor,
-    scene: Scene,
-    action: Tensor | None = None,
+    world: World, state: Tensor, scene: Scene, action: Tensor | None = None,
     generator: torch.Generator | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The state one frame later, (B, N, 4).
 
     action (B, 2): thrust on ball 0 in px/frame^2, each component within +-max_thrust. generator is
@@ -139,10 +145,8 @@ def check_action(world: World, action: Tensor | None, batch: int) -> None:
     if world.max_thrust == 0:
         raise ValueError("this world takes no action: its max_thrust is 0")
     if not bool((action.abs() <= world.max_thrust).all()):  # also false for NaN
-        raise ValueError(
-            f"each component of an action must lie within +-{world.max_thrust:g} px/frame^2, "
-            f"got {action.abs().max().item():g}"
-        )
+        wanted = f"each component of an action must lie within +-{world.max_thrust:g} px/frame^2"
+        raise ValueError(f"{wanted}, got {action.abs().max().item():g}")
 
 
 def outgoing(world: World, state: Tensor, scene: Scene) -> tuple[Tensor, Tensor]:
@@ -203,9 +207,9 @@ def _step_in_parts(world: World, state: Tensor, scene: Scene, action: Tensor | N
     dt = 1 / SUBSTEPS
     position, velocity = state[..., :2].clone(), world.drag * state[..., 2:]
     acceleration = torch.zeros_like(velocity)
-    acceleration[..., 1] = world.gravity if world.axes == 2 else 0.0
     if action is not None:
         acceleration[:, 0] += action
+    acceleration[..., 1] += world.gravity
     if world.axes == 1:
         acceleration[..., 1] = 0.0
     low = scene.radius.unsqueeze(-1)
@@ -227,10 +231,7 @@ def _step_in_parts(world: World, state: Tensor, scene: Scene, action: Tensor | N
 
 
 def simulate(
-    world: World,
-    num_episodes: int,
-    generator: torch.Generator,
-    actions: Tensor | None = None,
+    world: World, num_episodes: int, generator: torch.Generator, actions: Tensor | None = None
 ) -> tuple[Tensor, Scene]:
     """Episodes of true states (B, T, N, 4) with T = episode_length, and their scenes.
 

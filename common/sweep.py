@@ -36,28 +36,22 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from common.harness import config as configs
 from common.harness.aggregate import aggregate, collect_outcomes
-from common.harness.config import (
-    REPOSITORY,
-    config,
-    load_config,
-    options_of,
-    read_yaml,
-    to_yaml,
-)
+from common.harness.config import REPOSITORY, config, load_config, parse_config, read_yaml
 from common.harness.errors import ConfigError, UserError, run_script
 from common.harness.files import read_json, write_arrays, write_json
 from common.harness.launcher import Job, run_jobs
 from common.harness.provenance import git_commit
 from common.harness.results import read_results, validate_results
 from common.harness.runs import RUNS
-from common.harness.strict_yaml import flatten, load_text
+from common.harness.strict_yaml import dump, flatten, load_text
 
 
 @config
@@ -82,6 +76,11 @@ class Sweep:
         if not (REPOSITORY / self.script).is_file():
             raise ValueError(f"script: no such file {self.script}")
 
+    @property
+    def results(self) -> Path:
+        """The folder of the part's results."""
+        return (REPOSITORY / self.script).parent / "results"
+
 
 @config
 class Variant:
@@ -91,39 +90,43 @@ class Variant:
 
 
 def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
-    """Returns a sweep file and its jobs, variant by variant; raises ConfigError."""
+    """A sweep file and its jobs, variant by variant; raises ConfigError."""
     node = read_yaml(path)
     shared = _mapping(f"{path}: overrides", node.pop("overrides", {}))
     variants = _mapping(f"{path}: variants", node.pop("variants", {}))
-    sweep = load_config(Sweep, [], node, source=str(path))
+    sweep = load_config(Sweep, [], node, source=f"{path}: ")
     if not variants:
         raise ConfigError(f"{path}: variants: expected one or more, got none")
     config_class = _config_of(REPOSITORY / sweep.script)
-    shared = ({"threads": 1} if "threads" in options_of(config_class) else {}) | flatten(shared)
-    part = Path(sweep.script).parent.name.split("_")[0]
+    shared = ({"threads": 1} if "threads" in configs.options_of(config_class) else {}) | flatten(
+        shared
+    )
     made: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for name, value in variants.items():
         place = f"{path}: variants.{name}"
         variant = _mapping(place, value)
         own = flatten(_mapping(f"{place}.overrides", variant.pop("overrides", {})))
-        overrides = shared | own
-        files = [*sweep.config, *load_config(Variant, [], variant, source=place).config]
-        paths = [Path(file) for file in (sweep.baseline, *files)]
-        cfg = load_config(config_class, paths, overrides | {"seed": 0}, source=place)
-        arguments = [sweep.script, *(word for file in files for word in ("--config", file))]
-        arguments += [f"--{key}={_text(value)}" for key, value in overrides.items()]
-        made[name] = (arguments, flatten(load_text(to_yaml(cfg))))
+        files = [*sweep.config, *load_config(Variant, [], variant, source=f"{place}: ").config]
+        options = [word for file in files for word in ("--config", file)]
+        options += [f"--{key}={_text(value)}" for key, value in (shared | own).items()]
+        baseline = REPOSITORY / sweep.baseline
+        try:  # as the script will read it
+            cfg, _ = parse_config(config_class, baseline=baseline, description="", argv=options)
+        except ConfigError as error:
+            raise ConfigError(f"{place}: {error}") from None
+        made[name] = (options, flatten(load_text(configs.to_yaml(cfg))))
     every = [resolved for _, resolved in made.values()]
     apart = [key for key in every[0] if any(each[key] != every[0][key] for each in every)]
+    folder = runs / Path(sweep.script).parent.name.split("_")[0] / "sweep"
     jobs = []
-    for name, (arguments, resolved) in made.items():
-        stem = runs / part / "sweep" / _digest(sweep.script, resolved)
+    for name, (options, resolved) in made.items():
+        content = json.dumps([sweep.script, sorted((resolved | {"seed": 0}).items())])
+        stem = folder / hashlib.sha256(content.encode()).hexdigest()[:10]
         params = {key: resolved[key] for key in apart}
         for seed in sweep.seeds:
-            folder = stem.with_name(f"{stem.name}-seed{seed}")
-            shown = folder.relative_to(REPOSITORY) if folder.is_relative_to(REPOSITORY) else folder
-            command = (*arguments, f"--seed={seed}", f"--run_dir={shown}")
-            jobs.append(Job(name, seed, command, folder, resolved | {"seed": seed}, params))
+            run = stem.with_name(f"{stem.name}-seed{seed}")
+            command = (sweep.script, *options, f"--seed={seed}", f"--run_dir={_shown(run)}")
+            jobs.append(Job(name, seed, command, run, resolved | {"seed": seed}, params))
     return sweep, jobs
 
 
@@ -143,40 +146,29 @@ def _config_of(script: Path) -> Any:
     return module.Config
 
 
-def _digest(script: str, config: Mapping[str, Any]) -> str:
-    """Returns a name for this script at this config."""
-    content = [script, sorted(config.items())]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
-
-
 def _text(value: Any) -> str:
-    """Returns a value as an option of the command line holds it."""
-    if isinstance(value, list):
-        return f"[{','.join(map(_item, value))}]"
-    return value if isinstance(value, str) else json.dumps(value)
+    """A value as an option of the command line holds it."""
+    return value if isinstance(value, str) else dump(value, flow=True)
 
 
-def _item(value: Any) -> str:
-    """Returns an item of a list; a word that YAML reads as text needs no quotes."""
-    is_word = isinstance(value, str) and value.isidentifier() and load_text(value) == value
-    return value if is_word else json.dumps(value)
+def _shown(path: Path) -> Path:
+    """A path as a command names it, from the repository."""
+    return path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m common.sweep",
-        description=__doc__,
+        prog="python -m common.sweep", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("sweep", type=Path, help="the sweep file")
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count(), help="runs at once, default all cores"
-    )
-    parser.add_argument("--list", action="store_true", help="print the commands and exit")
+    )  # fmt: skip
     cluster = "run on the Dask cluster at ADDRESS, or on one of --jobs workers started here"
-    parser.add_argument("--dask", nargs="?", const="", metavar="ADDRESS", help=cluster)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where runs go")
-    parser.add_argument("--results", type=Path, help="default: <part>/results/<experiment>.json")
+    add = parser.add_argument
+    add("sweep", type=Path, help="the sweep file")
+    add("--jobs", type=int, default=os.cpu_count(), help="runs at once, default all cores")
+    add("--list", action="store_true", help="print the commands and exit")
+    add("--dask", nargs="?", const="", metavar="ADDRESS", help=cluster)
+    add("--runs", type=Path, default=RUNS, help="where runs go")
+    add("--results", type=Path, help="default: <part>/results/<experiment>.json")
     arguments = parser.parse_args(argv)
     if arguments.jobs < 1:
         parser.error(f"--jobs: expected at least 1, got {arguments.jobs}")
@@ -206,18 +198,16 @@ def _warn_of_other_commits(finished: Sequence[Path]) -> None:
     """Says of runs that are reused which commits made them, where that is not this one."""
     made_by = {read_json(folder / "run.json").get("git") for folder in finished} - {git_commit()}
     if made_by:
-        print(
-            f"warning: runs of {', '.join(sorted(map(str, made_by)))} are reused as they are; to "
-            f"train anew, remove them from {finished[0].parent}",
-            file=sys.stderr,
-        )
+        runs = f"runs of {', '.join(sorted(map(str, made_by)))} are reused as they are"
+        anew = f"to train anew, remove them from {finished[0].parent}"
+        print(f"warning: {runs}; {anew}", file=sys.stderr)
 
 
 def _other_bounds(sweep: Sweep) -> dict[str, Any]:
     """The variants of the results file that bounds_from names; raises UserError."""
     if not sweep.bounds_from:
         return {}
-    path = (REPOSITORY / sweep.script).parent / "results" / f"{sweep.bounds_from}.json"
+    path = sweep.results / f"{sweep.bounds_from}.json"
     content = read_results(path)
     if content["seeds"] != list(sweep.seeds):
         raise UserError(f"{path} has seeds {content['seeds']}, expected {list(sweep.seeds)}")
@@ -229,24 +219,15 @@ def _write_results(sweep: Sweep, jobs: Sequence[Job], arguments: argparse.Namesp
     for job in jobs:
         folders.setdefault(job.variant, []).append(job.folder)
     file = arguments.sweep.resolve() if arguments.sweep.exists() else REPOSITORY / arguments.sweep
-    shown = file.relative_to(REPOSITORY) if file.is_relative_to(REPOSITORY) else file
-    named = {
-        "experiment": sweep.experiment,
-        "command": f"python -m common.sweep {shown}",
-        "seeds": list(sweep.seeds),
-    }
-    params = {job.variant: job.params for job in jobs}
-    content = named | aggregate(
-        folders,
-        params,
-        curves=sweep.curves,
-        bounds_per_variant=sweep.bounds_per_variant,
-        reference=sweep.reference or None,
+    content = {"experiment": sweep.experiment, "seeds": list(sweep.seeds)}
+    content["command"] = f"python -m common.sweep {_shown(file)}"
+    content |= aggregate(
+        folders, {job.variant: job.params for job in jobs}, curves=sweep.curves,
+        bounds_per_variant=sweep.bounds_per_variant, reference=sweep.reference or None,
         bounds=_other_bounds(sweep),
-    )
+    )  # fmt: skip
     validate_results(content)
-    results = (REPOSITORY / sweep.script).parent / "results" / f"{sweep.experiment}.json"
-    results = arguments.results or results
+    results = arguments.results or sweep.results / f"{sweep.experiment}.json"
     outcomes = collect_outcomes(folders, sweep.seeds)
     write_arrays(results.with_suffix(".npz"), outcomes)
     if not outcomes:  # an earlier sweep of that name may have had some

@@ -26,14 +26,9 @@ class Block(nn.Module):
     """
 
     def __init__(
-        self,
-        *,
-        dim: int,
-        num_heads: int,
-        head_dim: int | None = None,
-        mlp_dim: int | None = None,
+        self, *, dim: int, num_heads: int, head_dim: int | None = None, mlp_dim: int | None = None,
         condition_dim: int = 0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         self.num_heads = num_heads
         inner, affine = num_heads * (head_dim or dim // num_heads), condition_dim == 0
@@ -49,13 +44,9 @@ class Block(nn.Module):
             nn.init.zeros_(self.modulate.bias)
 
     def forward(
-        self,
-        x: Tensor,
-        condition: Tensor | None = None,
-        *,
-        causal: bool = False,
+        self, x: Tensor, condition: Tensor | None = None, *, causal: bool = False,
         mask: Tensor | None = None,
-    ) -> Tensor:
+    ) -> Tensor:  # fmt: skip
         if self.modulate is None or condition is None:
             x = x + self._attend(self.attention_norm(x), causal, mask)
             return x + self.mlp(self.mlp_norm(x))
@@ -77,21 +68,12 @@ class ViT(nn.Module):
     """
 
     def __init__(
-        self,
-        *,
-        channels: int,
-        patch_size: int,
-        tubelet: int,
-        dim: int,
-        depth: int,
-        num_heads: int,
+        self, *, channels: int, patch_size: int, tubelet: int, dim: int, depth: int, num_heads: int
     ) -> None:
         super().__init__()
         if dim % 4 or dim % num_heads:
-            raise ValueError(
-                f"got dim {dim} and num_heads {num_heads}; wanted dim divisible by 4 and by "
-                "num_heads"
-            )
+            got = f"dim {dim} and num_heads {num_heads}"
+            raise ValueError(f"got {got}; wanted dim divisible by 4 and by num_heads")
         self.patch_size, self.tubelet, self.dim = patch_size, tubelet, dim
         self.patch = nn.Linear(tubelet * channels * patch_size**2, dim)
         nn.init.normal_(self.patch.weight, std=2 / math.sqrt(self.patch.in_features))
@@ -150,10 +132,8 @@ def patchify(x: Tensor, patch_size: int, tubelet: int = 1) -> Tensor:
     """
     length, _, height, width = x.shape[1:]
     if length % tubelet or height % patch_size or width % patch_size:
-        raise ValueError(
-            f"got {length} frames of {height} x {width} px; wanted multiples of {tubelet} frames "
-            f"and {patch_size} px"
-        )
+        wanted = f"multiples of {tubelet} frames and {patch_size} px"
+        raise ValueError(f"got {length} frames of {height} x {width} px; wanted {wanted}")
     x = x.unflatten(4, (-1, patch_size)).unflatten(3, (-1, patch_size))
     x = x.unflatten(1, (-1, tubelet))  # (B, T', tubelet, C, H', P, W', P)
     return x.permute(0, 1, 4, 6, 2, 3, 5, 7).flatten(4)

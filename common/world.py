@@ -60,31 +60,25 @@ class World:
         if self.radius[0] > self.radius[1] or self.brightness[0] > self.brightness[1]:
             raise ValueError("radius and brightness are [least, largest]: put the smaller first")
         if self.start_margin >= room:
+            got = f"radius {self.radius[1]:g} with start_margin {self.start_margin:g}"
+            wanted = f"in a box of {self.size} px: their sum must be below {self.size / 2:g}"
+            raise ValueError(f"{got} leaves no room {wanted}")
+        speeds = list(self.speeds)
+        if not speeds or max(speeds) >= 2 * room:
+            wanted = f"numbers below the {2 * room:g} px that the ball has to move in"
+            raise ValueError(f"speeds must be one or more {wanted}, got {speeds}")
+        if self.wall != "reflect" and max(speeds) > room:
+            wanted = f"speeds must be at most {room:g} px/frame, or it leaves on the other side"
             raise ValueError(
-                f"radius {self.radius[1]:g} with start_margin {self.start_margin:g} leaves no room "
-                f"in a box of {self.size} px: their sum must be below {self.size / 2:g}"
-            )
-        if not self.speeds or max(self.speeds) >= 2 * room:
-            raise ValueError(
-                f"speeds must be one or more numbers below the {2 * room:g} px that the ball has "
-                f"to move in, got {list(self.speeds)}"
-            )
-        if self.wall != "reflect" and max(self.speeds) > room:
-            raise ValueError(
-                f"wall {self.wall} turns a ball round before the wall: speeds must be at most "
-                f"{room:g} px/frame, or it leaves on the other side, got {list(self.speeds)}"
+                f"wall {self.wall} turns a ball round before the wall: {wanted}, got {speeds}"
             )
         if self.axes == 1 and (self.door_width or self.gravity):
-            raise ValueError(
-                "door_width and gravity need axes 2: on one axis nothing moves along y"
-            )
+            raise ValueError("door_width and gravity need axes 2: on one axis nothing moves in y")
         if self.door_width:
             self._check_door()
         if self.wall != "reflect" and self.is_substepped:
-            raise ValueError(
-                f"wall {self.wall} needs one ball and no drag, gravity, thrust or inner wall: "
-                "use wall reflect with those"
-            )
+            needs = "one ball and no drag, gravity, thrust or inner wall"
+            raise ValueError(f"wall {self.wall} needs {needs}: use wall reflect with those")
         if self.wall == "stochastic" and self.axes == 1:
             raise ValueError("wall stochastic draws among headings: it needs axes 2, got 1")
 
@@ -93,15 +87,12 @@ class World:
         if self.door_center[0] > self.door_center[1]:
             raise ValueError("door_center is [least, largest]: put the smaller first")
         if self.door_center[0] - half < 0 or self.door_center[1] + half > self.size:
-            raise ValueError(
-                f"a door {self.door_width:g} px wide with its middle in {list(self.door_center)} "
-                f"is wider than its wall: it must stay within 0 and {self.size} px"
-            )
+            door = f"a door {self.door_width:g} px wide with its middle in {list(self.door_center)}"
+            wanted = f"it must stay within 0 and {self.size} px"
+            raise ValueError(f"{door} is wider than its wall: {wanted}")
         if self.door_width <= 2 * self.radius[1]:
-            raise ValueError(
-                f"door_width {self.door_width:g} lets no ball of radius {self.radius[1]:g} through"
-                f": it must be above {2 * self.radius[1]:g}"
-            )
+            ball = f"door_width {self.door_width:g} lets no ball of radius {self.radius[1]:g}"
+            raise ValueError(f"{ball} through: it must be above {2 * self.radius[1]:g}")
 
     @property
     def is_substepped(self) -> bool:

@@ -46,10 +46,8 @@ def strip(
     for i, (frames, texts) in enumerate(zip(rows, captions, strict=True)):
         if not len(frames) == len(texts) == num_columns:
             wanted = " + ".join(f"{group.columns} of {group.title!r}" for group in groups)
-            raise ValueError(
-                f"row {i} has {len(frames)} frames and {len(texts)} captions, expected "
-                f"{num_columns} of each ({wanted})"
-            )
+            got = f"row {i} has {len(frames)} frames and {len(texts)} captions"
+            raise ValueError(f"{got}, expected {num_columns} of each ({wanted})")
     gaps = (num_columns - len(groups)) * BESIDE + (len(groups) - 1) * BETWEEN
     side = min(LARGEST, (WIDTH - 0.2 - gaps) / num_columns)
     widths = [group.columns * (side + BESIDE) - BESIDE for group in groups]
@@ -88,10 +86,8 @@ def write_gif(path: Path, figures: Sequence[Figure], fps: float = 8, **arrays: n
     images = [Image.fromarray(frame) for frame in pixels]
     for image in images:
         image.putpalette(palette)
-    buffer = io.BytesIO()
-    images[0].save(
-        buffer, "GIF", save_all=True, append_images=images[1:], loop=0, duration=1000 / fps
-    )
+    buffer, more = io.BytesIO(), images[1:]
+    images[0].save(buffer, "GIF", save_all=True, append_images=more, loop=0, duration=1000 / fps)
     write_arrays(path.with_suffix(".npz"), arrays)
     write_atomic(path, buffer.getvalue())
 

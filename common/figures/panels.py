@@ -9,9 +9,19 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from common.figures.charts import DPI, FONT, LINE, MARKERS, PALETTE, QUIET, WIDTH, wrap
+from common.figures.charts import (
+    DPI,
+    FONT,
+    LINE,
+    PALETTE,
+    QUIET,
+    WIDTH,
+    log_ticks,
+    look,
+    with_note,
+    wrap,
+)
 
 
 @dataclass(frozen=True)
@@ -81,32 +91,21 @@ def matrices(
     contents: Sequence[np.ndarray], titles: Sequence[str], value_label: str, note: str = ""
 ) -> Figure:
     """Square matrices side by side on one colour scale, -1 to 1, 0 white."""
-    note = wrap(note)
-    side = (WIDTH - 0.8) / len(contents)
-    height = side + 0.5 + LINE * (1 + note.count("\n"))
-    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    axes = []
-    for i, (matrix, title) in enumerate(zip(contents, titles, strict=True)):
-        ax = fig.add_subplot(1, len(contents), i + 1)
+    fig, axes = _row(len(contents), (WIDTH - 0.8) / len(contents) + 0.5, note)
+    for ax, matrix, title in zip(axes, contents, titles, strict=True):
         image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
         ax.set_title(title, fontsize=FONT)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        axes.append(ax)
+        ax.set(xticks=[], yticks=[])
     bar = fig.colorbar(image, ax=axes, fraction=0.03, pad=0.02)
     bar.set_label(value_label, fontsize=FONT)
-    return with_note(fig, note)
+    return fig
 
 
 def phases(contents: Sequence[Phases], value_label: str, note: str = "") -> Figure:
     """Phase diagrams side by side on one colour scale, 0 to 1, each cell with its number."""
-    note = wrap(note)
     height = max(0.32 * len(content.rows) for content in contents) + 1.2
-    height += LINE * (1 + note.count("\n"))
-    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    axes = []
-    for i, content in enumerate(contents):
-        ax = fig.add_subplot(1, len(contents), i + 1)
+    fig, axes = _row(len(contents), height, note)
+    for ax, content in zip(axes, contents, strict=True):
         image = ax.imshow(
             content.mean, cmap="viridis", vmin=0, vmax=1, origin="lower", aspect="auto"
         )
@@ -122,10 +121,9 @@ def phases(contents: Sequence[Phases], value_label: str, note: str = "") -> Figu
                 path_effects=[withStroke(linewidth=1.5, foreground=halo)],
             )  # fmt: skip
         _draw_line(ax, content)
-        axes.append(ax)
     bar = fig.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(value_label, fontsize=FONT)
-    return with_note(fig, note)
+    return fig
 
 
 def points(
@@ -134,18 +132,13 @@ def points(
     note: str = "",
 ) -> Figure:
     """Scatter plots side by side, x on a log scale: ({name: (x, y)}, x label) a panel."""
-    note = wrap(note)
-    height = 3.0 + LINE * (1 + note.count("\n"))
-    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    colors = list(PALETTE.values())
-    for i, (series, x_label) in enumerate(contents):
-        ax = fig.add_subplot(1, len(contents), i + 1)
+    fig, axes = _row(len(contents), 3.0, note)
+    for ax, (series, x_label) in zip(axes, contents, strict=True):
         for k, (name, (x, y)) in enumerate(series.items()):
-            ax.scatter(x, y, s=18, color=colors[k], marker=MARKERS[k], label=name, alpha=0.8)
+            color, marker, _ = look(k)
+            ax.scatter(x, y, s=18, color=color, marker=marker, label=name, alpha=0.8)
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        ax.xaxis.set_minor_locator(NullLocator())
+        log_ticks(ax.xaxis)
         ax.set_xlabel(x_label, fontsize=FONT)
         ax.set_ylabel(y_label, fontsize=FONT)
         ax.spines[["top", "right"]].set_visible(False)
@@ -153,14 +146,15 @@ def points(
         *fig.axes[0].get_legend_handles_labels(), loc="outside upper center", frameon=False,
         fontsize=FONT, ncols=4,
     )  # fmt: skip
-    return with_note(fig, note)
-
-
-def with_note(fig: Figure, note: str) -> Figure:
-    """The figure with a note below, whose lines are broken already."""
-    if note:
-        fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
     return fig
+
+
+def _row(count: int, height: float, note: str) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels side by side, so high (inches), above its note."""
+    note = wrap(note)
+    size = (WIDTH, height + LINE * (1 + note.count("\n")))
+    fig = Figure(figsize=size, dpi=DPI, layout="constrained")
+    return with_note(fig, note), [fig.add_subplot(1, count, i + 1) for i in range(count)]
 
 
 def _draw_line(ax: Axes, content: Phases) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,50 +22,46 @@ from common.intervals import (
 
 
 def aggregate(
-    folders: Mapping[str, Sequence[Path]],
-    params: Mapping[str, Mapping[str, Any]],
-    *,
-    curves: Sequence[str],
-    bounds_per_variant: bool,
-    reference: str | None,
+    folders: Mapping[str, Sequence[Path]], params: Mapping[str, Mapping[str, Any]], *,
+    curves: Sequence[str], bounds_per_variant: bool, reference: str | None,
     bounds: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Returns all of a results file but its name, command and seeds, from finished runs.
+) -> dict[str, Any]:  # fmt: skip
+    """All of a results file but its name, command and seeds, from finished runs.
 
-    ``folders`` holds, by variant of the sweep, its runs in the order of the seeds; ``params`` what
-    sets the variant apart, ``bounds`` further bounds. Runs of several methods give rows
-    "<variant>/<method>". Raises UserError.
+    ``folders``: by variant of the sweep, its runs in the order of the seeds; ``params`` sets it
+    apart; ``bounds`` are further ones. Runs of several methods give rows "<variant>/<method>".
+    Raises UserError.
     """
     summaries = {name: [_summary(run) for run in runs] for name, runs in folders.items()}
-    distinct = sorted({run for runs in folders.values() for run in runs})
-    settings = [read_json(run / "run.json") for run in distinct]
+    settings = [read_json(run / "run.json") for run in sorted({*chain(*folders.values())})]
     variants: dict[str, Any] = {}
     found: dict[str, Any] = {}
     for name, runs in summaries.items():
-        inner = list(runs[0]["variants"])
-        for method in inner:
-            row = name if len(inner) == 1 else f"{name}/{method}"
-            rows = [run["variants"].get(method, {}) for run in runs]
-            prefix = "" if len(inner) == 1 else f"{method}/"
+        several = len(runs[0]["variants"]) > 1
+        for method in runs[0]["variants"]:
+            row, prefix = (f"{name}/{method}", f"{method}/") if several else (name, "")
+            scores = [run["variants"].get(method, {}) for run in runs]
             outcomes = [_outcomes(run, prefix) for run in folders[name]]
-            metrics = _intervals(row, rows, runs[0], outcomes)
-            if len(inner) == 1:
+            metrics = metric_intervals(row, scores, runs[0], outcomes)
+            if not several:
                 took = [read_json(run / "run.json")["seconds"] for run in folders[name]]
                 metrics["seconds"] = mean_interval(took, (0, math.inf))
             variants[row] = {"params": dict(params[name]), "metrics": metrics}
             series = {key: [_series(run, key, method) for run in folders[name]] for key in curves}
             found[row] = {key: _curve(each) for key, each in series.items() if all(each)}
+    for key in curves:
+        if not any(key in metrics for metrics in found.values()):
+            raise UserError(f"curves: no run has {key} in every seed's metrics.jsonl")
     protocols = {name: runs[0].get("protocol", {}) for name, runs in summaries.items()}
-    first = next(iter(protocols.values()))
-    same = all(protocol == first for protocol in protocols.values())
+    first, *others = protocols.values()
     content = {
         "commit": _joined(settings, "git"),
         "machine": _joined(settings, "machine") or "?",
         "device": _joined(settings, "device") or "?",
-        "protocol": first if same else protocols,
+        "protocol": first if all(other == first for other in others) else protocols,
         "versions": {
-            name: ", ".join(sorted({setting["versions"].get(name, "?") for setting in settings}))
-            for name in sorted({name for setting in settings for name in setting["versions"]})
+            name: _joined([setting["versions"] for setting in settings], name)
+            for name in sorted({*chain(*(setting["versions"] for setting in settings))})
         },
         "seconds": round(sum(setting["seconds"] for setting in settings), 1),
         "reference": reference,
@@ -72,16 +69,13 @@ def aggregate(
         "bounds": _bounds(summaries, bounds_per_variant) | dict(bounds),
     }
     add_differences(content)
-    for key in curves:
-        if not any(key in metrics for metrics in found.values()):
-            raise UserError(f"curves: no run has {key} in every seed's metrics.jsonl")
     return content | ({"curves": found} if curves else {})
 
 
 def collect_outcomes(
     folders: Mapping[str, Sequence[Path]], seeds: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Returns the single outcomes of every run, by "<variant>/seed<k>/<name in outcomes.npz>"."""
+    """The single outcomes of every run, by "<variant>/seed<k>/<name in outcomes.npz>"."""
     return {
         f"{variant}/seed{seed}/{name}": values
         for variant, runs in folders.items()
@@ -91,12 +85,10 @@ def collect_outcomes(
 
 
 def interval_of(
-    values: Sequence[float],
-    trials: int | None = None,
+    values: Sequence[float], trials: int | None = None,
     limits: tuple[float, float] = (-math.inf, math.inf),
-    outcomes: Sequence[np.ndarray] | None = None,
-    same_episodes: bool = False,
-) -> Interval:
+    outcomes: Sequence[np.ndarray] | None = None, same_episodes: bool = False,
+) -> Interval:  # fmt: skip
     """The one interval of a metric, of one value per seed.
 
     A share has trials (per seed): a bootstrap of its single outcomes, crossed where all seeds meet
@@ -105,16 +97,15 @@ def interval_of(
     """
     if trials is None:
         return mean_interval(values, limits)
-    if outcomes is not None and len(values) > 1:
-        draws, each = torch.Generator().manual_seed(0), [torch.from_numpy(o) for o in outcomes]
-        made = (
-            bootstrap_seed_episode(torch.stack(each), draws)
-            if same_episodes
-            else bootstrap_nested(each, draws)
-        )
-        if made["low"] < made["high"]:
-            return mean_interval(values) | {"low": made["low"], "high": made["high"]}
-    return share_interval(values, trials, of_all=not same_episodes)
+    alike = outcomes is None or len(np.unique(np.concatenate(outcomes))) == 1
+    if outcomes is None or alike or len(values) == 1:
+        return share_interval(values, trials, of_all=not same_episodes)
+    draws, each = torch.Generator().manual_seed(0), [torch.from_numpy(o) for o in outcomes]
+    if same_episodes:
+        made = bootstrap_seed_episode(torch.stack(each), draws)
+    else:
+        made = bootstrap_nested(each, draws)
+    return mean_interval(values) | {"low": made["low"], "high": made["high"]}
 
 
 def _summary(run: Path) -> dict[str, Any]:
@@ -136,15 +127,14 @@ def _outcomes(run: Path, prefix: str) -> dict[str, np.ndarray]:
         return {n.removeprefix(prefix): arrays[n] for n in arrays if n.startswith(prefix)}
 
 
-def _intervals(
-    row: str,
-    runs: Sequence[Mapping[str, Any]],
-    summary: Mapping[str, Any],
+def metric_intervals(
+    row: str, runs: Sequence[Mapping[str, Any]], summary: Mapping[str, Any],
     outcomes: Sequence[Mapping[str, np.ndarray]] = (),
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """{metric: interval} over runs; a metric that is null in a run lacks that value.
 
-    summary says which metrics are shares, of how many trials, and the limits of others.
+    summary says, as a run's does, which metrics are shares, of how many trials, and the limits of
+    others.
     """
     intervals = {}
     for metric in dict.fromkeys(metric for run in runs for metric in run):
@@ -153,13 +143,12 @@ def _intervals(
             raise UserError(f"{row}: {metric} is {values[0]!r}, expected a number")
         single = [each[metric] for each in outcomes if metric in each]
         if values:
+            low, high = summary.get("limits", {}).get(metric, (None, None))  # JSON has no infinity
             intervals[metric] = interval_of(
-                values,
-                summary.get("shares", {}).get(metric),
-                tuple(summary.get("limits", {}).get(metric, (-math.inf, math.inf))),
-                single if len(single) == len(values) else None,
-                summary.get("same_episodes", False),
-            )
+                values, summary.get("shares", {}).get(metric),
+                (-math.inf if low is None else low, math.inf if high is None else high),
+                single if len(single) == len(values) else None, summary.get("same_episodes", False),
+            )  # fmt: skip
     return intervals
 
 
@@ -172,12 +161,10 @@ def _bounds(summaries: Mapping[str, Sequence[Any]], per_variant: bool) -> dict[s
                 row = f"{variant}/{name}" if per_variant else name
                 first = rows.setdefault(row, {}).setdefault(index, metrics)
                 if not _same(first, metrics):
-                    raise UserError(
-                        f"bound {name} of {variant} is {metrics}, expected {first} as in the "
-                        "variants before it; set bounds_per_variant: true if the worlds differ"
-                    )
+                    wrong = f"bound {name} of {variant} is {metrics}, expected {first} as before it"
+                    raise UserError(f"{wrong}; set bounds_per_variant: true if the worlds differ")
     summary = next(iter(summaries.values()))[0]
-    return {row: _intervals(row, list(runs.values()), summary) for row, runs in rows.items()}
+    return {row: metric_intervals(row, list(runs.values()), summary) for row, runs in rows.items()}
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

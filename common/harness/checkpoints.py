@@ -13,6 +13,7 @@ from torch import nn
 from common.harness.errors import UserError
 from common.harness.files import write_atomic
 
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 MALFORMED = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError)
 
 
@@ -27,10 +28,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, made_by: str) -> dict[str, Any]:
-    """Returns the state in a checkpoint, on the CPU.
-
-    ``made_by`` is the command that makes the file, named when it is missing. Raises UserError.
-    """
+    """The state in a checkpoint, on the CPU; raises UserError, which names the command made_by."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -41,14 +39,7 @@ def load_checkpoint(path: Path, made_by: str) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             damaged = archive.testzip()  # compares every member with its checksum
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ):
+    except DAMAGED:
         raise UserError(broken) from None
     if damaged:
         raise UserError(broken)
@@ -62,20 +53,15 @@ def load_checkpoint(path: Path, made_by: str) -> dict[str, Any]:
 
 
 def load_weights(module: nn.Module, weights: Any, path: Path) -> None:
-    """Loads weights into a module; UserError names the first one that does not fit.
-
-    ``path`` is where the weights came from, for the message.
-    """
+    """Loads weights of a path into a module; UserError names the first that does not fit."""
     if not isinstance(weights, dict):
         raise UserError(f"{path}: expected weights by name, got {type(weights).__name__}")
     wanted = {name: _shape(tensor) for name, tensor in module.state_dict().items()}
     got = {name: _shape(tensor) for name, tensor in weights.items()}
     for name in [*wanted, *got]:
         if got.get(name) != wanted.get(name):
-            raise UserError(
-                f"{path} was made by another architecture: {name} is {got.get(name, 'absent')}, "
-                f"expected {wanted.get(name, 'absent')}"
-            )
+            differs = f"{got.get(name, 'absent')}, expected {wanted.get(name, 'absent')}"
+            raise UserError(f"{path} was made by another architecture: {name} is {differs}")
     module.load_state_dict(weights)
 
 

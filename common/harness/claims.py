@@ -4,7 +4,7 @@
           holds=lambda r: r["main"]["pixels"]["smear"].mean >= 0.75, verdict="holds",
           finding="The blur is the best answer: smear {main[pixels][smear]:.2f}.")
 
-``verdict`` is what the page prints; ``check`` fails where ``holds`` says otherwise. In a finding
+``verdict`` is what the page prints; a test fails where ``holds`` says otherwise. In a finding
 {file[variant][metric]:.2f} is a mean, {...:i2} the mean with its interval, {...:%1} a percentage,
 and {file[variant][differences.metric]:i2} a paired difference.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from common.harness.errors import UserError
 from common.harness.results import read_results
 from common.harness.tables import Column, find, format_interval
 
@@ -36,20 +37,15 @@ class Cell:
             case "%":
                 return f"{100 * self.mean:.{spec[1:] or 0}f}%"
             case _:
-                return format(self.mean, spec or ".2f")
+                text = format(self.mean, spec or ".2f")
+                return text.lstrip("-") if float(text) == 0 else text
 
 
-class Row:
+class Row(dict[str, Cell]):
     """A variant or bound of a results file: row["smear"] is a Cell."""
 
-    def __init__(self, metrics: Mapping[str, Any]) -> None:
-        self.metrics = metrics
-
-    def __getitem__(self, metric: str) -> Cell:
-        return Cell(self.metrics[metric])
-
-    def __contains__(self, metric: str) -> bool:
-        return metric in self.metrics
+    def __missing__(self, metric: str) -> Cell:
+        raise UserError(f"no metric {metric}; expected one of {', '.join(self)}")
 
 
 class File:
@@ -60,10 +56,11 @@ class File:
         self.content = read_results(folder / f"{name}.json")
 
     def __getitem__(self, row: str) -> Row:
-        return Row(find(self.folder, self.name, row))
+        found = find(self.folder, self.name, row)
+        return Row({metric: Cell(interval) for metric, interval in found.items()})
 
 
-class Results(dict):
+class Results(dict[str, File]):
     """The results files of a folder, by name: r["main"]["jepa"]["smear"].mean."""
 
     def __init__(self, folder: Path) -> None:
@@ -106,8 +103,7 @@ class Claims:
     criteria: bool = False
 
     def markdown(self, folder: Path) -> str:
-        results = Results(folder)
-        lines = []
+        results, lines = Results(folder), []
         for claim in self.claims:
             lines.append(claim.line(results))
             if self.criteria:

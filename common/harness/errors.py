@@ -1,7 +1,9 @@
 """What the person at the keyboard is told: one clear last line, and exit code 2.
 
-run_script(main)                 the last line of every script
-stopping_at(step), before_training()      turn a ValueError of a loss or a world into that line
+run_script(main)                         the last line of every script
+stopping_at(step), before_training()     turn a ValueError of a loss or a world into that line
+
+torch is imported where it is used: scripts that only read results do without.
 """
 
 import argparse
@@ -11,9 +13,10 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class UserError(Exception):
@@ -25,7 +28,7 @@ class ConfigError(UserError, ValueError):
 
 
 def command_line() -> str:
-    """Returns the command that started this process."""
+    """The command that started this process."""
     module = sys.modules["__main__"].__spec__
     script = [sys.argv[0]] if module is None else ["-m", module.name]
     return shlex.join(["python", *script, *sys.argv[1:]])
@@ -37,6 +40,8 @@ def run_script(main: Callable[[], None]) -> None:
     Subnormal floats are flushed to zero before anything else: worker threads take that setting
     from the moment they are made, and without it a saturated decoder trains at half speed.
     """
+    import torch
+
     torch.set_flush_denormal(True)
     try:
         main()
@@ -55,7 +60,7 @@ def run_script(main: Callable[[], None]) -> None:
 
 @contextmanager
 def stopping_at(step: int) -> Iterator[None]:
-    """Turns what losses, masks and planners refuse, often numbers not finite, into a UserError."""
+    """Turns a ValueError of a loss, a mask or a planner into a UserError that names the step."""
     try:
         yield
     except ValueError as error:
@@ -65,14 +70,14 @@ def stopping_at(step: int) -> Iterator[None]:
 
 @contextmanager
 def before_training() -> Iterator[None]:
-    """Turns what a world or a task cannot have into a UserError, before any time is spent."""
+    """Turns a ValueError of a world or a task into a UserError, before any time is spent."""
     try:
         yield
     except ValueError as error:
         raise UserError(str(error)) from None
 
 
-def check_weights(weights: Iterable[Tensor]) -> None:
+def check_weights(weights: "Iterable[Tensor]") -> None:
     """Raises ValueError for weights that are not finite, before they are measured or saved."""
     if not all(weight.isfinite().all() for weight in weights):
         raise ValueError("got weights that are not finite; wanted finite numbers")
@@ -86,7 +91,7 @@ def no_options(description: str | None) -> None:
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """Returns "; did you mean ...?" for the most alike of the words, "" where none is alike."""
+    """ "; did you mean ...?" for the most alike of the words, "" where none is alike."""
     words, last = list(words), word.rpartition(".")[2]
     short = {known.rpartition(".")[2]: known for known in words}
     found = difflib.get_close_matches(word, words, n=1) or [

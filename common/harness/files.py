@@ -59,7 +59,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the object in a JSON file; raises UserError when it holds something else."""
+    """The object in a JSON file; raises UserError when it holds something else."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -83,9 +83,7 @@ def not_finite(node: Any, name: str = "") -> Iterator[tuple[str, float]]:
 
 def _render(node: Any, indent: int = 0) -> str:
     flat = json.dumps(node, ensure_ascii=False)
-    inner = list(
-        node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
-    )
+    inner = [*node.values()] if isinstance(node, dict) else node if isinstance(node, list) else []
     nested = isinstance(node, dict) or any(isinstance(item, dict | list) for item in inner)
     if not inner or not nested or len(flat) + indent <= 100:
         return flat
@@ -97,9 +95,8 @@ def _render(node: Any, indent: int = 0) -> str:
 
 
 def disk_error(path: Path, error: OSError) -> UserError:
-    """Returns what to tell the user about a failed write."""
+    """What to tell the user about a failed write."""
+    advice = f"{error.strerror or error}; expected a place that can be written"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         advice = "the disk is full; what was saved before is intact: free some space and run again"
-    else:
-        advice = f"{error.strerror or error}; expected a place that can be written"
     return UserError(f"cannot write {path}: {advice}")

@@ -13,18 +13,15 @@ from typing import Any
 import joblib
 from tqdm import tqdm
 
-from common.harness.config import REPOSITORY
+from common.harness.config import REPOSITORY, read_yaml
 from common.harness.errors import UserError
 from common.harness.files import disk_error
-from common.harness.strict_yaml import flatten, load_file
+from common.harness.strict_yaml import flatten
 
 
 @dataclass(frozen=True)
 class Job:
-    """A variant at one seed: what to run, the folder and resolved config of its run, and params.
-
-    params are the overrides that set the variant apart from the others of its sweep.
-    """
+    """A variant at one seed: what to run, its run's folder and config, what sets it apart."""
 
     variant: str
     seed: int
@@ -39,7 +36,7 @@ class Job:
         if not (self.folder / "summary.json").exists():
             return False
         try:
-            return flatten(load_file(self.folder / "config.yaml")) == self.config
+            return flatten(read_yaml(self.folder / "config.yaml")) == self.config
         except ValueError:
             return False
 
@@ -68,11 +65,9 @@ def run_job(job: Job, running: set[subprocess.Popen[bytes]] | None = None) -> tu
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, *job.arguments],
-                cwd=REPOSITORY,
+                cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+            )  # fmt: skip
     except OSError as error:
         raise disk_error(log, error) from None
     running.add(process)

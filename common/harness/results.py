@@ -32,7 +32,7 @@ NUMBER = float | int
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """Returns a results file; raises UserError when it is missing or not in this form."""
+    """A results file; raises UserError when it is missing or not in this form."""
     content = read_json(path)
     try:
         validate_results(content)
@@ -42,38 +42,22 @@ def read_results(path: Path) -> dict[str, Any]:
 
 
 def write_results(
-    path: Path,
-    command: str,
-    *,
-    protocol: Mapping[str, Any],
-    seconds: float,
-    seeds: Sequence[int],
-    variants: Mapping[str, Any],
-    bounds: Mapping[str, Any] | None = None,
-    reference: str | None = None,
-    device: str = "cpu",
-    **curves: Mapping[str, Any],
-) -> None:
+    path: Path, command: str, *, protocol: Mapping[str, Any], seconds: float, seeds: Sequence[int],
+    variants: Mapping[str, Any], bounds: Mapping[str, Any] | None = None,
+    reference: str | None = None, device: str = "cpu", **curves: Mapping[str, Any],
+) -> None:  # fmt: skip
     """Writes the results of an experiment, named as its file, and where they were made.
 
     variants: {name: {"params": ..., "metrics": ...}}; the differences from the reference are added
     here. Raises ValueError where the content is not of this module's form.
     """
     content = {
-        "experiment": path.stem,
-        "command": command,
-        "commit": git_commit(),
-        "machine": machine(),
-        "device": device,
-        "versions": versions(),
-        "protocol": dict(protocol),
-        "seconds": round(seconds, 1),
-        "seeds": list(seeds),
-        "reference": reference,
+        "experiment": path.stem, "command": command, "commit": git_commit(), "machine": machine(),
+        "device": device, "versions": versions(), "protocol": dict(protocol),
+        "seconds": round(seconds, 1), "seeds": list(seeds), "reference": reference,
         "variants": {name: dict(variant) for name, variant in variants.items()},
-        "bounds": dict(bounds or {}),
-        **curves,
-    }
+        "bounds": dict(bounds or {}), **curves,
+    }  # fmt: skip
     add_differences(content)
     validate_results(content)
     write_json(path, content)
@@ -110,9 +94,9 @@ def validate_results(content: Mapping[str, Any]) -> None:
     for name, variant in content["variants"].items():
         if not isinstance(variant, dict) or set(variant) != PARTS:
             raise ValueError(f"variants.{name}: expected {', '.join(sorted(PARTS))}")
-        for part in ("metrics", "differences"):
-            for metric, cell in variant[part].items():
-                _check_interval(f"variants.{name}.{part}.{metric}", cell)
+        parts = {part: variant[part] for part in ("metrics", "differences")}
+        for place, cell in _cells(f"variants.{name}", parts):
+            _check_interval(place, cell)
     for place, cell in _cells("bounds", content["bounds"]):
         _check_interval(place, cell)
     for place, curve in _cells("curves", content.get("curves", {})):

@@ -19,16 +19,14 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import filelock
 import numpy as np
 import torch
 
-from common.harness import strict_yaml
 from common.harness.checkpoints import load_checkpoint, save_checkpoint
-from common.harness.config import REPOSITORY, RunOptions
+from common.harness.config import REPOSITORY, RunOptions, read_yaml
 from common.harness.errors import UserError
 from common.harness.files import (
     disk_error,
@@ -39,44 +37,33 @@ from common.harness.files import (
     write_json,
 )
 from common.harness.provenance import provenance
+from common.harness.strict_yaml import flatten, load_text
 
 RUNS = REPOSITORY / "runs"
 PARTIAL = "config.yaml.partial"
-FILES = (
-    "summary.json",
-    "outcomes.npz",
-    "checkpoint.pt",
-    "encoder.pt",
-    "metrics.jsonl",
-    "run.json",
-    "config.yaml",
-)
+FILES = (  # in the order in which they are cleared
+    "summary.json", "outcomes.npz", "checkpoint.pt", "encoder.pt", "metrics.jsonl", "run.json",
+    "figures/*.png", "figures/*.gif", "figures/*.npz", "config.yaml",
+)  # fmt: skip
 
 
 class Run:
     """An open run directory; use it as a context manager."""
 
     def __init__(self, folder: Path, lock: filelock.BaseFileLock, setting: dict[str, Any]) -> None:
-        self.folder = folder
-        self._lock = lock
-        self._setting = setting
+        self.folder, self._lock, self._setting = folder, lock, setting
         self._started = time.monotonic()
-        self._earlier = _seconds_so_far(folder)
+        earlier = read_json(folder / "run.json") if (folder / "run.json").exists() else {}
+        self._earlier = float(earlier.get("seconds", 0.0))
         self._write_setting()
         self._metrics = (folder / "metrics.jsonl").open("ab", buffering=0)
 
     @classmethod
     def open(
-        cls,
-        part: str,
-        options: RunOptions,
-        config_yaml: str,
-        *,
-        seed: int,
-        device: str = "cpu",
+        cls, part: str, options: RunOptions, config_yaml: str, *, seed: int, device: str = "cpu",
         precision: str = "float32",
-    ) -> Self:
-        """Returns the run in options.run_dir, or in runs/<part>/<name>-seed<seed>.
+    ) -> Self:  # fmt: skip
+        """The run in options.run_dir, or in runs/<part>/<name>-seed<seed>.
 
         Call it after the number of threads is set. Raises UserError when the directory is another
         process's, another config's, finished (without options.overwrite) or no run at all.
@@ -88,9 +75,8 @@ class Run:
             lock = filelock.FileLock(folder / ".lock")
             lock.acquire(blocking=False)
         except filelock.Timeout:
-            raise UserError(
-                f"another process is running in {folder}; wait for it, or pass another --run_dir"
-            ) from None
+            busy = f"another process is running in {folder}"
+            raise UserError(f"{busy}; wait for it, or pass another --run_dir") from None
         except OSError as error:
             raise disk_error(folder, error) from None
         try:
@@ -98,10 +84,8 @@ class Run:
                 _clear(folder)
             _check_same_config(folder, config_yaml)
             if (folder / "summary.json").exists():
-                raise UserError(
-                    f"{folder} holds a finished run; pass --overwrite to discard it, or another "
-                    "--name or --run_dir to keep it"
-                )
+                ways = "--overwrite to discard it, or another --name or --run_dir to keep it"
+                raise UserError(f"{folder} holds a finished run; pass {ways}")
             write_atomic(folder / "config.yaml", config_yaml.encode())
             return cls(folder, lock, provenance(device, precision))
         except BaseException:
@@ -111,12 +95,7 @@ class Run:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._metrics.close()
         self._lock.release()
 
@@ -128,10 +107,8 @@ class Run:
         """
         line = {"step": step} | {name: _plain(value) for name, value in terms.items()}
         for name, number in not_finite(line):
-            raise UserError(
-                f"step {step}: {name} is {number}, expected a finite number; "
-                f"the last good checkpoint is in {self.folder}"
-            )
+            wrong = f"step {step}: {name} is {number}, expected a finite number"
+            raise UserError(f"{wrong}; the last good checkpoint is in {self.folder}")
         data = f"{json.dumps(line)}\n".encode()
         try:
             if self._metrics.write(data) != len(data):
@@ -148,21 +125,19 @@ class Run:
             os.fsync(self._metrics.fileno())
         except OSError as error:
             raise disk_error(self.folder / "metrics.jsonl", error) from None
-        seen = self._metrics.tell()
-        checkpoint = {"step": step, "metrics_bytes": seen, "state": dict(state)}
-        save_checkpoint(self.folder / "checkpoint.pt", checkpoint)
+        content = {"step": step, "metrics_bytes": self._metrics.tell(), "state": dict(state)}
+        save_checkpoint(self.folder / "checkpoint.pt", content)
         self._write_setting()
 
     def restore(self) -> dict[str, Any] | None:
-        """Returns {"step": step, **state} of the last save(), None if there was none.
+        """{"step": step, **state} of the last save(), None if there was none.
 
         Cuts metrics.jsonl back to what that checkpoint had seen. Raises UserError.
         """
         path = self.folder / "checkpoint.pt"
         anew = f"{self._setting['command']} --overwrite"
-        checkpoint: dict[str, Any] = {"step": 0, "metrics_bytes": 0, "state": {}}
-        if path.exists():
-            checkpoint = load_checkpoint(path, anew)
+        fresh: dict[str, Any] = {"step": 0, "metrics_bytes": 0, "state": {}}
+        checkpoint = load_checkpoint(path, anew) if path.exists() else fresh
         if checkpoint.keys() != {"step", "metrics_bytes", "state"}:
             raise UserError(f"{path}: not the checkpoint of a run; start anew: {anew}")
         if checkpoint["metrics_bytes"] > self._metrics.seek(0, os.SEEK_END):
@@ -174,13 +149,11 @@ class Run:
     def finish(
         self, summary: dict[str, Any], outcomes: Mapping[str, np.ndarray] | None = None
     ) -> None:
-        """Writes outcomes.npz and, last of all, summary.json: from then on the run is finished.
+        """Writes outcomes.npz, the scores of single pairs or episodes, and, last, summary.json.
 
-        outcomes are the single pairs' or episodes' scores, so that others can score again.
-
-        {"variants": {method: {metric: number}}, "bounds": {bound: {metric: number}}, "protocol":
-        {...}} is what a sweep aggregates; with {"shares": {metric: trials}}, "limits": {metric:
-        [low, high]} and "same_episodes" it says which interval a metric gets
+        A sweep aggregates {"variants": {method: {metric: number}}, "bounds": {bound: {metric:
+        number}}, "protocol": {...}}; which interval a metric gets follows from {"shares": {metric:
+        trials}, "limits": {metric: [low, high]}, "same_episodes": bool}, null for no limit
         (``common.harness.aggregate.interval_of``). Raises UserError on a number that is not finite.
         """
         self._write_setting()
@@ -200,10 +173,8 @@ def _check_is_run(folder: Path) -> None:
         return
     strange = [path.name for path in folder.iterdir() if path.name not in (".lock", PARTIAL)]
     if strange:
-        raise UserError(
-            f"{folder} is not a run (it holds {strange[0]} but no config.yaml); "
-            "pass an empty or new --run_dir"
-        )
+        holds = f"it holds {strange[0]} but no config.yaml"
+        raise UserError(f"{folder} is not a run ({holds}); pass an empty or new --run_dir")
 
 
 def _check_same_config(folder: Path, config_yaml: str) -> None:
@@ -212,31 +183,24 @@ def _check_same_config(folder: Path, config_yaml: str) -> None:
     if not path.exists():
         return
     try:
-        there = strict_yaml.flatten(strict_yaml.load_file(path))
-    except ValueError as error:
+        there = flatten(read_yaml(path))
+    except UserError as error:
         raise UserError(f"{error}; pass another --run_dir, or --overwrite") from None
-    here = strict_yaml.flatten(strict_yaml.load_text(config_yaml))
+    here = flatten(load_text(config_yaml))
     for key in [*here, *there]:
         if there.get(key) != here.get(key):
-            raise UserError(
-                f"{folder} holds another config's run: {key} is {there.get(key, 'absent')} there "
-                f"and {here.get(key, 'absent')} here; pass another --name or --run_dir, or "
-                "--overwrite to discard it"
-            )
+            differs = f"{there.get(key, 'absent')} there and {here.get(key, 'absent')} here"
+            ways = "another --name or --run_dir, or --overwrite to discard it"
+            raise UserError(f"{folder} holds another config's run: {key} is {differs}; pass {ways}")
 
 
 def _clear(folder: Path) -> None:
     """Removes what a run writes, and nothing else; config.yaml last, so that it can be redone."""
-    for pattern in (*FILES[:-1], "figures/*.png", "figures/*.gif", "figures/*.npz", FILES[-1]):
+    for pattern in FILES:
         for path in [*folder.glob(pattern), *folder.glob(f"{pattern}.partial")]:
             path.unlink()
 
 
 def _plain(value: Any) -> Any:
-    """Returns a term as JSON can hold it; tensors and arrays become numbers or lists."""
+    """A term as JSON can hold it; tensors and arrays become numbers or lists."""
     return value.tolist() if isinstance(value, torch.Tensor | np.ndarray | np.generic) else value
-
-
-def _seconds_so_far(folder: Path) -> float:
-    path = folder / "run.json"
-    return float(read_json(path).get("seconds", 0.0)) if path.exists() else 0.0

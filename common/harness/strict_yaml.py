@@ -7,18 +7,17 @@ YAML 1.1 takes for something else (``on``, ``010``, ``1_000``, ``12:30``, a date
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-SCALARS = (
-    ("null", r"~|null|Null|NULL|"),
-    ("bool", r"true|True|TRUE|false|False|FALSE"),
-    ("int", r"[-+]?(0|[1-9][0-9]{0,17})"),
-    ("float", r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"),
-    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
-)
+SCALARS = {
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?(0|[1-9][0-9]{0,17})",
+    "float": r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -27,60 +26,49 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or event.anchor or event.tag:
-            raise _error("anchors (&), aliases (*) and tags (!) are not used here", event)
+            _refuse("anchors (&), aliases (*) and tags (!) are not used here", event)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if key.tag != "tag:yaml.org,2002:str":
-                raise _error("expected a name as key", key)
+                _refuse("expected a name as key", key)
             if keys.count(key.value) > 1:
-                raise _error(f"duplicate key {key.value!r}, expected it once", key)
+                _refuse(f"duplicate key {key.value!r}, expected it once", key)
         return super().construct_mapping(node, deep)
 
 
-class _Dumper(yaml.SafeDumper):
-    """SafeDumper that keeps numbers and text apart as _Loader reads them; tuples are lists."""
-
-
+_Dumper = type("_Dumper", (yaml.SafeDumper,), {})  # keeps numbers and text apart as _Loader does
 _Dumper.add_representer(tuple, lambda d, v: d.represent_sequence("tag:yaml.org,2002:seq", v, True))
-for _tag, _pattern in SCALARS:
+for _tag, _pattern in SCALARS.items():
     for _class in (_Loader, _Dumper):
-        _class.add_implicit_resolver(
-            f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), None
-        )
+        _form = re.compile(rf"(?:{_pattern})\Z")
+        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _form, None)
 
 
-def _error(problem: str, at: Any) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
-
-
-def load_file(path: Path) -> dict[str, Any]:
-    """The mapping in a file, {} for an empty one; raises OSError and (one line) ValueError."""
-    try:
-        node = load_text(path.read_bytes().decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise ValueError("expected YAML text, got bytes that are not UTF-8") from None
-    if not isinstance(node, dict | None):
-        raise ValueError(f"expected a mapping (key: value), got {str(node)[:80]}")
-    return node or {}
+def _refuse(problem: str, at: Any) -> None:
+    raise yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
 
 
 def load_text(text: str) -> Any:
     """The value written in a text; raises ValueError, in one line."""
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ValueError(f"{line}{error.problem}") from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", error)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(line + " ".join(str(problem).split())) from None
 
 
-def dump(mapping: dict[str, Any]) -> str:
-    """YAML that load_text reads back to an equal mapping (tuples as lists)."""
-    return yaml.dump(mapping, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+def dump(value: Any, *, flow: bool = False) -> str:
+    """YAML that load_text reads back to an equal value (tuples as lists); flow: on one line."""
+    width, style = (10**9, True) if flow else (100, False)
+    text = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width,
+        default_flow_style=style,
+    )  # fmt: skip
+    return text.removesuffix("...\n").strip() if flow else text
 
 
 def flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

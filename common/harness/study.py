@@ -1,10 +1,10 @@
 """``python partN_*/study.py``: every side experiment of a part, by name, each with its minutes.
 
-    STUDIES = {"stability": Study("when is collapse unstable?", "part3_x.studies.stability:main")}
+    STUDIES = {"stability": Study("when is collapse unstable?", "partN.studies.stability:main")}
     run_script(lambda: study_main(PART, STUDIES, __doc__))        the last line of a study.py
 
-``study.py NAME`` runs one; every sweep in configs/partN/sweeps is a study too, and its options
-(--jobs, --list, --dask) are those of ``python -m common.sweep``.
+``study.py NAME`` runs one; every sweep in configs/partN/sweeps is a study too, with the options of
+``python -m common.sweep``.
 """
 
 import argparse
@@ -44,7 +44,10 @@ def study_main(part: Path, studies: Mapping[str, Study], description: str | None
     if name is None:
         if rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        for listed, question in _questions(studies, sweeps).items():
+        told = {listed: study.question for listed, study in studies.items()}
+        for listed, path in sweeps.items():
+            told[listed] = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        for listed, question in told.items():
             print(f"{listed:20} {_minutes(part, listed):>8}  {question}")
     elif name in studies:
         module, _, function = studies[name].function.partition(":")
@@ -57,17 +60,7 @@ def study_main(part: Path, studies: Mapping[str, Study], description: str | None
         raise UserError(f"no study {name}{nearest(name, known)}; use one of {', '.join(known)}")
 
 
-def _questions(studies: Mapping[str, Study], sweeps: Mapping[str, Path]) -> dict[str, str]:
-    """{name: question}: of a sweep, the first line of its file."""
-    told = {name: study.question for name, study in studies.items()}
-    for name, path in sweeps.items():
-        told[name] = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-    return told
-
-
 def _minutes(part: Path, name: str) -> str:
     """What it took last, of one core, from its results file."""
     path = part / "results" / f"{name}.json"
-    if not path.exists():
-        return ""
-    return f"{max(1, round(read_json(path)['seconds'] / 60))} min"
+    return f"{max(1, round(read_json(path)['seconds'] / 60))} min" if path.exists() else ""

@@ -34,6 +34,7 @@ class Column:
     """A metric as a table shows it: its heading, digits after the point, and a factor (100: %).
 
     part "metrics" or "differences" (from the file's reference). whole: a count, with commas.
+    variant: the one of the row's file that the column shows, where it is not the row's own.
     """
 
     label: str
@@ -43,6 +44,7 @@ class Column:
     interval: bool = True
     metric: str = ""  # where it is not the column's key
     whole: bool = False
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,36 +59,38 @@ class Table:
 
     def markdown(self, folder: Path) -> str:
         """The table as Markdown, from the results files in a folder; raises UserError."""
-        lines = [[self.corner.format(n=len(_read(folder, self.file)["seeds"])), *self._labels()]]
+        corner = self.corner.format(n=len(_read(folder, self.file)["seeds"]))
+        lines = [[corner, *(column.label for _, column in self._columns())]]
         for kind, named in (("variants", self.rows), ("bounds", self.bounds)):
             for name, label in named.items():
-                metrics = find(folder, self.file, name, kind)
-                lines.append([label, *(cell(metrics, key, c) for key, c in self._columns())])
+                lines.append([label])
+                for key, column in self._columns():
+                    metrics = find(folder, self.file, name, kind, column.variant)
+                    lines[-1].append(cell(metrics, key, column))
         return markdown_table(lines)
 
     def text(self, variants: Mapping[str, Any], bounds: Mapping[str, Any]) -> str:
-        """The same for the terminal, of plain numbers {row: {metric: number}}."""
-        lines = [["", *self._labels()]]
+        """The same for the terminal, of plain numbers {row: {metric: number}}; no differences."""
+        columns = [(metric, c) for metric, c in self._columns() if c.part == "metrics"]
+        lines = [["", *(column.label for _, column in columns)]]
         for named, labels in ((variants, self.rows), (bounds, self.bounds)):
             for name, numbers in named.items():
                 if named is variants or name in labels:
-                    label = labels.get(name, name)
-                    lines.append([label, *(number(numbers.get(k), c) for k, c in self._columns())])
+                    cells = (number(numbers.get(metric), c) for metric, c in columns)
+                    lines.append([labels.get(name, name), *cells])
         return text_table(lines)
 
     def _columns(self) -> list[tuple[str, Column]]:
         made = {k: c if isinstance(c, Column) else Column(*c) for k, c in self.columns.items()}
         return [(column.metric or key, column) for key, column in made.items()]
 
-    def _labels(self) -> list[str]:
-        return [column.label for _, column in self._columns()]
-
 
 @dataclass(frozen=True)
 class Pivot:
     """One metric, a row for each value of one parameter and a column for each of another.
 
-    labels: of the row parameter's values; a missing combination stays empty.
+    labels: of the parameters' values; a missing combination stays empty. Columns of numbers are
+    sorted, those of words stand as in the file.
     """
 
     file: str
@@ -105,24 +109,51 @@ class Pivot:
             if self.row in params and self.column in params:
                 place = (params[self.row], params[self.column])
                 cells[place] = cell(variant["metrics"], self.metric, self.show)
-        columns = sorted({column for _, column in cells})
-        lines = [[self.corner or self.show.label, *(f"{column:g}" for column in columns)]]
+        columns = [*dict.fromkeys(column for _, column in cells)]
+        if not any(isinstance(column, str) for column in columns):
+            columns.sort()
+        lines = [[self.corner or self.show.label, *map(self._label, columns)]]
         for row in dict.fromkeys(row for row, _ in cells):
-            label = self.labels.get(row, str(row))
-            lines.append([label, *(cells.get((row, column), "") for column in columns)])
+            lines.append([self._label(row), *(cells.get((row, column), "") for column in columns)])
+        return markdown_table(lines)
+
+    def _label(self, value: Any) -> str:
+        return self.labels.get(value) or (value if isinstance(value, str) else f"{value:g}")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Of each results file the command that made it, and its minutes on one core."""
+
+    files: Sequence[str]
+
+    def markdown(self, folder: Path) -> str:
+        """The table as Markdown, from the results files in a folder; raises UserError."""
+        lines = [["file", "command", "minutes on one core"]]
+        for name in self.files:
+            content = _read(folder, name)
+            minutes = content["seconds"] / 60
+            shown = f"{minutes:.0f}" if minutes >= 0.5 else "under 1"
+            lines.append([f"`{name}.json`", f"`{content['command']}`", shown])
         return markdown_table(lines)
 
 
-def find(folder: Path, file: str, name: str, kind: str = "variants") -> Mapping[str, Any]:
+def find(
+    folder: Path, file: str, name: str, kind: str = "variants", variant: str = ""
+) -> Mapping[str, Any]:
     """{metric: interval} of a variant or bound, "file:name" or a name of the given file.
 
-    A variant's differences are under "differences.<metric>".
+    variant: another one of that file. A variant's differences are under "differences.<metric>".
     """
-    other, colon, name = name.rpartition(":")
-    content = _read(folder, other if colon else file)
+    other, colon, rest = name.partition(":")
+    content = _read(folder, file)
+    if colon and name not in content["variants"] | content["bounds"]:
+        content, name = _read(folder, other), rest
+    name = variant or name
     known = content["bounds"] | content["variants"] if kind == "variants" else content["bounds"]
     if name not in known:
-        raise UserError(f"{file}.json has no {kind} {name}; expected one of {', '.join(known)}")
+        shown = f"{content['experiment']}.json has no {kind} {name}"
+        raise UserError(f"{shown}; expected one of {', '.join(known)}")
     found = known[name]
     if "params" not in found:
         return found
@@ -157,7 +188,7 @@ def number(value: float | None, column: Column, signed: bool = False) -> str:
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table, its first row the heading; columns of numbers are aligned right."""
-    is_number = re.compile(r"\*{0,2}[-+]?[\d.,]+(%|\b).*|")
+    is_number = re.compile(r"\*{0,2}[-+]?[\d.,]+%?( \[[^]]*\])?( ?\w{1,3})?\*{0,2}|")
     ruler = [
         "---:" if i and all(is_number.fullmatch(row[i]) for row in rows[1:]) else "---"
         for i in range(len(rows[0]))

@@ -19,11 +19,11 @@ JOBS = {
         {"seconds": 90},
     ),
     **{
-        f"part4_{recipe}": (
-            ["part4_dinov3_encoder/train.py", "--config", f"configs/part4/{recipe}.yaml"],
+        f"part4_{method}": (
+            ["part4_dinov3_encoder/train.py", "--config", f"configs/part4/{method}.yaml"],
             {"seconds": 240},
         )
-        for recipe in ("ijepa", "vjepa", "dino", "lejepa")
+        for method in ("ijepa", "vjepa", "dino", "lejepa")
     },
 }
 

@@ -1,6 +1,6 @@
 """Part 5: its default job, one episode, a CEM iteration beside the bare model, an evaluation.
 
-An iteration of CEM draws, clamps, imagines, scores and refits; the bare model is what cannot be
+An iteration of CEM draws, clamps, rolls out, compares and refits; the bare model is what cannot be
 saved of that: as many predictor calls, on as many rows, with nothing around them. Weights are
 untrained, since time does not depend on them, but for plan.py, which uses the published ones.
 """
@@ -13,16 +13,14 @@ from dataclasses import replace
 
 import torch
 from default_job import time_job
+from part5_action_planning.planning.costs import make_cost
 
 from common.harness.config import load_config
-from part5_action_planning.config import BASELINE, Config
-from part5_action_planning.model.build import make_model
-from part5_action_planning.model.networks import ACTION_DIM
-from part5_action_planning.model.world_models import LatentModel
+from part5_action_planning.config import ACTION_DIM, BASELINE, Config
+from part5_action_planning.model.world_models import LatentModel, make_model
 from part5_action_planning.planning.agents import PlanningAgent, action_bounds
-from part5_action_planning.planning.closed_loop import Stage
+from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.planning.planners import plan
-from part5_action_planning.planning.rollout import make_score
 
 EPISODES = (1, 200)
 ALLOWED = {"train": 240, "plan": 20, "evaluation": 120}  # seconds
@@ -43,15 +41,15 @@ def milliseconds(work: Callable[[], object]) -> float:
 def iteration(cfg: Config, model: LatentModel, episodes: int) -> dict[str, float]:
     """Milliseconds of a CEM iteration, and of its predictor calls alone."""
     cem = replace(cfg.planner, kind="cem")
-    history, dim = cfg.model.history, cfg.model.embedding_dim
+    history, dim = cfg.model.history_length, cfg.model.embedding_dim
     z_past, z_goal = torch.randn(episodes, history, dim), torch.randn(episodes, dim)
     a_past = torch.zeros(episodes, history - 1, ACTION_DIM)
-    score = make_score(model, z_past, a_past, z_goal, cfg.cost)
+    cost = make_cost(model, z_past, a_past, z_goal, cfg.cost)
     bounds = action_bounds(cfg)
     start = bounds.middle.expand(episodes, cem.horizon, -1)
     generator = torch.Generator().manual_seed(0)
-    whole = milliseconds(lambda: plan(cem, score, bounds, start, generator)) / cem.iterations
-    rows = episodes * cem.samples
+    whole = milliseconds(lambda: plan(cem, cost, bounds, start, generator)) / cem.num_iterations
+    rows = episodes * cem.num_samples
     z, a = torch.randn(rows, history, dim), torch.randn(rows, history, ACTION_DIM)
 
     def bare() -> None:
@@ -64,12 +62,12 @@ def iteration(cfg: Config, model: LatentModel, episodes: int) -> dict[str, float
 
 def evaluation(cfg: Config, model: LatentModel) -> dict[str, float]:
     """Seconds of all episodes of the default evaluation, rendering included."""
-    stage = Stage(cfg, cfg.evaluation.episodes)
+    episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes)
     generator = torch.Generator().manual_seed(0)
-    agent = PlanningAgent(cfg, model, stage.goal_frames, stage.goal_states, generator)
+    agent = PlanningAgent(cfg, model, episodes.goal_frames, episodes.goal_states, generator)
     begin = time.perf_counter()
-    trial = stage.play(agent)
-    return {"seconds": time.perf_counter() - begin, "seconds_thinking": trial.seconds}
+    played = episodes.play(agent)
+    return {"seconds": time.perf_counter() - begin, "seconds_thinking": played.seconds}
 
 
 @torch.no_grad()

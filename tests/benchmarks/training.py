@@ -1,10 +1,10 @@
-"""Seconds until held-out MSE <= 1.05x the Bayes floor: our pixel arm, and the series' own model.
+"""Seconds until held-out MSE <= 1.05x the Bayes floor: our pixel model, and the series' own.
 
 Both see the same clips of the posts' world and are tested on the same held-out pairs; the time
 spent testing is not counted. The series' model is given up after GIVE_UP times our seconds: its
 time, and so the ratio, is then a lower bound, marked "reached": false. That model: three stride-2
 3x3 convolutions (16, 32, 64), linear to 128, mirrored decoder with a sigmoid, AdamW 3e-4, batch 64,
-PyTorch's defaults. Ours: the pixel arm of the baseline config.
+PyTorch's defaults. Ours: the pixel model of the baseline config.
 """
 
 import statistics
@@ -18,13 +18,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from common.episodes import Batch, draw_batch, make_clips
 from common.harness.config import load_config
-from part2_pixel_vs_jepa.config import BASELINE, Config, generator, learning_rate
-from part2_pixel_vs_jepa.model import make_arms
+from common.schedules import warmup_cosine
+from part2_pixel_vs_jepa.config import BASELINE, Config, Stream, generator
+from part2_pixel_vs_jepa.model import make_models
 from part2_pixel_vs_jepa.scoring.heldout import Heldout, make_heldout
 
 TARGET = 1.05
 TEST_EVERY = 25  # steps
-PATIENCE = 600.0  # seconds for our own arm
+PATIENCE = 600.0  # seconds for our own model
 GIVE_UP = 6  # times our seconds for the series' model
 
 
@@ -108,18 +109,19 @@ def flops_per_frame(model_call: Callable[[Batch], Tensor], batch: Batch) -> floa
 
 def contest(seed: int, peak: float) -> dict[str, dict[str, float]]:
     """Both models on one seed, on the same batches."""
-    cfg = load_config(Config, [BASELINE], {"seed": seed, "arms": ["pixels"]})
-    clips = make_clips(cfg.world, cfg.distractor, cfg.data.train_episodes, generator(cfg, 1))
+    cfg = load_config(Config, [BASELINE], {"seed": seed, "methods": ["pixels"]})
+    draws = generator(cfg, Stream.TRAIN_DATA)
+    clips = make_clips(cfg.world, cfg.distractor, cfg.data.num_train_episodes, draws)
     held = make_heldout(cfg)
-    arm = make_arms(cfg)["pixels"]
+    model = make_models(cfg)["pixels"]
     torch.manual_seed(seed)
     series = series_model()
-    ours = torch.optim.AdamW(arm.parameters(), weight_decay=cfg.weight_decay, fused=True)
+    ours = torch.optim.AdamW(model.parameters(), weight_decay=cfg.weight_decay, fused=True)
     contestants = {
         "ours": (
-            lambda batch: arm.decode(arm.predict(batch, cfg)[1])[:, 0],
+            lambda batch: model.decode(model.predict(batch)[1])[:, 0],
             ours,
-            lambda step: learning_rate(step, cfg),
+            lambda step: warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup),
             cfg.steps,
         ),
         "series": (
@@ -131,12 +133,12 @@ def contest(seed: int, peak: float) -> dict[str, dict[str, float]]:
     }
     rows: dict[str, dict[str, float]] = {}
     for name, (predict, optimizer, schedule, max_steps) in contestants.items():
-        batches = generator(cfg, 4)
+        batches = generator(cfg, Stream.BATCHES)
         draw = partial(draw_batch, clips, cfg.batch_size, 1, max(cfg.world.speeds), batches)
         max_seconds = GIVE_UP * rows["ours"]["seconds"] if rows else PATIENCE
         row = seconds_to_target(predict, optimizer, schedule, held, draw, max_steps, max_seconds)
         if name == "ours" and not row["reached"]:
-            raise RuntimeError(f"our arm did not reach {TARGET} times the floor: {row}")
+            raise RuntimeError(f"our model did not reach {TARGET} times the floor: {row}")
         rate = cfg.batch_size * row["steps"] / row["seconds"]
         rows[name] = row | {
             "frames_per_second": rate,

@@ -120,9 +120,9 @@ def test_statistics_stay_float32_under_autocast() -> None:
 @pytest.mark.parametrize(
     ("z_a", "z_b", "message"),
     [
-        (torch.zeros(8, 4), torch.zeros(8, 5), r"got embeddings of shapes \(8, 4\) and \(8, 5\)"),
-        (torch.zeros(2, 8, 4), torch.zeros(2, 8, 4), r"shape \(2, 8, 4\); wanted \(B, D\)"),
-        (torch.zeros(0, 4), torch.zeros(0, 4), r"shape \(0, 4\); wanted \(B, D\), neither 0"),
+        (torch.zeros(8, 4), torch.zeros(8, 5), r"got shapes \(8, 4\) and \(8, 5\)"),
+        (torch.zeros(2, 8, 4), torch.zeros(2, 8, 4), r"shapes \(2, 8, 4\) .*\(B, D\)"),
+        (torch.zeros(0, 4), torch.zeros(0, 4), r"shapes \(0, 4\) .*\(B, D\), none of it 0"),
         (
             torch.tensor([[1.0, math.nan], [math.inf, 0.0]]),
             torch.zeros(2, 2),

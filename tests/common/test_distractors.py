@@ -24,8 +24,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def distractor(kind: Kind, **changes: Any) -> Distractor:
-    posts = {"num_dots": 200, "num_squares": 4, "square_size": 8, "cell_size": 4, "contrast": 0.5}
-    return Distractor(kind, **{**posts, **changes})
+    return Distractor(kind=kind, **{"cell_size": 4, **changes})
 
 
 def layers_of(behind: Distractor, batch: int = 50, length: int = 20) -> tuple[Tensor, Tensor]:

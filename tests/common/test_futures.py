@@ -25,8 +25,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def distractor(kind: Any, **changes: Any) -> Distractor:
-    posts = {"num_dots": 200, "num_squares": 4, "square_size": 8, "cell_size": 4, "contrast": 0.5}
-    return Distractor(kind, **{**posts, **changes})
+    return Distractor(kind=kind, **{"cell_size": 4, **changes})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.losses import covariance_penalty, variance_hinge, vicreg
+from common.losses import covariance_penalty, variance_hinge, vicreg, vicreg_spread
 from common.sigreg import lejepa, random_slices, sigreg, sigreg_direct
 
 
@@ -135,7 +135,7 @@ def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
 @pytest.mark.parametrize(
     ("shape_a", "shape_b", "message"),
     [
-        ((8, 4), (8, 5), r"got embeddings of shapes \(8, 4\) and \(8, 5\); wanted two of the same"),
+        ((8, 4), (8, 5), r"got shapes \(8, 4\) and \(8, 5\); wanted two of the same"),
         ((1, 4), (1, 4), "got a batch of 1; wanted at least 2"),
         ((2, 8, 4), (2, 8, 4), r"got an embedding of shape \(2, 8, 4\); wanted \(B, D\)"),
     ],
@@ -143,3 +143,13 @@ def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
 def test_errors(shape_a: tuple[int, ...], shape_b: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         vicreg(torch.zeros(shape_a), torch.zeros(shape_b))
+
+
+def test_spread_of_two_embeddings_is_that_of_vicreg_and_of_more_their_mean() -> None:
+    z = torch.randn(3, 16, 4, generator=torch.Generator().manual_seed(0))
+    both = vicreg(z[0], z[1])
+    two = vicreg_spread(z[:2])
+    assert all(torch.equal(two[term], both[term]) for term in ("variance", "covariance"))
+    pairs = [vicreg(z[a], z[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
+    for term, value in vicreg_spread(z).items():
+        torch.testing.assert_close(value, torch.stack([pair[term] for pair in pairs]).mean())

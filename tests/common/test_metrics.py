@@ -79,7 +79,7 @@ def test_without_a_distractor_the_distance_is_the_squared_error(ball: Ball) -> N
 
 @pytest.mark.parametrize("kind", ["squares", "dots", "background"])
 def test_what_a_distractor_adds_is_projected_out(ball: Ball, kind: str) -> None:
-    behind = Distractor(kind, 200, 4, 8, 4, 0.5)  # type: ignore[arg-type]
+    behind = Distractor(kind=kind, cell_size=4)  # type: ignore[arg-type]
     layer = torch.rand(1, 64, 64, generator=seeded())
     basis = nuisance_basis(behind, layer, 64)
     images = basis if basis.dim() == 3 else basis[0]
@@ -118,7 +118,7 @@ def left_over(frame: Tensor, future: Tensor, images: Tensor) -> float:
 
 @pytest.mark.parametrize("kind", ["squares", "dots", "background"])
 def test_the_projection_is_the_minimum_over_levels(ball: Ball, kind: str) -> None:
-    behind = Distractor(kind, 200, 2, 16, 4, 0.5)  # type: ignore[arg-type]
+    behind = Distractor(kind=kind, num_squares=2, square_size=16, cell_size=4)  # type: ignore[arg-type]
     basis = nuisance_basis(behind, torch.rand(2, 64, 64, generator=seeded()), 64)
     frames, futures = random_frames((2, 1, 64, 64), 1), torch.stack([ball(18, 40), ball(25, 8)])
     frames[1] += 1.1  # a level at its bound
@@ -153,7 +153,7 @@ def test_the_blur_scores_one_and_a_real_future_zero(ball: Ball, p: list[float]) 
 @pytest.mark.parametrize("kind", ["squares", "dots", "background"])
 def test_the_blur_scores_one_with_a_distractor_too(ball: Ball, kind: str) -> None:
     """Both sides of the ratio are the same distance; so is the hit's threshold."""
-    behind = Distractor(kind, 200, 4, 24, 4, 0.5)  # type: ignore[arg-type]
+    behind = Distractor(kind=kind, square_size=24, cell_size=4)  # type: ignore[arg-type]
     layer = torch.rand(1, 64, 64, generator=seeded())
     basis = nuisance_basis(behind, layer, 64)
     blur = (ball(14.0) + ball(26.0)) / 2

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from common.metrics import mean_correlation, spearman, spectrum
-from common.probes import add_noise, knn_probe, ridge_probe
+from common.probes import add_noise, kmeans, knn_probe, lloyd, nearest, ridge_probe
 
 
 def test_ridge_probe_finds_a_linear_map_and_nothing_in_noise() -> None:
@@ -96,3 +96,17 @@ def test_spectrum_and_mean_correlation() -> None:
     assert mean_correlation(z) < 0.03
     assert mean_correlation(z[:, :1].expand(-1, 3)) == pytest.approx(1)
     assert mean_correlation(torch.ones(10, 3)) == 0
+
+
+def test_kmeans_finds_separate_groups_and_lloyd_stays_where_it_is_best() -> None:
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    x = centres.repeat_interleave(20, 0) + 0.1 * torch.randn(60, 2, generator=generator)
+    middles, near = kmeans(x, 3, generator)
+    assert near.unflatten(0, (3, 20)).unique(dim=1).shape == (3, 1)  # a cluster a group
+    assert torch.cdist(centres, middles).amin(1).max() < 0.1
+    again, same = lloyd(x, middles)
+    torch.testing.assert_close(again, middles)
+    assert torch.equal(same, nearest(x, middles))
+    with pytest.raises(ValueError, match="wanted 1 to 60"):
+        kmeans(x, 61, generator)

@@ -39,7 +39,7 @@ def finish(folder: Path) -> None:
         run.log(1, {"loss": 0.5})
         run.save(1, {"weights": torch.ones(2)})
         write_png(run.folder / "figures" / "strip.png", Figure(), frames=np.zeros(3))
-        run.finish({"arms": {"pixels": {"smear": 0.8}}})
+        run.finish({"variants": {"pixels": {"smear": 0.8}}})
 
 
 def train(folder: Path, until: int, every: int = 3) -> None:
@@ -49,7 +49,7 @@ def train(folder: Path, until: int, every: int = 3) -> None:
         state = run.restore() or {"step": 0, "generator": generator.get_state()}
         generator.set_state(state["generator"])
         for step in range(state["step"] + 1, min(11, until)):
-            run.log(step, {"loss": torch.rand((), generator=generator), "arm": "pixels"})
+            run.log(step, {"loss": torch.rand((), generator=generator), "method": "pixels"})
             if step % every == 0:
                 run.save(step, {"generator": generator.get_state()})
 
@@ -169,8 +169,8 @@ def test_not_finite_stops_with_step_and_term(tmp_path: Path, value: Any) -> None
         state = run.restore()
         assert state is not None
         assert state["step"] == 6
-        with pytest.raises(UserError, match=r"arms.pixels.smear is (nan|inf)"):
-            run.finish({"arms": {"pixels": {"smear": float("nan")}}})
+        with pytest.raises(UserError, match=r"variants.pixels.smear is (nan|inf)"):
+            run.finish({"variants": {"pixels": {"smear": float("nan")}}})
     assert not (tmp_path / "summary.json").exists()
 
 

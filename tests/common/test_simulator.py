@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from common.collisions import bounce_off_box, collide, fold
-from common.harness.config import load_config
+from common.harness.config import config, load_config
 from common.harness.errors import ConfigError
 from common.simulator import (
     INNER_WALL_THICKNESS,
@@ -23,7 +23,6 @@ from common.simulator import (
     step,
 )
 from common.world import World
-from part2_pixel_vs_jepa.config import BASELINE, Config
 
 MakeWorld = Callable[..., World]
 PLANE = {"axes": 2, "wall": "reflect", "antialias": True, "start_margin": 0.0}
@@ -572,21 +571,28 @@ def test_contradictory_worlds(make_world: MakeWorld, changes: dict[str, Any], me
         make_world(**changes)
 
 
+@config
+class Config:
+    """A config with a world."""
+
+    world: World
+
+
 @pytest.mark.parametrize(
-    ("overrides", "message"),
+    ("world", "message"),
     [
-        ({"world": {"radius": [0.0, 8.0]}}, "world.radius: expected at least 0.5 .*got 0.0"),
-        ({"world": {"radius": [40.0, 40.0]}}, "radius 40 with start_margin 1 leaves no room"),
-        ({"world": {"speeds": [-1.0]}}, "world.speeds: expected at least 0"),
-        ({"world": {"drag": 1.5}}, "world.drag: expected at least 0"),
-        ({"world": {"num_outgoing": 1}}, "world.num_outgoing: expected at least 2"),
-        ({"world": {"num_balls": 0}}, "world.num_balls: expected at least 1"),
-        ({"world": {"episode_length": 1}}, "world.episode_length: expected at least 2"),
+        ({"radius": [0.0, 8.0]}, r"world.radius: expected .*0\.5.*got 0\.0"),
+        ({"radius": [40.0, 40.0]}, "radius 40 with start_margin 0 leaves no room"),
+        ({"speeds": [-1.0]}, "world.speeds: expected at least 0"),
+        ({"drag": 1.5}, "world.drag: expected at most 1"),
+        ({"num_outgoing": 1}, "world.num_outgoing: expected at least 2"),
+        ({"num_balls": 0}, "world.num_balls: expected at least 1"),
+        ({"episode_length": 1}, "world.episode_length: expected at least 2"),
     ],
 )
-def test_worlds_that_a_config_cannot_hold(overrides: dict[str, Any], message: str) -> None:
+def test_worlds_that_a_config_cannot_hold(world: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        load_config(Config, [BASELINE], overrides)
+        load_config(Config, [], {"world": world})
 
 
 def test_is_substepped_exactly_where_motion_is_not_one_reflection(make_world: MakeWorld) -> None:
@@ -601,3 +607,12 @@ def test_is_substepped_exactly_where_motion_is_not_one_reflection(make_world: Ma
         {"door_width": 20.0},
     ):
         assert replace(world, **changes).is_substepped
+
+
+def test_a_scene_is_taken_apart_put_together_and_repeated() -> None:
+    scene = scene_of(torch.tensor([[2.0], [3.0], [4.0]]))
+    assert torch.equal(Scene.cat([scene[:1], scene[1:]]).radius, scene.radius)
+    assert scene[torch.tensor([2, 0])].radius.flatten().tolist() == [4.0, 2.0]
+    twice = scene.repeat(2)
+    assert twice.radius.flatten().tolist() == [2.0, 2.0, 3.0, 3.0, 4.0, 4.0]
+    assert twice.color.shape == (6, 1, 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.harness.config import REPOSITORY
-from common.harness.errors import ConfigError
+from common.harness.errors import ConfigError, UserError
 from common.harness.results import read_results
 from common.harness.runs import RUNS
 from common.sweep import main, read_sweep
@@ -22,14 +22,15 @@ import os
 import sys
 from pathlib import Path
 
-from common.harness.strict_yaml import dump, flatten, load_file, load_text
+from common.harness.strict_yaml import dump, flatten, load_text
 
 here = Path(__file__).parent
-config, words = flatten(load_file(here / "baseline.yaml")), iter(sys.argv[1:])
+config, words = flatten(load_text((here / "baseline.yaml").read_text())), iter(sys.argv[1:])
+config |= {"depth": 1}
 for word in words:
     key, _, value = word[2:].partition("=")
     if key == "config":
-        config |= flatten(load_file(Path(next(words))))
+        config |= flatten(load_text(Path(next(words)).read_text()))
     elif key == "run_dir":
         run = Path(value)
     else:
@@ -41,30 +42,40 @@ if config["broken"] and not (here / "mended").exists():
 run.mkdir()
 lines = [{"step": step, "loss": config["width"] + config["seed"] / step} for step in (1, 2)]
 (run / "config.yaml").write_text(dump(config))
-(run / "run.json").write_text('{"seconds": 1, "versions": {}}')
+setting = {"seconds": 1, "versions": {}, "git": "abc", "machine": "toy", "device": "cpu"}
+(run / "run.json").write_text(json.dumps(setting))
 (run / "metrics.jsonl").write_text("\\n".join(map(json.dumps, lines)))
-summary = {"arms": {"toy": {"width": config["width"] + config["seed"]}},
+summary = {"variants": {"toy": {"width": config["width"] + config["seed"]}},
            "bounds": {"seed": {"width": config["seed"]}}, "protocol": {"n": 1}}
 (run / "summary.json").write_text(json.dumps(summary))
 """
+CONFIG = """
+from common.harness.config import config, option
+
+
+@config
+class Config:
+    width: float
+    methods: tuple[str, ...]
+    broken: bool
+    steps: int
+    threads: int
+    seed: int
+    depth: int = option(1, when="width=0.5")
+"""
 REAL = """
+import importlib.util
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from common.harness.errors import run_script
 from common.harness.config import parse_config, to_yaml
 from common.harness.runs import Run
 
-
-@dataclass(frozen=True)
-class Config:
-    width: float
-    arms: tuple[str, ...]
-    broken: bool
-    steps: int
-    threads: int
-    seed: int
+spec = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("config.py"))
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+Config = module.Config
 
 
 def main():
@@ -76,22 +87,23 @@ def main():
             run.log(step, {"loss": config.width + config.seed / step})
             run.save(step, {})
             time.sleep(0.05)
-        run.finish({"arms": {"toy": {"width": config.width + config.seed}}})
+        run.finish({"variants": {"toy": {"width": config.width + config.seed}}})
 
 
 if __name__ == "__main__":
     run_script(main)
 """
-BASELINE = "width: 1\narms: [a]\nbroken: false\nsteps: 2\nthreads: 2\nseed: 0\n"
+BASELINE = "width: 1\nmethods: [a]\nbroken: false\nsteps: 2\nthreads: 2\nseed: 0\n"
 SWEEP = """\
 experiment: widths
 script: {folder}/train.py
 baseline: {folder}/baseline.yaml
 seeds: [0, 1]
 curves: [loss]
-arms:
+reference: narrow
+variants:
   narrow: {{config: [{folder}/narrow.yaml]}}
-  wide: {{overrides: {{width: 2, broken: true, arms: [a, b c]}}}}
+  wide: {{overrides: {{width: 2, broken: true, methods: [a, b c]}}}}
 """
 
 
@@ -100,6 +112,7 @@ def toy(tmp_path: Path) -> Path:
     folder = tmp_path / "toy"
     folder.mkdir()
     (folder / "train.py").write_text(QUICK)
+    (folder / "config.py").write_text(CONFIG)
     (folder / "baseline.yaml").write_text(BASELINE)
     (folder / "narrow.yaml").write_text("width: 0.5\n")
     (folder / "sweep.yaml").write_text(SWEEP.format(folder=folder))
@@ -118,7 +131,7 @@ def test_list_prints_the_commands(toy: Path, capsys: pytest.CaptureFixture[str])
         f"python {toy}/train.py --config {toy}/narrow.yaml --threads=1 --seed=0 "
         f"--run_dir={toy.parent}/runs/toy/sweep/"
     )
-    assert """--width=2 --broken=true '--arms=[a,"b c"]' --seed=1 --run_dir=""" in lines[3]
+    assert """--width=2 --broken=true '--methods=[a, b c]' --seed=1 --run_dir=""" in lines[3]
     assert lines[0].removesuffix("0").rpartition("/")[2] == lines[1][:-1].rpartition("/")[2]
     assert not (toy.parent / "runs").exists()
 
@@ -139,9 +152,18 @@ def test_run_fail_resume_skip(toy: Path, capsys: pytest.CaptureFixture[str]) -> 
     sweep(toy)
     assert "widths: 4 runs, 2 finished before" in capsys.readouterr().out
     content = read_results(results)
-    assert content["arms"]["narrow"]["width"]["values"] == [0.5, 1.5]
-    assert content["arms"]["wide"]["width"]["values"] == [2.0, 3.0]
+    narrow, wide = (content["variants"][name] for name in ("narrow", "wide"))
+    assert narrow["metrics"]["width"]["values"] == [0.5, 1.5]
+    assert wide["metrics"]["width"]["values"] == [2.0, 3.0]
+    assert wide["metrics"]["seconds"]["mean"] == 1
     assert content["bounds"]["seed"]["width"]["values"] == [0.0, 1.0]
+    # what sets the variants apart, and nothing else; differences are paired, seed by seed
+    assert narrow["params"] == {"width": 0.5, "methods": ["a"], "broken": False}
+    assert wide["params"] == {"width": 2.0, "methods": ["a", "b c"], "broken": True}
+    assert wide["differences"]["width"]["values"] == [1.5, 1.5]
+    assert wide["differences"]["width"]["low"] == wide["differences"]["width"]["high"] == 1.5
+    assert narrow["differences"] == {}
+    assert (content["commit"], content["machine"], content["device"]) == ("abc", "toy", "cpu")
     assert content["curves"]["wide"]["loss"] == {
         **{"x": [1, 2], "mean": [2.5, 2.25]},
         **{key: content["curves"]["wide"]["loss"][key] for key in ("low", "high")},
@@ -150,10 +172,37 @@ def test_run_fail_resume_skip(toy: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert content["command"] == f"python -m common.sweep {toy}/sweep.yaml"
 
     text = SWEEP.format(folder=toy).replace("widths", "others").replace("narrow:", "halved:")
+    text = text.replace("reference: narrow", "bounds_from: widths")
     (toy / "sweep.yaml").write_text(text.replace("width: 2", "width: 2.0"))
     sweep(toy)
-    assert "others: 4 runs, 4 finished before" in capsys.readouterr().out
-    assert set(read_results(toy / "results" / "others.json")["arms"]) == {"halved", "wide"}
+    captured = capsys.readouterr()
+    assert "others: 4 runs, 4 finished before" in captured.out
+    assert "warning: runs of abc are reused" in captured.err  # made by another commit
+    others = read_results(toy / "results" / "others.json")
+    assert set(others["variants"]) == {"halved", "wide"}
+    assert others["reference"] is None
+    assert set(others["bounds"]) == {"seed", "narrow", "wide"}
+    assert others["bounds"]["narrow"]["width"] == narrow["metrics"]["width"]
+
+
+def test_bounds_of_other_seeds_are_refused(toy: Path) -> None:
+    (toy / "mended").touch()
+    sweep(toy)
+    text = SWEEP.format(folder=toy).replace("widths", "others").replace("[0, 1]", "[0]")
+    (toy / "sweep.yaml").write_text(text.replace("reference: narrow", "bounds_from: widths"))
+    with pytest.raises(UserError, match=r"widths.json has seeds \[0, 1\], expected \[0\]"):
+        sweep(toy)
+
+
+def test_runs_of_this_commit_are_reused_without_a_word(
+    toy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("common.sweep.git_commit", lambda: "abc")
+    (toy / "mended").touch()
+    sweep(toy)
+    capsys.readouterr()
+    sweep(toy)
+    assert "warning" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -164,15 +213,17 @@ def test_run_fail_resume_skip(toy: Path, capsys: pytest.CaptureFixture[str]) -> 
         ("seeds: [0, 1]", "seeds: [0, 0]", "seeds: expected one or more, all different"),
         ("seeds: [0, 1]", "seeds: []", "seeds: expected one or more, all different"),
         ("seeds: [0, 1]", "seeds: 5", "seeds: expected a list, got 5"),
+        ("seeds: [0, 1]", "seeds: [-1]", "seeds: expected at least 0, got -1"),
         ("seeds: [0, 1]", "", "missing key seeds"),
         ("/train.py", "/nowhere.py", "script: no such file"),
         ("baseline.yaml", "baselin.yaml", "no such file; did you mean"),
-        ("width: 2", "widht: 2", "arms.wide: unknown key widht; did you mean width?"),
+        ("width: 2", "widht: 2", "variants.wide: unknown option --widht; did you mean --width?"),
+        ("width: 2", "depth: 2, width: 2", "variants.wide: --depth: nothing reads it here"),
         ("narrow.yaml", "narow.yaml", "no such file; did you mean"),
-        ("narrow: {config", "narrow: {confg", "arms.narrow: unknown key confg; did you mean conf"),
+        ("narrow: {config", "narrow: {confg", "variants.narrow: unknown key confg; did you mean"),
         ("narrow: {", "narrow: [{", ""),
         ("overrides: {width", "overrides: 3 #", ""),
-        ("arms:\n", "arms: {}\nother:\n", "unknown key other"),
+        ("variants:\n", "variants: {}\nother:\n", "unknown key other"),
     ],
 )
 def test_mistake_in_a_sweep_file(toy: Path, old: str, new: str, message: str) -> None:
@@ -184,12 +235,12 @@ def test_mistake_in_a_sweep_file(toy: Path, old: str, new: str, message: str) ->
     assert "\n" not in str(caught.value)
 
 
-def test_shared_settings_come_below_an_arms_own(toy: Path) -> None:
+def test_shared_settings_come_below_a_variants_own(toy: Path) -> None:
     path = toy / "sweep.yaml"
     path.write_text(
         path.read_text() + f"config: [{toy}/narrow.yaml]\noverrides: {{steps: 5, width: 3}}\n"
     )
-    jobs = {job.arm: job for job in read_sweep(path, toy / "runs")[1]}
+    jobs = {job.variant: job for job in read_sweep(path, toy / "runs")[1]}
     assert (jobs["narrow"].config["steps"], jobs["narrow"].config["width"]) == (5, 3)
     assert (jobs["wide"].config["width"], jobs["wide"].config["threads"]) == (2, 1)
 
@@ -204,7 +255,10 @@ def test_dask_cluster(toy: Path) -> None:
     (toy / "train.py").write_text(REAL)
     command = [sys.executable, "-m", "common.sweep", str(toy / "sweep.yaml"), "--dask", "--jobs=2"]
     subprocess.run([*command, f"--runs={toy.parent}/runs"], check=True, cwd=REPOSITORY)
-    assert read_results(toy / "results" / "widths.json")["arms"]["wide"]["width"]["n"] == 2
+    assert (
+        read_results(toy / "results" / "widths.json")["variants"]["wide"]["metrics"]["width"]["n"]
+        == 2
+    )
 
 
 @pytest.mark.slow
@@ -222,6 +276,9 @@ def test_killed_sweep_resumes(toy: Path) -> None:
         assert b"stopped; to resume: python -m common.sweep" in error
     assert not (toy / "results").exists()
     subprocess.run([*command, "--jobs=4"], check=True, cwd=REPOSITORY)
-    assert read_results(toy / "results" / "widths.json")["arms"]["wide"]["width"]["n"] == 2
+    assert (
+        read_results(toy / "results" / "widths.json")["variants"]["wide"]["metrics"]["width"]["n"]
+        == 2
+    )
     for metrics in toy.parent.glob("runs/toy/sweep/*/metrics.jsonl"):
         assert len(metrics.read_text().splitlines()) == 120
