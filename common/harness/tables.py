@@ -34,6 +34,7 @@ class Column:
     """A metric as a table shows it: its heading, digits after the point, and a factor (100: %).
 
     part "metrics" or "differences" (from the file's reference). whole: a count, with commas.
+    variant: the one of the row's file that the column shows, where it is not the row's own.
     """
 
     label: str
@@ -43,6 +44,7 @@ class Column:
     interval: bool = True
     metric: str = ""  # where it is not the column's key
     whole: bool = False
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,11 @@ class Table:
         lines = [[self.corner.format(n=len(_read(folder, self.file)["seeds"])), *self._labels()]]
         for kind, named in (("variants", self.rows), ("bounds", self.bounds)):
             for name, label in named.items():
-                metrics = find(folder, self.file, name, kind)
-                lines.append([label, *(cell(metrics, key, c) for key, c in self._columns())])
+                place = name.rpartition(":")[0] or self.file
+                lines.append([label])
+                for key, column in self._columns():
+                    shown = f"{place}:{column.variant}" if column.variant else name
+                    lines[-1].append(cell(find(folder, self.file, shown, kind), key, column))
         return markdown_table(lines)
 
     def text(self, variants: Mapping[str, Any], bounds: Mapping[str, Any]) -> str:
@@ -86,7 +91,7 @@ class Table:
 class Pivot:
     """One metric, a row for each value of one parameter and a column for each of another.
 
-    labels: of the row parameter's values; a missing combination stays empty.
+    labels: of the parameters' values; a missing combination stays empty.
     """
 
     file: str
@@ -106,11 +111,13 @@ class Pivot:
                 place = (params[self.row], params[self.column])
                 cells[place] = cell(variant["metrics"], self.metric, self.show)
         columns = sorted({column for _, column in cells})
-        lines = [[self.corner or self.show.label, *(f"{column:g}" for column in columns)]]
+        lines = [[self.corner or self.show.label, *map(self._label, columns)]]
         for row in dict.fromkeys(row for row, _ in cells):
-            label = self.labels.get(row, str(row))
-            lines.append([label, *(cells.get((row, column), "") for column in columns)])
+            lines.append([self._label(row), *(cells.get((row, column), "") for column in columns)])
         return markdown_table(lines)
+
+    def _label(self, value: Any) -> str:
+        return self.labels.get(value) or (value if isinstance(value, str) else f"{value:g}")
 
 
 def find(folder: Path, file: str, name: str, kind: str = "variants") -> Mapping[str, Any]:
