@@ -63,7 +63,7 @@ def agreement(runs: Sequence[tuple[float, float, float]], constant: float) -> di
     }
     differ = [mine for mine, other in zip(own, fixed, strict=True) if mine != other]
     if differ:
-        found["mcnemar_p"] = interval_of([binomtest(sum(differ), len(differ)).pvalue])
+        found["mcnemar_p"] = interval_of([float(binomtest(sum(differ), len(differ)).pvalue)])
     return found | ({"collapsed_above": _share(above)} if above else {})
 
 
