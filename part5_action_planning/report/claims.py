@@ -48,7 +48,7 @@ CLAIMS = [
         "the same difference is below 0 on all four tasks",
         "fails",
         "Where an action is a step left or right, cloning succeeds in "
-        "{left_right[cloning][last]:%0} too.",
+        "{left_right[cloning][last]:%0} of the episodes too.",
         lambda r: below_lewm(r, "cloning", "reach", "two_rooms", "bank_shot", "left_right"),
     ),
     Claim(
@@ -108,7 +108,7 @@ CLAIMS = [
         "its line is right for more runs than 1 / k is, McNemar's p < 0.05; fails if for fewer",
         "fails",
         "Its threshold on SIGReg's weight is right for {critical_agreement[all][right_encoder]:%0} "
-        "of the runs, the constant 0.65 for {critical_agreement[all][right_constant]:%0}.",
+        "of the runs, a constant, 0.65, for {critical_agreement[all][right_constant]:%0}.",
         encoder_line_wins,
     ),
     Claim(
@@ -123,7 +123,7 @@ CLAIMS = [
         "SIGReg alone prevents collapse (ours).",
         "two rooms, r = 0.1: the mean std is not above 0.1 with straightening and below without",
         "fails",
-        "At weight 0.1 the embedding's spread is "
+        "At weight 0.1 embeddings have a standard deviation of "
         "{critical_no_straightening[d16-r0.1][mean_std]:.4f} without temporal straightening, "
         "{critical_two_rooms[d16-r0.1][mean_std]:.2f} with it.",
         lambda r: r["critical_two_rooms"]["d16-r0.1"]["mean_std"].mean < 0.1

@@ -166,7 +166,7 @@ PAGES = {
             {"smallest_weight": ("smallest r", 1), "last_smallest": percent("last step, %"),
              "best_weight": ("best r", 1), "last_best": percent("last step, %"),
              "last_gain": percent("paired difference")}, corner="case"),
-        **{f"surprise-{score.replace('_', '-')}": Table("surprise", {"two_frames": "two frames",
+        **{f"surprise-{score}": Table("surprise", {"two_frames": "two frames",
             "one_frame": "one frame"}, {f"{e}_{score}": (label, digits) for e, label in
             EVENTS.items()}, corner=corner) for score, (corner, digits) in SCORES.items()},
     },
