@@ -1,34 +1,42 @@
 """The figures of part5_action_planning/results/*.json."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from common.figures.charts import PALETTE, QUIET, Bars, Curves, panels, write_png
 from common.harness.errors import UserError
 from common.harness.results import read_results
-from part5_action_planning.report.bench import planner_bench_figure, planning_time_figure
-from part5_action_planning.report.success import TASKS, success_intervals
-from part5_action_planning.scoring.model_metrics import HORIZONS
-from part5_action_planning.studies.critical import FINE, read_trained
 
-NAMES = {
-    "lewm": "LeWorldModel style",
-    "vicreg_idm": "PLDM style",
-    "pixel": "pixels",
-    "dino_wm": "DINO-WM style",
-    "vjepa2_ac": "V-JEPA 2-AC style",
-    "cloning": "cloning, no model",
-    "oracle": "true dynamics",
-}
-FLOORS = {"coasting": "thrust unknown", "pixels": "nothing moves"}
-SHOWN = {"last": "last step", "held": "held"}
-COLORS = {"last step": PALETTE["blue"], "held": PALETTE["orange"]}
-SEEDS = "Whiskers: 95% interval over seeds; dots: single seeds."
-BANDS = "Bands: 95% interval over seeds."
+# fmt: off
+TASKS = {"reach": "reach", "two_rooms": "two rooms", "bank_shot": "bank shot",
+         "left_right": "left, right"}
+AGENTS = {"oracle": "true dynamics", "lewm": "LeWorldModel style", "cloning": "cloning, no model",
+          "greedy": "greedy, no model", "untrained": "untrained model", "random": "random thrust",
+          "do_nothing": "do nothing"}
+MODELS = {"lewm": "LeWorldModel style", "pixel": "pixels", "dino_wm": "DINO-WM style",
+          "vjepa2_ac": "V-JEPA 2-AC style"}
+BASELINES = {"coasting": "true dynamics, thrust unknown", "pixels": "nothing moves"}
+PLANNERS = {"random": "random shooting", "cem": "CEM", "icem": "iCEM", "mppi": "MPPI",
+            "gradient": "gradient (Adam)"}
+COSTS = {"last": "cost at the end", "sum": "summed cost", "track": "moving target"}
+RATIOS = {"operations": "gflop_per_step", "time, this CPU": "ms_per_candidate_step"}
+CRITICAL = {"last": "at the goal, last step, %", "mean_std": "mean std of z",
+            "effective_rank": "effective rank", "error_px_5": "5 steps ahead, px"}
+EVENTS = {"teleport": "teleport", "flip": "velocity reversed", "wall": "through a wall",
+          "colour": "colour changed"}
+HISTORY = {"two_frames": "history of two frames", "one_frame": "history of one frame"}
+COLORS = dict.fromkeys([*AGENTS.values(), *RATIOS, "authors' GPU"], QUIET) | {
+    "LeWorldModel style": PALETTE["blue"], "true dynamics": PALETTE["green"],
+    "random shooting": PALETTE["black"], "CEM": PALETTE["blue"], "iCEM": PALETTE["sky"],
+    "MPPI": PALETTE["green"], "gradient (Adam)": PALETTE["vermillion"],
+    "LeWorldModel": PALETTE["blue"], "DINO-WM": PALETTE["orange"]}
+HORIZONS = (1, 2, 5, 10, 15)
+BANDS = "Bands: 95% intervals."
+# fmt: on
+Cell = Mapping[str, Any]
 
 
 def draw_results(folder: Path) -> list[Path]:
@@ -38,176 +46,211 @@ def draw_results(folder: Path) -> list[Path]:
     """
     makers: dict[str, Callable[[Path], Figure]] = {
         "reach": success_figure,
-        "slow": rollout_figure,
-        "critical": critical_figure,
-        "surprise": surprise_figure,
+        "expensive": rollout_figure,
+        "precision": precision_figure,
+        "equal_seconds": equal_seconds_figure,
         "planner_bench": planner_bench_figure,
         "planning_time": planning_time_figure,
-        "equal_seconds": equal_seconds_figure,
+        "critical": critical_figure,
+        "surprise": surprise_figure,
     }
-    written = []
-    for name, make in makers.items():
-        if (folder / f"{name}.json").exists():
-            written.append(folder / "figures" / f"{name}.png")
-            write_png(written[-1], make(folder))
-    if not written:
+    there = [name for name in makers if (folder / f"{name}.json").exists()]
+    if not there:
         raise UserError(f"no results to draw in {folder}; expected reach.json or others of a sweep")
-    return written
+    for name in there:
+        write_png(folder / "figures" / f"{name}.png", makers[name](folder))
+    return [folder / "figures" / f"{name}.png" for name in there]
+
+
+def variants(folder: Path, name: str) -> Mapping[str, Any]:
+    return read_results(folder / f"{name}.json")["variants"]
+
+
+def percent(cell: Cell) -> dict[str, Any]:
+    scaled = {k: None if cell[k] is None else 100 * cell[k] for k in ("mean", "low", "high")}
+    return scaled | {"values": [100 * value for value in cell["values"]]}
+
+
+def curve(cells: Mapping[float, Cell]) -> dict[str, list[float]]:
+    """A curve of intervals, by x."""
+    ordered = sorted(cells)
+    ends = {end: [cells[x][end] for x in ordered] for end in ("mean", "low", "high")}
+    return {"x": [float(x) for x in ordered], **ends}
+
+
+def curves(points: Iterable[tuple[str, float, Cell]]) -> dict[str, dict[str, list[float]]]:
+    """{name: curve} of points (name, x, interval)."""
+    series: dict[str, dict[float, Cell]] = {}
+    for name, x, cell in points:
+        series.setdefault(name, {})[x] = cell
+    return {name: curve(cells) for name, cells in series.items()}
 
 
 def success_figure(folder: Path) -> Figure:
-    """Success of every agent on every task, at the last step and held."""
+    """Success of every agent on every task at the last step."""
     contents = []
     for task, title in TASKS.items():
-        path = folder / f"{task}.json"
-        if not path.exists():
-            continue
-        content = read_results(path)
-        rows = {}
-        for arm, label in (NAMES | {"untrained": "untrained model"}).items():
-            if arm in content["arms"]:
-                found, ends = content["arms"][arm], success_intervals(task, arm)
-                rows[label] = {
-                    name: _percent(found[key] | ends[key]) for key, name in SHOWN.items()
-                }
-        greedy = {key: content["arms"]["lewm"][f"greedy_{key}"] for key in SHOWN}
-        bounds = content["bounds"]
-        for label, found in (
-            ("greedy, no model", greedy),
-            ("random thrust", bounds["random"]),
-            ("do nothing", bounds["do_nothing"]),
-        ):
-            rows[label] = {name: _percent(found[key]) for key, name in SHOWN.items()}
-        contents.append(Bars(rows, "episodes, %", title=title))
-    note = (
-        "Share of the episodes with the ball within 3 px of its goal at the last step, or in each "
-        "of the last five (bank shot; left, right: the last). Whiskers: 95% intervals over seeds "
-        "and episodes (greedy: over seeds); dots: single seeds."
-    )
-    return panels(contents, COLORS, note, columns=2)
-
-
-def _percent(interval: Mapping[str, Any]) -> dict[str, Any]:
-    """In percent, whiskers within 0 and 100."""
-    scaled = {
-        end: None if interval[end] is None else 100 * min(1.0, max(0.0, interval[end]))
-        for end in ("mean", "low", "high")
-    }
-    return scaled | {"values": [100 * value for value in interval["values"]]}
+        content = read_results(folder / f"{task}.json")
+        found = {name: each["metrics"]["last"] for name, each in content["variants"].items()}
+        found |= {name: metrics["last"] for name, metrics in content["bounds"].items()}
+        found["greedy"] = content["variants"]["lewm"]["metrics"]["greedy_last"]
+        rows = {label: {label: percent(found[name])} for name, label in AGENTS.items()}
+        contents.append(Bars(rows, "episodes at the goal, %", title=title))
+    note = "Within 3 px at the last step. Whiskers: 95% intervals; dots: single seeds."
+    fig = panels(contents, COLORS, note, columns=2)
+    for ax in fig.axes:
+        ax.set_xlim(0, 100)
+    return fig
 
 
 def rollout_figure(folder: Path) -> Figure:
-    """Error of the imagined place against the horizon, for every world model."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for experiment in ("slow", "reach"):  # the same model is shown as the first file has it
-        path = folder / f"{experiment}.json"
-        if path.exists():
-            for arm, metrics in read_results(path)["arms"].items():
-                found.setdefault(arm, metrics)
-    series, shares = {}, {}
-    for arm, label in NAMES.items():
-        metrics = found.get(arm, {})
-        steps = [h for h in HORIZONS if f"error_px_{h}" in metrics]
-        if steps:
-            series[label] = _curve(metrics, "error_px_", steps)
-            shares[label] = _curve(metrics, "fvu_", steps)
-    floors = read_results(folder / "floors.json")["arms"]
-    for floor, label in FLOORS.items():
-        steps = [h for h in HORIZONS if f"error_px_{h}" in floors[f"reach/{floor}"]]
-        series[label] = _curve(floors[f"reach/{floor}"], "error_px_", steps)
-    spread = next(m["spread_px"]["mean"] for m in found.values() if "spread_px" in m)
+    """Error of the predicted place against the horizon, of models with the same data."""
+    found, known = variants(folder, "expensive"), variants(folder, "baselines")
+    models = {label: found[name]["metrics"] for name, label in MODELS.items()}
+    bounds = {label: known[f"reach/{name}"]["metrics"] for name, label in BASELINES.items()}
+    places, states = (
+        curves(
+            (label, h, metrics[f"{kind}_{h}"]) for label, metrics in shown.items() for h in HORIZONS
+        )
+        for kind, shown in (("error_px", models | bounds), ("fvu", models))
+    )
+    mean_place = models["pixels"]["spread_px"]["mean"]
     contents = [
-        Curves(series, "steps imagined", "error of the place, px", {"mean place": spread}),
-        Curves(
-            shares, "steps imagined", "state unexplained (FVU)", {"mean state": 1.0}, log_y=True
-        ),
+        Curves(places, "steps ahead", "error of the place, px", {"": mean_place}),
+        Curves(states, "steps ahead", "state unexplained (FVU)", {"": 1.0}, log_y=True),
     ]
     note = (
-        "Read from the imagined state by a linear probe of real states. PLDM style: trained as in "
-        "reach.json; the others, on less, as in slow.json. Thrust unknown: the true dynamics "
-        f"without it. {BANDS}"
+        "Left: the place that a linear probe of real states reads from the predicted one. Right: "
+        "share of the state's variance that the prediction leaves unexplained. Dashed: the mean "
+        f"place, the mean state. All models had the same data. {BANDS}"
     )
-    return panels(contents, note=note, columns=2)
+    fig = panels(contents, note=note, columns=2)
+    for ax in fig.axes:
+        ax.set_xticks(HORIZONS)
+    fig.axes[0].set_ylim(bottom=0)
+    return fig
 
 
-def _curve(metrics: Mapping[str, Any], prefix: str, steps: list[int]) -> dict[str, list[float]]:
-    cells = [metrics[f"{prefix}{h}"] for h in steps]
-    return {"x": [float(h) for h in steps]} | {
-        end: [cell[end] for cell in cells] for end in ("mean", "low", "high")
-    }
+def success_against(series: Mapping[str, Any], x_label: str, note: str) -> Figure:
+    fig = panels([Curves(series, x_label, "at the goal, %", log_x=True)], note=note)
+    fig.axes[0].set_ylim(0, 103)
+    return fig
+
+
+def precision_figure(folder: Path) -> Figure:
+    """Success of true dynamics that are a little off at every step."""
+    series = curves(
+        (TASKS[v["params"]["task"]], v["params"]["error_px"], percent(v["metrics"]["last"]))
+        for v in variants(folder, "precision").values()
+    )
+    return success_against(series, "error added to the true dynamics, px a step", BANDS)
+
+
+def equal_seconds_figure(folder: Path) -> Figure:
+    """Success against thinking time, of world models that were given more and less of it."""
+    found = [(v["params"], v["metrics"]) for v in variants(folder, "equal_seconds").values()]
+    series = curves(
+        (MODELS[params["method"]], m["ms_per_step"]["mean"], percent(m["last"]))
+        for params, m in found
+    )
+    note = f"From left to right more candidates and rounds of CEM. One thread. {BANDS}"
+    fig = success_against(series, "thinking, ms a step and episode", note)
+    fig.axes[0].set_xticks([0.1, 1, 10], labels=["0.1", "1", "10"])
+    return fig
+
+
+def planner_bench_figure(folder: Path) -> Figure:
+    """Optima found, and what plans cost beyond the best known."""
+    found: dict[str, dict[str, Cell]] = {}
+    regret: dict[str, dict[str, Cell]] = {}
+    for variant in variants(folder, "planner_bench").values():
+        params, metrics = variant["params"], variant["metrics"]
+        planner = PLANNERS.get(params["planner"])
+        if planner and "cost" in params:
+            found.setdefault(COSTS[params["cost"]], {})[planner] = percent(metrics["found"])
+        elif planner:
+            row = regret.setdefault(f"{params['horizon']} steps", {})
+            row[planner] = percent(metrics["regret"])
+    note = (
+        "True dynamics. Left: 14 steps left or right, a tenth of all sequences tried. Right: "
+        "thrust, 768 tries, cost beyond the best known. Whiskers: 95% intervals over problems."
+    )
+    contents = [Bars(found, "optimum found, %"), Bars(regret, "regret, %")]
+    fig = panels(contents, COLORS, note, columns=2)
+    fig.axes[0].set_xlim(0, 100)
+    return fig
+
+
+def planning_time_figure(folder: Path) -> Figure:
+    """Time of a step against candidates, and the ratios."""
+    content = read_results(folder / "planning_time.json")
+    names = {"lewm": "LeWorldModel", "dino_wm": "DINO-WM"}
+    series = {names[model]: each["ms_per_step"] for model, each in content["curves"].items()}
+    ratio, protocol = content["variants"]["ratio"]["metrics"], content["protocol"]
+    published = {"mean": protocol["published_ratio"], "low": None, "high": None}
+    rows = {label: {label: ratio[metric]} for label, metric in RATIOS.items()}
+    rows["authors' GPU"] = {"authors' GPU": {**published, "values": [published["mean"]]}}
+    note = (
+        "One step ahead at the published sizes, history of three frames, random weights. "
+        f"{protocol['threads']} CPU threads. Bands: fastest and slowest run."
+    )
+    contents = [
+        Curves(series, "candidates", "ms a step", log_x=True, log_y=True),
+        Bars(rows, "DINO-WM / LeWorldModel"),
+    ]
+    return panels(contents, COLORS, note, columns=2)
 
 
 def critical_figure(folder: Path) -> Figure:
     """Success, spread, rank and rollout error against SIGReg's weight, and the threshold."""
-    cells, fine = read_trained(folder), read_trained(folder, FINE)
-    theory = read_results(folder / "threshold.json")["arms"]
-    metrics = {
-        "last": ("success, last step", (0.0, 1.0)),
-        "mean_std": ("mean std of z", (1e-4, 2.0)),
-        "effective_rank": ("effective rank", (1.0, np.inf)),
-        "error_px_5": ("5 steps ahead, px", (1.0, np.inf)),
-    }
-    contents, lines = [], [theory[f"{t}-d{size}"]["predicted"]["mean"] for t, size in cells]
-    for metric, (label, limits) in metrics.items():
-        series = {}
-        for (task, size), coarse in cells.items():
-            close = fine.get((task, size), {}) if metric == "mean_std" else {}
-            found = coarse | close
-            weights = sorted(found)
-            series[f"{TASKS[task]}, D = {size}"] = {"x": weights} | {
-                end: np.clip([found[w][metric][end] for w in weights], *limits).tolist()
-                for end in ("mean", "low", "high")
-            }
-        log_y = metric in ("mean_std", "error_px_5")
-        contents.append(Curves(series, "r, weight of SIGReg", label, log_x=True, log_y=log_y))
+    sweeps = {"critical": "reach", "critical_fine": "reach", "critical_two_rooms": "two_rooms"}
+    points: dict[str, list[tuple[str, float, Cell]]] = {metric: [] for metric in CRITICAL}
+    for name, task in sweeps.items():
+        for variant in variants(folder, name).values():
+            params = variant["params"]
+            case = f"{TASKS[task]}, D = {params.get('model.embedding_dim', 16)}"  # two_rooms.yaml's
+            for metric in ("mean_std",) if name == "critical_fine" else CRITICAL:
+                cell = variant["metrics"][metric]
+                cell = percent(cell) if metric == "last" else cell
+                points[metric].append((case, params["loss_weights.sigreg_lambda"], cell))
+    contents = [
+        Curves(curves(points[metric]), "sigreg_lambda (r)", label, log_x=True,
+               log_y=metric in ("mean_std", "error_px_5"))
+        for metric, label in CRITICAL.items()
+    ]  # fmt: skip
     note = (
-        f"{BANDS} r: SIGReg per sample beside the squared error. Vertical lines, in the colour of "
-        "their curve: where the local theory says that collapse of an untrained encoder stops "
-        "being stable. Dotted: 1 / k, enough for any encoder, says the theory. Two rooms: with "
-        "temporal straightening, of which it knows nothing."
+        f"{BANDS} Dashed, in the colour of their curve: where theory says, from the untrained "
+        "encoder, that collapse ends. Dotted: 1 / k, enough for any encoder, says the theory. Two "
+        "rooms: with temporal straightening, of which it knows nothing."
     )
     fig = panels(contents, note=note, columns=2)
-    ticks = sorted({weight for found in cells.values() for weight in found})
+    lines = {
+        f"{TASKS[v['params']['task']]}, D = {v['params']['model.embedding_dim']}": v["metrics"]
+        for v in variants(folder, "threshold").values()
+    }
+    drawn = curves(points["last"])
     for ax in fig.axes:
-        for weight, color in zip(lines, PALETTE.values(), strict=False):
-            ax.axvline(weight, color=color, linewidth=1, linestyle="--", zorder=1)
-        ax.axvline(theory["reach-d10"]["one_over_k"]["mean"], color=QUIET, linestyle=":")
+        for case, color in zip(drawn, PALETTE.values(), strict=False):
+            predicted = lines[case]["predicted"]["mean"]
+            ax.axvline(predicted, color=color, linewidth=1, linestyle="--", zorder=1)
+        ax.axvline(lines["reach, D = 10"]["one_over_k"]["mean"], color=QUIET, linestyle=":")
+        ticks = next(iter(drawn.values()))["x"]
         ax.set_xticks(ticks, [f"{weight:g}" for weight in ticks])
-        ax.tick_params(axis="x", labelrotation=60, labelsize=8)
+    fig.axes[0].set_ylim(0, 100)
+    fig.axes[1].set_ylim(1e-4, 2)
+    fig.axes[1].set_yticks([1e-4, 1e-3, 0.01, 0.1, 1], ["0.0001", "0.001", "0.01", "0.1", "1"])
+    fig.axes[3].set_ylim(1, 400)
     return fig
 
 
 def surprise_figure(folder: Path) -> Figure:
     """AUROC of every impossible event, with a history of one frame and of two."""
-    content = read_results(folder / "surprise.json")
-    events = {"teleport": "teleport", "flip": "velocity", "wall": "wall", "colour": "colour"}
+    found = variants(folder, "surprise")
     rows = {
-        label: {
-            arm.replace("_", " "): metrics[f"{event}_auroc"]
-            for arm, metrics in content["arms"].items()
-        }
-        for event, label in events.items()
+        label: {name: found[n]["metrics"][f"{event}_auroc"] for n, name in HISTORY.items()}
+        for event, label in EVENTS.items()
     }
-    note = f"One-step prediction error of an impossible clip against its twin. {SEEDS}"
-    return panels([Bars(rows, "AUROC", {"chance": 0.5})], note=note)
-
-
-def equal_seconds_figure(folder: Path) -> Figure:
-    """Success against thinking time, of world models that were given more and less of it."""
-    content = read_results(folder / "equal_seconds.json")
-    series: dict[str, dict[str, list[float]]] = {}
-    for row, metrics in content["arms"].items():
-        curve = series.setdefault(
-            NAMES[row.partition("/")[0]], {"x": [], "mean": [], "low": [], "high": []}
-        )
-        curve["x"].append(metrics["ms_per_step"]["mean"])
-        for end in ("mean", "low", "high"):
-            curve[end].append(min(1.0, max(0.0, metrics["last"][end])))
-    note = (
-        f"Success at the last step of {content['protocol']['episodes']} episodes; one thread, all "
-        f"episodes at once. {BANDS}"
-    )
-    contents = [Curves(series, "thinking, ms a step and episode", "success", log_x=True)]
-    fig = panels(contents, note=note)
-    fig.axes[0].set_xticks([0.1, 1, 10], labels=["0.1", "1", "10"])
+    note = "One-step error of impossible clips against possible twins. Whiskers: 95% intervals."
+    fig = panels([Bars(rows, "AUROC", {"chance": 0.5})], note=note)
+    fig.axes[0].set_xlim(0, 1)
     return fig

@@ -1,1 +1,1 @@
-"""Tables and claims of this part's pages, as data."""
+"""Tables and claims of this part, as data."""

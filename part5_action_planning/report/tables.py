@@ -1,161 +1,173 @@
-"""Results files -> the tables of this part's READMEs."""
+"""The tables of this part, as data: the one that a run ends with, and those of its pages."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from common.harness.results import Table, format_interval, read_results
-from part5_action_planning.config import PART
+from common.harness.claims import Claims
+from common.harness.tables import Column, Pivot, Table
+from part5_action_planning.report.claims import CLAIMS
 
-NAMES = {
+LABELS = {
     "lewm": "LeWorldModel style (SIGReg)",
-    "vicreg_idm": "PLDM style (VICReg, inverse dynamics)",
+    "pldm": "PLDM style (VICReg, inverse dynamics)",
     "pixel": "pixel world model",
-    "dino_wm": "DINO-WM style (frozen DINO tokens)",
-    "vjepa2_ac": "V-JEPA 2-AC style (frozen V-JEPA tokens)",
+    "dino_wm": "DINO-WM style (one MLP on DINO tokens)",
+    "vjepa2_ac": "V-JEPA 2-AC style (one MLP on V-JEPA tokens)",
     "cloning": "*no world model:* goal-conditioned cloning",
-    "greedy": "*no world model:* greedy in the embedding",
-    "oracle": "*ceiling: true dynamics, same planner*",
-    "untrained": "*floor: an untrained model, same planner*",
-    "random": "*floor: random thrust*",
-    "do_nothing": "*floor: do nothing*",
-    "pixels": "*floor: raw pixels, and nothing moves*",
-    "coasting": "*floor: true dynamics, action unknown*",
-    "rendered": "*ceiling on pixels: true dynamics, distance of frames*",
+    "oracle": "*oracle:* true dynamics, same planner",
+    "rendered": "*oracle:* true dynamics, squared error of frames",
+    "untrained": "*baseline:* untrained model, same planner",
+    "random": "*baseline:* random thrust",
+    "do_nothing": "*baseline:* do nothing",
+    "coasting": "*baseline:* true dynamics, thrust unknown",
+    "pixels": "*baseline:* raw pixels, and nothing moves",
 }
+TASKS = {"reach": "reach", "two_rooms": "two rooms", "bank_shot": "bank shot",
+         "left_right": "left, right"}  # fmt: skip
 
 
-def read(experiment: str) -> dict[str, Any]:
-    return read_results(PART / "results" / f"{experiment}.json")
+def percent(label: str, digits: int = 1, **more: Any) -> Column:
+    return Column(label, digits, scale=100, **more)
 
 
-def is_there(experiment: str) -> bool:
-    """Whether an experiment has been run and kept."""
-    return (PART / "results" / f"{experiment}.json").exists()
+def rows(names: str, prefix: str = "", suffix: str = "") -> dict[str, str]:
+    """{place in the results files: label} of some of LABELS."""
+    return {prefix + name: LABELS[name] + suffix for name in names.split()}
 
 
-def percent(interval: Mapping[str, Any]) -> str:
-    """Returns "96.1 [94.0, 97.9]"."""
-    return format_interval(
-        {
-            key: None if interval[key] is None else 100 * interval[key]
-            for key in ("mean", "low", "high")
-        },
-        1,
-    )
+def same(names: str) -> dict[str, str]:
+    """Rows that are labelled as they are named, separated by "; "."""
+    return {name: name for name in names.split("; ")}
 
 
-def share(interval: Mapping[str, Any]) -> str:
-    return f"{100 * interval['mean']:.1f}%"
+LAST = {"last": percent("last step, %")}
+HELD = {"held": percent("held, %")}
+SUCCESS = {**LAST, **HELD, "ever": percent("ever, %")}
+QUALITY = {"rank_correlation": ("rank correlation", 2), "error_px_5": ("5 steps ahead, px", 1)}
+POSITION, SPEED = {"position_r2": ("position R²", 3)}, {"ms_per_step": ("ms / step", 1)}
+CALLS = {"calls_per_step": Column("rollouts / step", whole=True)}
+LEWM = {f"{task}:lewm": label for task, label in TASKS.items()}
+EXPENSIVE = rows("lewm pixel dino_wm vjepa2_ac")
+RENDERED = rows("rendered", "baselines:expensive/")
+FULL, LESS = ", in full", ", on a budget"
+
+RUN_TABLE = Table(  # of one run, whose row is named as its folder
+    "reach",
+    {},
+    {**SUCCESS, "last_distance_px": ("distance, px", 1), **QUALITY, **POSITION, **SPEED},
+    {"random": "baseline: random thrust", "do_nothing": "baseline: do nothing"},
+)
 
 
-def cell(metrics: Mapping[str, Any], name: str, digits: int) -> str:
-    return format_interval(metrics[name], digits) if name in metrics else ""
-
-
-def plain(metrics: Mapping[str, Any], name: str, digits: int) -> str:
-    """A number that no seed changes, without an interval."""
-    return f"{metrics[name]['mean']:.{digits}f}" if name in metrics else ""
-
-
-INSIDE = {
-    "fvu_5": ("FVU, 5 steps ahead", 3),
-    "straightness": ("straightness", 2),
-    "velocity_r2": ("velocity R²", 2),
-    "effective_rank": ("rank", 1),
-    "calls_per_step": ("rollouts / step", 0),
-}
-
-
-SIZES = {"parameters": "trained parameters", "frames": "frames / training step"}
-
-
-def inside_table() -> Table:
-    """What the models of ``reach`` are like inside, and how large, at both budgets."""
-    rows = []
-    for experiment, budget in {"reach": "in full", "slow": "on a budget"}.items():
-        for arm, found in read(experiment)["arms"].items():
-            size = read("sizes")["arms"].get(f"{experiment}/{arm}")
-            if size is not None:
-                cells = [cell(found, name, digits) for name, (_, digits) in INSIDE.items()]
-                large = [f"{size[name]['mean']:,.0f}" for name in SIZES]
-                rows.append([f"{NAMES[arm]}, {budget}", *cells, *large])
-    floor = read("floors")["arms"]["reach/pixels"]
-    cells = [plain(floor, name, digits) for name, (_, digits) in INSIDE.items()]
-    rows.append([NAMES["pixels"], *cells, "", ""])
-    return ["", *(label for label, _ in INSIDE.values()), *SIZES.values()], rows
-
-
-EVENTS = {
-    "teleport": "teleport, at least 10 px",
-    "flip": "velocity reversed",
-    "wall": "flies through a wall",
-    "colour": "changes colour",
-}
-
-
-def surprise_table() -> Table:
-    """AUROC, false alarms and delay of every impossible event, by history."""
-    content = read("surprise")
-    columns = {
-        "auroc": ("AUROC", 3),
-        "false_alarms": ("false alarms at 95%", 3),
-        "delay": ("delay", 1),
-        "calm_auroc": ("AUROC, no bounce in the twin", 3),
-        "calm_share": ("share of such pairs", 2),
+def task_tables(task: str, models: str = "lewm") -> dict[str, Table]:
+    agents = rows(f"{models} cloning oracle untrained")
+    learnt = rows(f"{models} untrained") | rows("coasting pixels", f"baselines:{task}/")
+    return {
+        f"{task}-success": Table(task, agents, SUCCESS | SPEED, rows("random do_nothing")),
+        f"{task}-models": Table(task, learnt, QUALITY | POSITION),
     }
-    header = [f"{len(content['seeds'])} seeds", "event", *(label for label, _ in columns.values())]
-    rows = []
-    for arm, metrics in content["arms"].items():
-        for event, label in EVENTS.items():
-            if f"{event}_auroc" in metrics:
-                cells = [cell(metrics, f"{event}_{name}", d) for name, (_, d) in columns.items()]
-                rows.append([arm.replace("_", " "), label, *cells])
-    return header, rows
 
 
-def search_table() -> Table:
-    """Other planners, costs and horizons on the default's trained models."""
-    content = read("search")
-    header = [f"{len(content['seeds'])} seeds", "last step, %", "held, %", "rollouts / step"]
-    rows = [
-        [arm, percent(m["last"]), percent(m["held"]), f"{m['calls_per_step']['mean']:.0f}"]
-        for arm, m in content["arms"].items()
-    ]
-    return header, rows
+# fmt: off
+AGENTS = {"lewm": percent("world model", metric="last")} | {
+    name: percent(label, metric="last", variant=name) for name, label in
+    {"cloning": "cloning", "random": "random thrust", "oracle": "true dynamics"}.items()
+}
+INSIDE = {"fvu_5": ("FVU, 5 steps ahead", 3), "straightness": ("straightness", 2),
+          "velocity_r2": ("velocity R²", 2), "effective_rank": ("rank", 1)}
+SIZES = {"parameters": Column("trained parameters", whole=True),
+         "frames": Column("frames / training step", whole=True),
+         "steps": Column("training steps", whole=True)}
+OFF = {f"e{error:g}": f"off by {error:g} px a step" for error in (0.02, 0.05, 0.1, 0.2, 0.5, 1)}
+PLANNERS = {"random": "random shooting", "cem": "CEM", "icem": "iCEM", "mppi": "MPPI",
+            "gradient": "gradient (Adam)", "long search": "*long search, 200 times the calls*"}
+TIMING = {"ms_equal_calls": ("ms, equal calls", 0), "ms_equal_seconds": ("ms, equal seconds", 0),
+          "regret": percent("regret at equal seconds, %", 2)}
+SEARCHES = {"default": "default: CEM 128 x 6, horizon 5, summed cost"} | same(
+    "iCEM; MPPI; gradient, 16 starts x 24 steps; random shooting; horizon 1 (greedy in the model); "
+    "horizon 3; horizon 10; cost at the last step; cost at the closest approach; "
+    "L1 instead of squared L2; plan executed for 5 steps")
+BUDGETS = {"lewm": "8x1 16x3 64x3 128x6 512x12", "dino_wm": "8x1 16x1 16x3 64x3"}
+CHANGES = same("default; rollout 1; rollout 4; history 1; history 3; straightening 0.3; AdaLN "
+               "predictor; ViT encoder; AdaLN predictor, r = 4; ViT encoder, r = 4")
+CRITICAL = {**LAST, **HELD, "effective_rank": ("rank", 1), "error_px_5": QUALITY["error_px_5"],
+            "mean_std": Column("mean std", 5, interval=False)}
+CASES = same("reach, D = 4; reach, D = 10; reach, D = 32") | {
+    "two rooms, D = 16": "two rooms, D = 16, straightened"}
+EVENTS = {"teleport": "teleport", "flip": "velocity reversed", "wall": "through a wall",
+          "colour": "colour changed"}
+SCORES = {"auroc": ("AUROC, {n} seeds", 3), "false_alarms": ("false alarms at 95%", 3),
+          "delay": ("delay, frames", 1), "calm_auroc": ("AUROC, no bounce in the twin", 3),
+          "calm_share": ("share of such pairs", 2), "ratio": ("median error / its twin's", 1)}
 
-
-def precision_table() -> Table:
-    """Success of plans in true dynamics that are a little off, and in the default's models."""
-    arms = read("precision")["arms"]
-    names = {"reach": "reach", "bank_shot": "bank shot"}
-    errors = list(dict.fromkeys(arm.partition("-e")[2] for arm in arms))
-    shown = {
-        f"off by {error} px a step": {t: arms[f"{t}-e{error}"] for t in names} for error in errors
-    }
-    shown["LeWorldModel style, as probed"] = {task: read(task)["arms"]["lewm"] for task in names}
-    header = [f"{len(read('precision')['seeds'])} seeds"]
-    header += [
-        f"{name}: {what}"
-        for name in names.values()
-        for what in ("5 steps ahead, px", "last step, %")
-    ]
-    rows = []
-    for label, found in shown.items():
-        cells = [[cell(m, "error_px_5", 1), percent(m["last"])] for m in found.values()]
-        rows.append([label, *(text for pair in cells for text in pair)])
-    return header, rows
-
-
-def equal_seconds_table() -> Table:
-    """Success against thinking time, two styles of world model."""
-    content = read("equal_seconds")
-    header = [
-        f"{len(content['seeds'])} seeds", "candidates x iterations", "ms / step", "last step, %",
-        "held, %",
-    ]  # fmt: skip
-    rows = []
-    for row, m in content["arms"].items():
-        arm, _, budget = row.partition("/")
-        cells = [budget.replace("x", " x "), format_interval(m["ms_per_step"], 2)]
-        rows.append([NAMES[arm], *cells, percent(m["last"]), percent(m["held"])])
-    return header, rows
+PAGES = {
+    "README.md": {
+        "agents": Table("reach", LEWM, AGENTS, corner="task"),
+        "expensive": Table("expensive", EXPENSIVE | RENDERED, LAST | QUALITY | SPEED),
+        "claims": Claims(CLAIMS),
+    },
+    "results/README.md": {
+        "claims": Claims(CLAIMS, criteria=True),
+        **task_tables("reach", "lewm pldm"), **task_tables("two_rooms"),
+        **task_tables("bank_shot"), **task_tables("left_right"),
+        "greedy": Table("reach", LEWM | {"reach:pldm": "reach, PLDM style", "expensive:lewm":
+            f"reach{LESS}"}, {f"greedy_{key}": show for key, show in SUCCESS.items()},
+            corner="task"),
+        "data": Table("reach", LEWM, {
+            "crossing_share": percent("recordings that cross the door, %", interval=False),
+            "at_start": percent("episodes solved at the start, %", interval=False)}, corner="task"),
+        "expensive-success": Table("expensive", EXPENSIVE | rows("oracle") | RENDERED,
+            SUCCESS | SPEED, rows("random do_nothing")),
+        "expensive-models": Table("expensive", EXPENSIVE, QUALITY | POSITION),
+        "inside": Table("reach", rows("lewm pldm untrained", "reach:", FULL)
+            | rows("lewm pixel dino_wm vjepa2_ac", "expensive:", LESS)
+            | rows("pixels", "baselines:reach/"), INSIDE | CALLS),
+        "sizes": Table("sizes", rows("lewm pldm cloning untrained", "reach/", FULL)
+            | rows("lewm pixel dino_wm vjepa2_ac", "expensive/", LESS), SIZES, corner="model"),
+        **{f"precision-{task}": Table("precision", {f"{task}-{e}": off for e, off in OFF.items()}
+            | {f"{task}:lewm": "LeWorldModel style, as probed"},
+            {"error_px_5": QUALITY["error_px_5"], **LAST}) for task in ("reach", "bank_shot")},
+        "planner-optima": Pivot("planner_bench", "found", "planner", "cost",
+            percent("optimum found, %"), PLANNERS),
+        "planner-regret": Pivot("planner_bench", "regret", "planner", "horizon",
+            percent("regret, %", 2), {**PLANNERS, 5: "5 steps", 15: "15 steps"}),
+        **{f"timing-{steps}": Table("planner_timing", {f"horizon{steps}/{kind}": label
+            for kind, label in PLANNERS.items() if kind != "long search"}, TIMING,
+            corner=f"{steps} steps") for steps in (5, 15)},
+        "planner-ablation": Table("planner_ablation", SEARCHES, LAST | HELD | CALLS),
+        "planning-time": Table("planning_time",
+            {"lewm": "LeWorldModel", "dino_wm": "DINO-WM", "ratio": "*ratio*"},
+            {"gflop_per_step": ("GFLOP a step", 2), "ms_per_candidate_step": ("ms a step", 2),
+             "r2": ("R² of the line", 4), "ms_of_encoder": ("encoder, once, ms", 0),
+             "plan_seconds": Column("whole plan, s", whole=True)}, corner="published sizes"),
+        "equal-seconds": Table("equal_seconds", {f"{m}/{budget}": f"{LABELS[m]}, {budget}"
+            for m, budgets in BUDGETS.items() for budget in budgets.split()},
+            {"ms_per_step": ("ms / step", 2), **LAST, **HELD}),
+        "ablations": Table("ablations", CHANGES, {**LAST, **HELD,
+            "gain": percent("last step, less the default's", metric="last", part="differences")}),
+        "ablation-models": Table("ablations", CHANGES, {**QUALITY,
+            "straightness": ("straightness", 2), "mean_std": ("mean std", 2)}),
+        **{f"critical-{task}-{size}": Table(file, {f"d{size}-r{r:g}": f"r = {r:g}" for r in
+            (0.1, 0.4, 0.8, 1.5, 4, 12)}, CRITICAL, corner=f"{TASKS[task]}, D = {size}")
+            for file, task, size in (("critical", "reach", 4), ("critical", "reach", 10),
+            ("critical", "reach", 32), ("critical_two_rooms", "two_rooms", 16))},
+        "not-collapsed": Pivot("critical_agreement", "not_collapsed", "case",
+            "loss_weights.sigreg_lambda", Column("seeds, of 3", 0, scale=3, interval=False), CASES),
+        "threshold": Table("threshold",
+            {f"reach-d{size}": f"reach, D = {size}" for size in (4, 10, 32)}
+            | {f"two_rooms-d{size}": f"two rooms, D = {size}" for size in (10, 16)},
+            {"best_fvu": ("FVU, best direction", 3), "mean_fvu": ("FVU, mean", 3),
+             "predicted": ("critical r", 3)}),
+        "agreement": Table("critical_agreement", CASES | same("two rooms, D = 16, without "
+            "straightening") | {"all": "all but the straightened"},
+            {"runs": Column("runs", whole=True), "right_encoder": percent("encoder right, %"),
+             "right_constant": percent("1 / k right, %"), "mcnemar_p": ("McNemar p", 3),
+             "collapsed_above": percent("collapsed above 1 / k, %")}, corner="case"),
+        "best-weight": Table("critical_agreement", CASES,
+            {"smallest_weight": ("smallest r", 1), "last_smallest": percent("last step, %"),
+             "best_weight": ("best r", 1), "last_best": percent("last step, %"),
+             "last_gain": percent("paired difference")}, corner="case"),
+        **{f"surprise-{score}": Table("surprise", {"two_frames": "two frames",
+            "one_frame": "one frame"}, {f"{e}_{score}": (label, digits) for e, label in
+            EVENTS.items()}, corner=corner) for score, (corner, digits) in SCORES.items()},
+    },
+}
