@@ -10,7 +10,7 @@ from common.distractors import nuisance_basis
 from common.episodes import Batch, Clips, gather_pairs, make_clips, to_float
 from common.futures import bayes, possible_next, render_futures
 from common.metrics import distance_to_ball
-from part2_pixel_vs_jepa.config import Config, generator
+from part2_pixel_vs_jepa.config import Config, Stream, generator
 
 CHUNK = 128  # pairs scored at a time
 
@@ -49,24 +49,28 @@ class Heldout:
 
 
 def make_heldout(cfg: Config) -> Heldout:
-    """The held-out pairs of a config; the same for every arm, and apart from the training data."""
-    clips = make_clips(cfg.world, cfg.distractor, cfg.data.test_episodes, generator(cfg, 2))
-    bank = make_clips(cfg.world, cfg.distractor, cfg.data.bank_episodes, generator(cfg, 3))
+    """The held-out pairs of a config; the same for every method, apart from the training data."""
+    clips = make_clips(
+        cfg.world, cfg.distractor, cfg.data.num_test_episodes, generator(cfg, Stream.TEST_DATA)
+    )
+    bank = make_clips(
+        cfg.world, cfg.distractor, cfg.data.num_bank_episodes, generator(cfg, Stream.BANK_DATA)
+    )
     episodes, length = clips.frames.shape[:2]
-    times = torch.arange(cfg.num_past - 1, length - 1)
+    times = torch.arange(cfg.history_length - 1, length - 1)
     episode = torch.arange(episodes).repeat_interleave(len(times))
     batch = gather_pairs(
-        clips, episode, times.repeat(episodes), cfg.num_past, max(cfg.world.speeds)
+        clips, episode, times.repeat(episodes), cfg.history_length, max(cfg.world.speeds)
     )
     now, scene = clips.states[batch.episode, batch.time], clips.scene[batch.episode]
     known = possible_next(cfg.world, now, scene, cfg.velocity_is_seen)
     states, probabilities = known
-    if cfg.give_action and cfg.num_past == 1 and not cfg.unlisted:
+    if cfg.give_action and cfg.history_length == 1 and not cfg.unlisted:
         states, probabilities = possible_next(cfg.world, now, scene, velocity_is_seen=False)
     futures = render_futures(cfg.world, states, scene)
     beside = states + torch.tensor([1.0, 0.0, 0.0, 0.0])
 
-    past = batch.time[:, None] - torch.arange(cfg.num_past)
+    past = batch.time[:, None] - torch.arange(cfg.history_length)
     seen = render_futures(cfg.world, clips.states[batch.episode[:, None], past], scene)
     layer, layer_next = None, torch.zeros_like(batch.x_next[:, 0])
     if clips.layers is not None:

@@ -1,4 +1,7 @@
-"""Scores of an arm on held-out pairs, and the floors and ceilings of the same pairs."""
+"""Scores of a model on held-out pairs, and the baselines and upper bounds of the same pairs."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +17,7 @@ from common.metrics import (
     weight_error,
 )
 from part2_pixel_vs_jepa.config import Config
-from part2_pixel_vs_jepa.model import Arm, make_arms
+from part2_pixel_vs_jepa.model import Model, make_models
 from part2_pixel_vs_jepa.scoring.heldout import Heldout, basis_of, chunks, take
 from part2_pixel_vs_jepa.scoring.probes import (
     embedding_scores,
@@ -26,19 +29,19 @@ from part2_pixel_vs_jepa.scoring.rollout import rollout_bounds, rollout_scores
 
 
 @torch.no_grad()
-def heldout_error(arm: Arm, held: Heldout, cfg: Config) -> tuple[float, float]:
+def heldout_error(model: Model, held: Heldout) -> tuple[float, float]:
     """Held-out prediction error and what it is measured against.
 
-    Pixel arms: pixel MSE of the weighted mean of the hypotheses, and the Bayes floor, or where
-    that is zero the variance of the frames. Jepa arms: squared error of the nearest hypothesis'
+    Pixel methods: pixel MSE of the weighted mean of the hypotheses, and the Bayes floor, or where
+    that is zero the variance of the frames. Jepa methods: squared error of the nearest hypothesis'
     embedding, and the variance of the target's.
     """
-    if not arm.in_pixels:
+    if not model.in_pixels:
         z_pred, z_next = [], []
         for index in chunks(torch.arange(len(held.best))):
             batch = take(held.batch, index)
-            _, hypotheses, _ = arm.predict(batch, cfg)
-            target = arm.encoder(batch.x_next)
+            _, hypotheses, _ = model.predict(batch)
+            target = model.encoder(batch.x_next)
             nearest = (hypotheses - target.unsqueeze(1)).square().mean(-1).argmin(1)
             z_pred.append(hypotheses[torch.arange(len(index)), nearest])
             z_next.append(target)
@@ -48,8 +51,8 @@ def heldout_error(arm: Arm, held: Heldout, cfg: Config) -> tuple[float, float]:
     total = 0.0
     for index in chunks(torch.arange(len(held.best))):
         batch = take(held.batch, index)
-        _, z_pred, log_odds = arm.predict(batch, cfg)
-        frames = arm.decode(z_pred)
+        _, z_pred, log_odds = model.predict(batch)
+        frames = model.decode(z_pred)
         mean = (log_odds.softmax(-1)[:, :, None, None, None] * frames).sum(1)
         total += (mean - batch.x_next).square().mean(dim=(1, 2, 3)).sum().item()
     return total / len(held.best), held.floor if held.is_uncertain else frame_variance(held)
@@ -61,72 +64,108 @@ def frame_variance(held: Heldout) -> float:
     return (x_next - x_next.mean(0)).square().mean().item()
 
 
-@torch.no_grad()
-def evaluate(
-    arm: Arm, held: Heldout, train: Clips, cfg: Config
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Every score of one arm, and the single ambiguous pairs' terms that the smear is summed from.
+def score_run(
+    models: Mapping[str, Model], held: Heldout, train: Clips, cfg: Config
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A run's summary, and the single pairs' scores under the names of outcomes.npz."""
+    scored = {name: score_model(model, held, train, cfg) for name, model in models.items()}
+    variants = {name: scores for name, (scores, _) in scored.items()}
+    rows = bounds(held, train, cfg)
+    trials = int(rows["pairs"]["ambiguous"])
+    summary = {
+        "variants": variants,
+        "bounds": rows,
+        "protocol": {"steps": cfg.steps, "num_hypotheses": cfg.num_hypotheses},
+        "shares": {"coverage": trials, "precision": trials} if trials else {},
+        "limits": {
+            metric: _limits(metric)
+            for metric in sorted({m for row in (*variants.values(), *rows.values()) for m in row})
+        },
+        "same_episodes": False,
+    }
+    outcomes = {
+        f"{name}/{term}" if len(models) > 1 else term: values
+        for name, (_, single) in scored.items()
+        for term, values in single.items()
+    }
+    return summary, outcomes
 
-    The part's README says in its glossary what each score is.
+
+def _limits(metric: str) -> list[float | None]:
+    """What a metric can be by its definition; None for no limit."""
+    if metric == "smear_excess":  # a difference
+        return [None, None]
+    if metric.startswith(("probe_", "z_reads_")):  # R^2
+        return [None, 1.0]
+    if metric.startswith(("grey_mass", "weight_error", "collapse_ratio", "worth_", "sharpness_")):
+        return [0.0, 1.0]
+    return [1.0 if metric == "effective_rank" else 0.0, None]
+
+
+@torch.no_grad()
+def score_model(
+    model: Model, held: Heldout, train: Clips, cfg: Config
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Every score of a model, and the single ambiguous pairs' terms that the smear is summed from.
+
+    What each score is: the glossary of results/README.md.
     """
-    scores = {"parameters": float(arm.num_parameters()), "ball_error": _ball_error(arm, held, cfg)}
-    error, reference = heldout_error(arm, held, cfg)
-    if arm.in_pixels:
+    scores = {"parameters": float(model.num_parameters()), "ball_error": _ball_error(model, held)}
+    error, reference = heldout_error(model, held)
+    if model.in_pixels:
         scores |= {"mse": error, "pixel_fvu": error / frame_variance(held)}
         if held.is_uncertain:
             scores["mse_over_bayes"] = error / reference
     else:
         scores |= {"fvu": error / reference}
-    smear, outcomes = _smear_scores(arm, held, cfg)
+    smear, outcomes = _smear_scores(model, held)
     scores |= smear
-    scores |= embedding_scores(arm.encoder, held)
-    scores |= probe_scores(arm.encoder, held, train, cfg)
-    scores |= latent_scores(arm, held, cfg)
-    if cfg.num_past > 1:  # from one frame the motion is a guess, and so is all that follows
-        scores |= rollout_scores(arm, held.clips, cfg)
+    scores |= embedding_scores(model.encoder, held)
+    scores |= probe_scores(model.encoder, held, train, cfg)
+    scores |= latent_scores(model, held, cfg)
+    if cfg.history_length > 1:  # from one frame the motion is a guess, and so is all that follows
+        scores |= rollout_scores(model, held.clips, cfg)
     return scores, outcomes
 
 
-def _ball_error(arm: Arm, held: Heldout, cfg: Config) -> float:
+def _ball_error(model: Model, held: Heldout) -> float:
     """Squared error of the weighted mean frame against the ball that came, distractors apart."""
     errors = []
     for index in chunks(torch.arange(len(held.best))):
         batch = take(held.batch, index)
-        _, z_pred, log_odds = arm.predict(batch, cfg)
-        mean = (log_odds.softmax(-1)[:, :, None, None] * arm.decode(z_pred)[:, :, 0]).sum(1)
+        _, z_pred, log_odds = model.predict(batch)
+        mean = (log_odds.softmax(-1)[:, :, None, None] * model.decode(z_pred)[:, :, 0]).sum(1)
         ball = batch.clean_next
         errors.append(distance_to_ball(mean.unsqueeze(1), ball, basis_of(held, index)).flatten())
     return torch.cat(errors).mean().item()
 
 
-def _smear_scores(
-    arm: Arm, held: Heldout, cfg: Config
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+def _smear_scores(model: Model, held: Heldout) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     if not held.ambiguous.any():  # no smear to speak of
         return {}, {}
-    bank_z, bank_frames = _bank(arm, held)
+    bank_z, bank_frames = _bank(model, held)
     sums = {"own": [], "readout": [], "bank": []}
     latent, frames_seen, calibration = [], [], []
     for index in chunks(held.ambiguous.nonzero()[:, 0]):
         batch, basis = take(held.batch, index), basis_of(held, index)
         real = (held.futures[index], held.probabilities[index], held.shifted[index], basis)
-        _, z_pred, log_odds = arm.predict(batch, cfg)
-        frames = arm.decode(z_pred)[:, :, 0]  # (B, K, H, W)
+        _, z_pred, log_odds = model.predict(batch)
+        frames = model.decode(z_pred)[:, :, 0]  # (B, K, H, W)
         terms = smear_terms(frames, *real)
         sums["own"].append(terms)
         frames_seen.append(frames)
         calibration.append((log_odds, terms["nearest"], held.probabilities[index]))
-        if arm.in_pixels:
+        if model.in_pixels:
             found = _nearest(frames.flatten(2), bank_frames.flatten(1))
         else:
             found = _nearest(z_pred, bank_z)
-            z_futures = arm.encode(_as_seen(held, index).unsqueeze(2))
+            z_futures = model.encode(_as_seen(held, index).unsqueeze(2))
             latent.append((z_pred, z_futures, held.probabilities[index]))
-            sums["readout"].append(smear_terms(arm.decode(z_futures)[:, :, 0], *real))
+            sums["readout"].append(smear_terms(model.decode(z_futures)[:, :, 0], *real))
         sums["bank"].append(smear_terms(bank_frames[found], *real))
     smear = {name: _index(terms) for name, terms in sums.items() if terms}
     scores = {"smear": smear["own"], "smear_bank": smear["bank"]}
-    if not arm.in_pixels:
+    if not model.in_pixels:
         scores["smear_readout"] = smear["readout"]
         scores["smear_excess"] = smear["own"] - smear["readout"]
         columns = zip(*latent, strict=True)
@@ -157,10 +196,10 @@ def _as_seen(held: Heldout, index: Tensor) -> Tensor:
     return futures + (1 - futures) * held.layer_next[index].unsqueeze(1)
 
 
-def _bank(arm: Arm, held: Heldout) -> tuple[Tensor, Tensor]:
+def _bank(model: Model, held: Heldout) -> tuple[Tensor, Tensor]:
     """Embeddings (n, D) and clean frames (n, H, W) of the bank's frames."""
     seen = to_float(held.bank.frames.flatten(0, 1))
-    z = torch.cat([arm.encoder(part) for part in seen.split(512)])
+    z = torch.cat([model.encoder(part) for part in seen.split(512)])
     return z, to_float(held.bank.clean.flatten(0, 1))[:, 0]
 
 
@@ -171,7 +210,7 @@ def _nearest(queries: Tensor, bank: Tensor) -> Tensor:
 
 @torch.no_grad()
 def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, float]]:
-    """Floors and ceilings of the same held-out pairs, none of them trained."""
+    """Baselines and upper bounds of the same held-out pairs, none of them trained."""
     batch, mean = held.batch, to_float(train.frames.flatten(0, 1)).mean(0)
     clean_mean = to_float(train.clean.flatten(0, 1)).mean(0)[0]
     rows: dict[str, dict[str, float]] = {
@@ -184,10 +223,10 @@ def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, floa
         rows[name]["mse_over_bayes"] = rows[name]["mse"] / held.floor
     index = held.ambiguous.nonzero()[:, 0]
     rows["raw_pixels"] = probe_scores(raw_pixels, held, train, cfg)
-    encoder = next(iter(make_arms(cfg).values())).encoder
+    encoder = next(iter(make_models(cfg).values())).encoder
     rows["random_encoder"] = probe_scores(encoder, held, train, cfg)
     rows["random_encoder"] |= embedding_scores(encoder, held)
-    if cfg.num_past > 1:
+    if cfg.history_length > 1:
         rows["oracle"] = {}
         for name, errors in rollout_bounds(held.clips, cfg).items():
             rows[name] |= errors
