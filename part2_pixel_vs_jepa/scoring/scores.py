@@ -27,6 +27,11 @@ from part2_pixel_vs_jepa.scoring.probes import (
 )
 from part2_pixel_vs_jepa.scoring.rollout import rollout_bounds, rollout_scores
 
+SHARES = ("coverage", "precision")  # of ambiguous pairs
+IN_UNIT_INTERVAL = (
+    *SHARES, "grey_mass", "weight_error", "collapse_ratio", "worth_", "sharpness_"
+)  # fmt: skip
+
 
 @torch.no_grad()
 def heldout_error(model: Model, held: Heldout) -> tuple[float, float]:
@@ -76,7 +81,7 @@ def score_run(
         "variants": variants,
         "bounds": rows,
         "protocol": {"steps": cfg.steps, "num_hypotheses": cfg.num_hypotheses},
-        "shares": {"coverage": trials, "precision": trials} if trials else {},
+        "shares": dict.fromkeys(SHARES, trials) if trials else {},
         "limits": {
             metric: _limits(metric)
             for metric in sorted({m for row in (*variants.values(), *rows.values()) for m in row})
@@ -97,7 +102,7 @@ def _limits(metric: str) -> list[float | None]:
         return [None, None]
     if metric.startswith(("probe_", "z_reads_")):  # R^2
         return [None, 1.0]
-    if metric.startswith(("grey_mass", "weight_error", "collapse_ratio", "worth_", "sharpness_")):
+    if metric.startswith(IN_UNIT_INTERVAL):
         return [0.0, 1.0]
     return [1.0 if metric == "effective_rank" else 0.0, None]
 
