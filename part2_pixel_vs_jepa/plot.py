@@ -79,15 +79,14 @@ def training_figure(curves: Mapping[str, Mapping[str, list[float]]], held: Heldo
     mean = held.bank.frames.float().mean(dim=(0, 1)) / 255
     for label, frame in (("mean frame", mean), ("copy-last", held.batch.x_past[:, -1])):
         bounds[label] = (frame - held.batch.x_next).square().mean().item() / reference
-    pixels = {look_of(n)[0]: curve for n, curve in curves.items() if n.startswith("pixels")}
-    jepa = {look_of(n)[0]: curve for n, curve in curves.items() if n.startswith("jepa")}
+    error = "MSE / Bayes floor" if held.is_uncertain else "MSE / variance of frames"
     contents = []
-    if pixels:
-        label = "MSE / Bayes floor" if held.is_uncertain else "MSE / variance of frames"
-        contents.append(Curves(pixels, "optimizer steps", label, bounds, log_y=True))
-    if jepa:
-        label, bounds = "unexplained variance", {"mean embedding": 1.0}
-        contents.append(Curves(jepa, "optimizer steps", label, bounds, log_y=True))
+    for names, label, lines in (
+        (("pixels", "pixels_z"), error, bounds),
+        (("jepa", "jepa_z"), "unexplained variance", {"mean embedding": 1.0}),
+    ):
+        if drawn := {look_of(name)[0]: curves[name] for name in names if name in curves}:
+            contents.append(Curves(drawn, "optimizer steps", label, lines, log_y=True))
     return panels(contents, COLORS, TRAINING)
 
 

@@ -11,6 +11,7 @@ from common.episodes import Batch, Clips, gather_pairs, make_clips, to_float
 from common.futures import bayes, possible_next, render_futures
 from common.metrics import distance_to_ball
 from part2_pixel_vs_jepa.config import Config, Stream, generator
+from part2_pixel_vs_jepa.model import Model
 
 CHUNK = 128  # pairs scored at a time
 
@@ -107,9 +108,23 @@ def take(batch: Batch, index: Tensor) -> Batch:
     return Batch(**{name: value[index] for name, value in vars(batch).items()})
 
 
-def chunks(index: Tensor) -> Iterator[Tensor]:
-    """An index in pieces of CHUNK."""
-    yield from index.split(CHUNK)
+def answers(
+    model: Model, held: Heldout, index: Tensor | None = None
+) -> Iterator[tuple[Tensor, Batch, Tensor, Tensor]]:
+    """What a model says of some pairs (None: all), CHUNK of them at a time.
+
+    Yields their index (B,), the pairs, z_pred (B, K, D) and the log-odds (B, K).
+    """
+    for part in (torch.arange(len(held.best)) if index is None else index).split(CHUNK):
+        batch = take(held.batch, part)
+        _, z_pred, log_odds = model.predict(batch)
+        yield part, batch, z_pred, log_odds
+
+
+def real_of(held: Heldout, index: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The real futures of some pairs, as ``smear_terms`` takes them."""
+    real = (held.futures[index], held.probabilities[index], held.shifted[index])
+    return *real, basis_of(held, index)
 
 
 def basis_of(held: Heldout, index: Tensor) -> Tensor:

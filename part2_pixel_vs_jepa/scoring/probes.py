@@ -13,7 +13,7 @@ from common.metrics import collapse_ratio, effective_rank
 from common.probes import linear_probe
 from part2_pixel_vs_jepa.config import Config
 from part2_pixel_vs_jepa.model import Model
-from part2_pixel_vs_jepa.scoring.heldout import Heldout, chunks, take
+from part2_pixel_vs_jepa.scoring.heldout import Heldout, answers
 
 PROBE_EPISODES = 128  # at most, on either side
 PLACE_BIN = 4  # px, within which a value of z is taken to mean one thing
@@ -65,9 +65,7 @@ def latent_scores(model: Model, held: Heldout, cfg: Config) -> dict[str, float]:
     if not model.has_z:
         return {}
     chosen = []
-    for index in chunks(torch.arange(len(held.best))):
-        batch = take(held.batch, index)
-        _, z_pred, _ = model.predict(batch)
+    for _, batch, z_pred, _ in answers(model, held):
         if model.in_pixels:
             d = (model.decode(z_pred) - batch.x_next.unsqueeze(1)).square().mean(dim=(2, 3, 4))
         else:

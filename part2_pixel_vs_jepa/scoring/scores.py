@@ -18,7 +18,7 @@ from common.metrics import (
 )
 from part2_pixel_vs_jepa.config import Config
 from part2_pixel_vs_jepa.model import Model, make_models
-from part2_pixel_vs_jepa.scoring.heldout import Heldout, basis_of, chunks, take
+from part2_pixel_vs_jepa.scoring.heldout import CHUNK, Heldout, answers, basis_of, real_of
 from part2_pixel_vs_jepa.scoring.probes import (
     embedding_scores,
     latent_scores,
@@ -41,26 +41,26 @@ def heldout_error(model: Model, held: Heldout) -> tuple[float, float]:
     that is zero the variance of the frames. Jepa methods: squared error of the nearest hypothesis'
     embedding, and the variance of the target's.
     """
-    if not model.in_pixels:
-        z_pred, z_next = [], []
-        for index in chunks(torch.arange(len(held.best))):
-            batch = take(held.batch, index)
-            _, hypotheses, _ = model.predict(batch)
-            target = model.encoder(batch.x_next)
-            nearest = (hypotheses - target.unsqueeze(1)).square().mean(-1).argmin(1)
-            z_pred.append(hypotheses[torch.arange(len(index)), nearest])
-            z_next.append(target)
-        target = torch.cat(z_next)
-        error = (torch.cat(z_pred) - target).square().mean().item()
-        return error, (target - target.mean(0)).square().mean().item()
-    total = 0.0
-    for index in chunks(torch.arange(len(held.best))):
-        batch = take(held.batch, index)
-        _, z_pred, log_odds = model.predict(batch)
-        frames = model.decode(z_pred)
-        mean = (log_odds.softmax(-1)[:, :, None, None, None] * frames).sum(1)
-        total += (mean - batch.x_next).square().mean(dim=(1, 2, 3)).sum().item()
-    return total / len(held.best), held.floor if held.is_uncertain else frame_variance(held)
+    if model.in_pixels:
+        total = 0.0
+        for _, batch, z_pred, log_odds in answers(model, held):
+            error = mean_frame(model, z_pred, log_odds) - batch.x_next
+            total += error.square().mean(dim=(1, 2, 3)).sum().item()
+        return total / len(held.best), held.floor if held.is_uncertain else frame_variance(held)
+    said, came = [], []
+    for _, batch, z_pred, _ in answers(model, held):
+        z_next = model.encoder(batch.x_next)
+        nearest = (z_pred - z_next.unsqueeze(1)).square().mean(-1).argmin(1)
+        said.append(z_pred[torch.arange(len(z_pred)), nearest])
+        came.append(z_next)
+    z_next = torch.cat(came)
+    error = (torch.cat(said) - z_next).square().mean().item()
+    return error, (z_next - z_next.mean(0)).square().mean().item()
+
+
+def mean_frame(model: Model, z_pred: Tensor, log_odds: Tensor) -> Tensor:
+    """The mean of the decoded hypotheses by their weights, (B, C, H, W)."""
+    return (log_odds.softmax(-1)[:, :, None, None, None] * model.decode(z_pred)).sum(1)
 
 
 def frame_variance(held: Heldout) -> float:
@@ -82,10 +82,7 @@ def score_run(
         "bounds": rows,
         "protocol": {"steps": cfg.steps, "num_hypotheses": cfg.num_hypotheses},
         "shares": dict.fromkeys(SHARES, trials) if trials else {},
-        "limits": {
-            metric: _limits(metric)
-            for metric in sorted({m for row in (*variants.values(), *rows.values()) for m in row})
-        },
+        "limits": {m: _limits(m) for row in (*variants.values(), *rows.values()) for m in row},
         "same_episodes": False,
     }
     outcomes = {
@@ -136,12 +133,9 @@ def score_model(
 def _ball_error(model: Model, held: Heldout) -> float:
     """Squared error of the weighted mean frame against the ball that came, distractors apart."""
     errors = []
-    for index in chunks(torch.arange(len(held.best))):
-        batch = take(held.batch, index)
-        _, z_pred, log_odds = model.predict(batch)
-        mean = (log_odds.softmax(-1)[:, :, None, None] * model.decode(z_pred)[:, :, 0]).sum(1)
-        ball = batch.clean_next
-        errors.append(distance_to_ball(mean.unsqueeze(1), ball, basis_of(held, index)).flatten())
+    for index, batch, z_pred, log_odds in answers(model, held):
+        mean = mean_frame(model, z_pred, log_odds)
+        errors.append(distance_to_ball(mean, batch.clean_next, basis_of(held, index)).flatten())
     return torch.cat(errors).mean().item()
 
 
@@ -151,10 +145,8 @@ def _smear_scores(model: Model, held: Heldout) -> tuple[dict[str, float], dict[s
     bank_z, bank_frames = _bank(model, held)
     sums = {"own": [], "readout": [], "bank": []}
     latent, frames_seen, calibration = [], [], []
-    for index in chunks(held.ambiguous.nonzero()[:, 0]):
-        batch, basis = take(held.batch, index), basis_of(held, index)
-        real = (held.futures[index], held.probabilities[index], held.shifted[index], basis)
-        _, z_pred, log_odds = model.predict(batch)
+    for index, _, z_pred, log_odds in answers(model, held, held.ambiguous.nonzero()[:, 0]):
+        real = real_of(held, index)
         frames = model.decode(z_pred)[:, :, 0]  # (B, K, H, W)
         terms = smear_terms(frames, *real)
         sums["own"].append(terms)
@@ -168,31 +160,22 @@ def _smear_scores(model: Model, held: Heldout) -> tuple[dict[str, float], dict[s
             latent.append((z_pred, z_futures, held.probabilities[index]))
             sums["readout"].append(smear_terms(model.decode(z_futures)[:, :, 0], *real))
         sums["bank"].append(smear_terms(bank_frames[found], *real))
-    smear = {name: _index(terms) for name, terms in sums.items() if terms}
-    scores = {"smear": smear["own"], "smear_bank": smear["bank"]}
+    shares, single = _summed(sums["own"])
+    scores = shares | {"smear_bank": _summed(sums["bank"])[0]["smear"]}
     if not model.in_pixels:
-        scores["smear_readout"] = smear["readout"]
-        scores["smear_excess"] = smear["own"] - smear["readout"]
-        columns = zip(*latent, strict=True)
-        scores["latent_smear"] = latent_smear(*(torch.cat(column) for column in columns))
-    single = {
-        name: torch.cat([part[name] for part in sums["own"]])
-        for name in ("numerator", "denominator", "coverage", "precision")
-    }
-    scores |= {
-        "coverage": single["coverage"].mean().item(),
-        "precision": single["precision"].mean().item(),
-        "grey_mass": grey_mass(torch.cat(frames_seen)),
-        "weight_error": weight_error(*(torch.cat(c) for c in zip(*calibration, strict=True))),
-    }
-    return scores, {name: values.numpy() for name, values in single.items()}
+        scores["smear_readout"] = _summed(sums["readout"])[0]["smear"]
+        scores["smear_excess"] = scores["smear"] - scores["smear_readout"]
+        scores["latent_smear"] = latent_smear(*map(torch.cat, zip(*latent, strict=True)))
+    scores["grey_mass"] = grey_mass(torch.cat(frames_seen))
+    scores["weight_error"] = weight_error(*map(torch.cat, zip(*calibration, strict=True)))
+    return scores, {name: single[name].numpy() for name in single if name != "nearest"}
 
 
-def _index(terms: list[dict[str, Tensor]]) -> float:
-    return smear_index(
-        torch.cat([part["numerator"] for part in terms]),
-        torch.cat([part["denominator"] for part in terms]),
-    )
+def _summed(parts: list[dict[str, Tensor]]) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Smear, coverage and precision of the terms of chunks of pairs, and those terms in one."""
+    terms = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    scores = {"smear": smear_index(terms["numerator"], terms["denominator"])}
+    return scores | {name: terms[name].mean().item() for name in SHARES}, terms
 
 
 def _as_seen(held: Heldout, index: Tensor) -> Tensor:
@@ -253,13 +236,5 @@ def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, floa
 
 def _bound_scores(frames: Tensor, held: Heldout, index: Tensor) -> dict[str, float]:
     """Smear, coverage and precision of given frames (B, K, H, W)."""
-    terms = []
-    for part in chunks(index):
-        real = (held.futures[part], held.probabilities[part], held.shifted[part])
-        terms.append(smear_terms(frames[part], *real, basis_of(held, part)))
-    return {
-        "smear": _index(terms),
-        "coverage": torch.cat([t["coverage"] for t in terms]).mean().item(),
-        "precision": torch.cat([t["precision"] for t in terms]).mean().item(),
-        "grey_mass": grey_mass(frames[index]),
-    }
+    parts = [smear_terms(frames[part], *real_of(held, part)) for part in index.split(CHUNK)]
+    return _summed(parts)[0] | {"grey_mass": grey_mass(frames[index])}
