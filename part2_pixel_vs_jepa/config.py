@@ -1,4 +1,4 @@
-"""Every option of this part, its streams of chance, and its learning rate."""
+"""Every option of this part, and its streams of chance."""
 
 from enum import IntEnum
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 
 from common.distractors import Distractor
 from common.harness.config import config, option
-from common.schedules import stream, warmup_cosine
+from common.schedules import stream
 from common.world import World
 
 PART = Path(__file__).resolve().parent
@@ -184,8 +184,3 @@ class Config:
 def generator(cfg: Config, purpose: Stream) -> torch.Generator:
     """An independent stream of the run's seed; data of different purposes never overlap."""
     return stream(cfg.seed, purpose)
-
-
-def learning_rate(step: int, cfg: Config) -> float:
-    """Linear warm-up to the peak, then half a cosine to zero."""
-    return warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)

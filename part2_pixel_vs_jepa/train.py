@@ -24,8 +24,9 @@ from common.harness.config import parse_config, to_yaml
 from common.harness.errors import UserError, before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import vicreg
+from common.schedules import warmup_cosine
 from common.sigreg import random_slices, sigreg
-from part2_pixel_vs_jepa.config import BASELINE, Config, Stream, generator, learning_rate
+from part2_pixel_vs_jepa.config import BASELINE, Config, Stream, generator
 from part2_pixel_vs_jepa.model import Model, make_models
 from part2_pixel_vs_jepa.report.tables import run_text
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
@@ -155,11 +156,12 @@ def train(cfg: Config, run: Run) -> None:
         batch = draw_batch(
             clips, cfg.batch_size, cfg.history_length, max(cfg.world.speeds), batches
         )
+        rate = warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
         done = step + 1
         look = done % cfg.eval_every == 0 or done == cfg.steps
         for name, model in models.items():
             for group in optimizers[name].param_groups:
-                group["lr"] = learning_rate(step, cfg)
+                group["lr"] = rate
             with stopping_at(done):
                 drawn = draw_slices(model, cfg, slices[name])
                 with torch.autocast("cpu", torch.bfloat16, enabled=cfg.precision == "bf16"):

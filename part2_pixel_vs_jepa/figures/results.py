@@ -1,6 +1,6 @@
 """The figures of part2_pixel_vs_jepa/results/*.json, and how each method looks in every figure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +29,17 @@ WORLDS = {
     "background": "static background",
     "two_frames": "mirror walls",
 }
-LABELS = {
-    "smear": "smear",
-    "mse_over_bayes": "MSE / Bayes floor",
-    "position_error": "position error (px)",
-    "sharpness": "sharpness",
-    "coverage": "coverage",
-    "precision": "precision",
-}
+LABELS = {"mse_over_bayes": "MSE / Bayes floor", "position_error": "position error (px)"}
 SHARES = ("coverage", "precision", "sharpness")  # drawn on 0 .. 1
-BOUNDS = {
-    "smear": {"real": 0.0, "exact blur": 1.0},
-    "mse_over_bayes": {"Bayes floor": 1.0},
-}
+BOUNDS = {"smear": {"real": 0.0, "exact blur": 1.0}, "mse_over_bayes": {"Bayes floor": 1.0}}
 SMEAR = "Smear: 0 is a real future, 1 the exact blur of them all."
 COVERAGE = "Coverage: share of the real futures that some hypothesis hits."
 PRECISION = "Precision: share of the hypotheses that hit a real future."
 SEEDS = "Whiskers: 95% intervals; dots: single seeds."
 SHARPNESS = "Sharpness: 1 is a binary disc, 1/2 the same ball spread over twice its area."
 BANDS = "Bands: 95% intervals."
-Metrics = Mapping[str, dict[str, Any]]  # interval by metric
 Results = Mapping[str, dict[str, Any]]  # content by results file
+Point = tuple[str, float, dict[str, Any]]  # method, x, interval
 
 
 def look_of(method: str) -> tuple[str, str]:
@@ -63,34 +53,32 @@ def draw_results(folder: Path) -> list[Path]:
     Raises UserError when there is none.
     """
     results = {path.stem: read_results(path) for path in sorted(folder.glob("*.json"))}
-    figures = {
+    drawn = {
         "main": main_figure(results) if "main" in results else None,
         "hypotheses": hypotheses_figure(results) if "hypotheses" in results else None,
         "width": width_figure(results) if "width" in results else None,
         "worlds": worlds_figure(results),
         "horizon": horizon_figure(results),
     }
-    written = []
-    for name, figure in figures.items():
-        if figure is not None:
-            written.append(folder / "figures" / f"{name}.png")
-            write_png(written[-1], figure)
+    figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
+    written = {path: figure for path, figure in figures.items() if figure is not None}
     if not written:
         raise UserError(f"no results to draw in {folder}; expected main.json or others of a sweep")
-    return written
+    for path, figure in written.items():
+        write_png(path, figure)
+    return list(written)
 
 
 def main_figure(results: Results) -> Figure:
     """Smear, coverage and precision of each method, beside what copying the last frame scores."""
-    content, metrics = results["main"], ("smear", "coverage", "precision")
-    contents = []
+    content, metrics, contents = results["main"], ("smear", "coverage", "precision"), []
     for metric in metrics:
-        found = {look_of(n)[0]: v["metrics"][metric] for n, v in content["variants"].items()}
+        labels = {look_of(name)[0]: v["metrics"] for name, v in content["variants"].items()}
         bounds = BOUNDS.get(metric, {})
         if metric == "smear" and "copy" in content["bounds"]:
             bounds = bounds | {"copy-last": content["bounds"]["copy"][metric]["mean"]}
-        rows = {label: {label: score} for label, score in found.items()}
-        contents.append(Bars(rows, LABELS[metric], bounds))
+        rows = {label: {label: scores[metric]} for label, scores in labels.items()}
+        contents.append(Bars(rows, LABELS.get(metric, metric), bounds))
     return _shares(panels(contents, COLORS, f"{SMEAR} {COVERAGE} {PRECISION} {SEEDS}"), metrics)
 
 
@@ -103,24 +91,20 @@ def hypotheses_figure(results: Results) -> Figure:
             (method,), k = variant["params"]["methods"], variant["params"]["num_hypotheses"]
             series, k = (WITH_Z[method], 1) if method in WITH_Z else (method, k)
             points.append((series, k, variant["metrics"][metric]))
-        bounds = BOUNDS.get(metric, {})
-        contents.append(
-            Curves(_series(points), "K (hypotheses)", LABELS[metric], bounds, log_x=True)
-        )
+        contents.append(_curves(points, "K (hypotheses)", metric))
     note = f"K = 1 is the method without z. {SMEAR} {COVERAGE} {PRECISION} {BANDS}"
     return _shares(panels(contents, COLORS, note), metrics)
 
 
 def width_figure(results: Results) -> Figure:
     """Smear and error of the deterministic pixel predictor against its parameters."""
-    contents = []
-    for metric in ("smear", "mse_over_bayes"):
-        points = [
-            ("pixels", variant["metrics"]["parameters"]["mean"], variant["metrics"][metric])
-            for variant in results["width"]["variants"].values()
-        ]
-        series, bounds = _series(points), BOUNDS[metric]
-        contents.append(Curves(series, "parameters", LABELS[metric], bounds, log_x=True))
+    found = [variant["metrics"] for variant in results["width"]["variants"].values()]
+    contents = [
+        _curves(
+            [("pixels", m["parameters"]["mean"], m[metric]) for m in found], "parameters", metric
+        )
+        for metric in ("smear", "mse_over_bayes")
+    ]
     fig = panels(contents, COLORS, f"{SMEAR} {BANDS}")
     for ax in fig.axes:
         ax.tick_params(axis="x", labelrotation=60)
@@ -135,41 +119,40 @@ def worlds_figure(results: Results) -> Figure | None:
         for world, method, scores in _in_worlds(results):
             if metric in scores:
                 rows.setdefault(world, {})[look_of(method)[0]] = scores[metric]
-        if rows:
-            contents.append(Bars(rows, LABELS[metric], BOUNDS.get(metric, {})))
-    if not contents:
-        return None
+        if not rows:
+            return None
+        contents.append(Bars(rows, LABELS.get(metric, metric), BOUNDS.get(metric, {})))
     return _shares(panels(contents, COLORS, f"{SMEAR} {COVERAGE} {SEEDS}"), metrics)
 
 
 def horizon_figure(results: Results) -> Figure | None:
     """Position error and sharpness after steps of feeding predictions back, one row per world."""
-    found: dict[tuple[str, str], list[tuple[str, float, dict[str, Any]]]] = {}
+    found: dict[tuple[str, str], list[Point]] = {}
     for world, method, scores in _in_worlds(results, with_bounds=True):
         for metric in ("position_error", "sharpness"):
             for steps in HORIZONS:
                 if score := scores.get(f"{metric}_at_{steps}"):
                     found.setdefault((world, metric), []).append((method, steps, score))
-    contents = []
-    for (world, metric), points in found.items():
-        series, label = _series(points), LABELS[metric]
-        contents.append(Curves(series, "steps fed back", label, title=world, log_x=True))
-    if not contents:
+    if not found:
         return None
+    contents = [_curves(points, "steps fed back", *place[::-1]) for place, points in found.items()]
     fig = panels(contents, COLORS, f"{SHARPNESS} {BANDS}", columns=2)
     return _shares(fig, [metric for _, metric in found])
 
 
-def _shares(fig: Figure, metrics: Iterator[str] | tuple[str, ...] | list[str]) -> Figure:
+def _shares(fig: Figure, metrics: Sequence[str]) -> Figure:
     """The figure with the panels of shares, in the order of its metrics, drawn on 0 .. 1."""
     for ax, metric in zip(fig.axes, metrics, strict=True):
-        if metric in SHARES:
-            is_bars = bool(ax.patches)
-            ax.set(**{"xlim" if is_bars else "ylim": (0, 1) if is_bars else (-0.03, 1.03)})
+        if metric in SHARES and ax.patches:
+            ax.set_xlim(0, 1)
+        elif metric in SHARES:
+            ax.set_ylim(-0.03, 1.03)
     return fig
 
 
-def _in_worlds(results: Results, with_bounds: bool = False) -> Iterator[tuple[str, str, Metrics]]:
+def _in_worlds(
+    results: Results, with_bounds: bool = False
+) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """(world, method, metrics) of the results files that are named like a world."""
     for world in (name for name in WORLDS if name in results):
         content = results[world]
@@ -178,14 +161,12 @@ def _in_worlds(results: Results, with_bounds: bool = False) -> Iterator[tuple[st
             yield WORLDS[world], name, metrics
 
 
-def _series(
-    points: list[tuple[str, float, dict[str, Any]]],
-) -> dict[str, dict[str, list[float]]]:
-    """Points (method, x, score) as the series of a panel of curves, in the order of x."""
+def _curves(points: Sequence[Point], x_label: str, metric: str, title: str = "") -> Curves:
+    """A panel of points, a line a method in the order of x, on a logarithmic x."""
     series: dict[str, dict[str, list[float]]] = {}
-    for method, x, score in sorted(points, key=lambda point: point[1]):
-        curve = series.setdefault(look_of(method)[0], {"x": [], "mean": [], "low": [], "high": []})
-        curve["x"].append(x)
-        for key in ("mean", "low", "high"):
-            curve[key].append(score[key])
-    return series
+    for method, x, interval in sorted(points, key=lambda point: point[1]):
+        curve = series.setdefault(look_of(method)[0], {})
+        for key, value in (("x", x), *((end, interval[end]) for end in ("mean", "low", "high"))):
+            curve.setdefault(key, []).append(value)
+    label, bounds = LABELS.get(metric, metric), BOUNDS.get(metric, {})
+    return Curves(series, x_label, label, bounds, title, log_x=True)
