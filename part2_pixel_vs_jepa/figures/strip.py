@@ -20,9 +20,9 @@ NUM_PAIRS = 4  # rows of the strip
 MOST_FUTURES, MOST_COLUMNS = 6, 14  # of a strip that is still legible
 ROOMY = 8  # columns up to which there is room for words
 NOTE = (
-    "Below a real future, its probability p. Below a prediction, its smear index: 0 is a real "
-    "future, 1 the exact blur of them all; there is none where only one future is possible. JEPA "
-    "embeddings are decoded. Greys run from 0 (black) to 1 (white)."
+    "Below a real future, its probability. Below a prediction, its smear: 0 is a real future, 1 "
+    "the exact blur of them all; none where only one future is possible. JEPA's embeddings are "
+    "decoded."
 )
 
 

@@ -12,7 +12,6 @@ METHODS = {
     "pixels": "pixels", "pixels_z": "pixels + z", "jepa": "JEPA", "jepa_z": "JEPA + z",
     "jepa_sigreg": "JEPA, SIGReg", "jepa_z_sigreg": "JEPA + z, SIGReg",
 }  # fmt: skip
-SIGREG = {"jepa": "jepa_sigreg", "jepa_z": "jepa_z_sigreg"}  # under that regularizer
 UNTRAINED = {
     "oracle": "*upper bound: every real future*", "bayes": "*Bayes-optimal frame (exact blur)*",
     "copy": "*baseline: copy of the last frame*", "mean": "*baseline: mean of all frames*",
@@ -50,7 +49,8 @@ def horizon(world: str, names: Mapping[str, str]) -> Table:
     return Table(world, names, columns, bounds)
 
 
-RUN = Table("main", METHODS, bare(SCORES | INSIDE) | {"parameters": count("parameters")}, UNTRAINED)
+PLAIN = {name: label.strip("*") for name, label in UNTRAINED.items()}
+RUN = Table("main", METHODS, bare(SCORES | INSIDE) | {"parameters": count("parameters")}, PLAIN)
 RESULTS: dict[str, Renders] = {
     "criteria": Claims(CLAIMS.claims, criteria=True),
     "run": RUN,
@@ -110,9 +110,10 @@ PAGES: dict[str, dict[str, Renders]] = {
 
 def run_text(summary: Mapping[str, Any], regularizer: str) -> str:
     """What a run ends with: its table, and what the words in it mean."""
-    renamed = SIGREG if regularizer == "sigreg" else {}
-    rows = {renamed.get(name) or name: scores for name, scores in summary["variants"].items()}
-    pairs = summary["bounds"]["pairs"]
+    rows, pairs = dict(summary["variants"]), summary["bounds"]["pairs"]
+    for name in ("jepa", "jepa_z"):
+        if regularizer != "vicreg" and name in rows:
+            rows[f"{name}_{regularizer}"] = rows.pop(name)
     return (
         f"{RUN.text(rows, summary['bounds'])}\n\nsmear: 0 a real future, 1 the exact blur of them "
         f"all; on the {pairs['ambiguous']:.0f} of {pairs['count']:.0f}\nheld-out pairs whose "
