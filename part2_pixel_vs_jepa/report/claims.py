@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from common.harness.claims import Claim, Claims, Results
+from common.harness.claims import Claim, Results
 
 Test = tuple[str, str, str, float]  # "file:row", metric, "<" or ">", and the limit
 
@@ -23,7 +23,7 @@ def shown(*tests: Test) -> Callable[[Results], bool | None]:
 
 
 WIDTHS = ("0.25", "0.5", "0.71", "1", "1.41", "2", "4")
-CLAIMS = Claims([
+CLAIMS = (
     Claim("Pixel MSE smears an ambiguous future.",
           "without z, pixels smear by 0.75 or more, within 5% of the Bayes floor", "holds",
           "Smear is {main[pixels][smear]:.2f} at {main[pixels][mse_over_bayes]:.2f} times the "
@@ -89,4 +89,4 @@ CLAIMS = Claims([
           "{z_account[pixels][agrees]:%} do, and squares of 16 px take z though the direction is "
           "worth more.",
           lambda r: all(r["z_account"][n]["agrees"].mean == 1 for n in ("embeddings", "pixels"))),
-])  # fmt: skip
+)  # fmt: skip

@@ -52,7 +52,7 @@ def horizon(world: str, names: Mapping[str, str]) -> Table:
 PLAIN = {name: label.strip("*") for name, label in UNTRAINED.items()}
 RUN = Table("main", METHODS, bare(SCORES | INSIDE) | {"parameters": count("parameters")}, PLAIN)
 RESULTS: dict[str, Renders] = {
-    "criteria": Claims(CLAIMS.claims, criteria=True),
+    "criteria": Claims(CLAIMS, criteria=True),
     "run": RUN,
     "main": Table("main", METHODS, SCORES, UNTRAINED),
     "inside": Table(
@@ -102,7 +102,7 @@ RESULTS: dict[str, Renders] = {
 PAGES: dict[str, dict[str, Renders]] = {
     "README.md": {
         "main": Table("main", METHODS, SCORES, pick(UNTRAINED, "oracle", "bayes", "copy")),
-        "claims": CLAIMS,
+        "claims": Claims(CLAIMS),
     },
     "results/README.md": RESULTS,
 }
