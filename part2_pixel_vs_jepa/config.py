@@ -1,135 +1,133 @@
-"""What the scripts of this part share: the config, its streams of chance, its learning rate."""
+"""Every option of this part, and its streams of chance."""
 
-from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import Literal
 
 import torch
 
 from common.distractors import Distractor
-from common.schedules import stream, warmup_cosine
+from common.harness.config import config, option
+from common.schedules import stream
 from common.world import World
 
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part2" / "baseline.yaml"
+HORIZONS = (1, 2, 5, 10, 20, 40)  # steps of feeding predictions back, after which they are scored
 
-ArmName = Literal["pixels", "pixels_z", "jepa", "jepa_z"]
-ARMS: tuple[ArmName, ...] = ("pixels", "pixels_z", "jepa", "jepa_z")
+Method = Literal["pixels", "pixels_z", "jepa", "jepa_z"]
+METHODS: tuple[Method, ...] = ("pixels", "pixels_z", "jepa", "jepa_z")
 
 
-@dataclass(frozen=True)
+class Stream(IntEnum):
+    """What random numbers are drawn for; streams never overlap."""
+
+    TRAIN_DATA = 1
+    TEST_DATA = 2
+    BANK_DATA = 3
+    BATCHES = 4
+    SLICES = 5
+    ROLLOUT = 6
+
+
+@config
 class ModelConfig:
-    """Sizes of the networks.
+    """Sizes of the networks."""
 
-    Args:
-        embedding_dim: D, the width of an embedding, the same in every arm.
-        width: factor on every other layer; parameters grow with its square.
-        pixels_hidden: width of the predictor in the pixel arms, at width 1.
-        jepa_hidden: width of the predictor in the jepa arms, at width 1.
-    """
-
-    embedding_dim: int = field(metadata={"min": 1, "max": 4096})
-    width: float = field(metadata={"min": 0.05, "max": 16.0})
-    pixels_hidden: int = field(metadata={"min": 1, "max": 16384})
-    jepa_hidden: int = field(metadata={"min": 1, "max": 16384})
+    embedding_dim: int = option(ge=1, le=4096)
+    """D, the width of an embedding, the same in every method."""
+    width: float = option(ge=0.05, le=16)
+    """Factor on every other layer; parameters grow with its square."""
+    pixels_hidden: int = option(668, ge=1, le=16384, when="methods=pixels|pixels_z")
+    """Width of the predictor of the pixel methods, at width 1."""
+    jepa_hidden: int = option(738, ge=1, le=16384, when="methods=jepa|jepa_z")
+    """Width of the predictor of the jepa methods, at width 1."""
 
 
-@dataclass(frozen=True)
-class LossConfig:
-    """Weights of the losses' terms.
+@config
+class LossWeights:
+    """Weights of the losses' terms."""
 
-    Args:
-        relaxation: share of the prediction loss that goes to the hypotheses that were not nearest.
-        invariance_weight: VICReg's weight of the prediction error.
-        variance_weight: VICReg's weight of the hinge on each dimension's standard deviation.
-        covariance_weight: VICReg's weight of the squared off-diagonal covariances.
-        sigreg_weight: SIGReg's weight, in place of variance and covariance; the prediction error
-            then has weight 1.
-        num_slices: random directions of SIGReg, drawn afresh each step.
-    """
-
-    relaxation: float = field(metadata={"min": 0.0, "max": 1.0})
-    invariance_weight: float = field(metadata={"min": 0.0, "max": 1e6})
-    variance_weight: float = field(metadata={"min": 0.0, "max": 1e6})
-    covariance_weight: float = field(metadata={"min": 0.0, "max": 1e6})
-    sigreg_weight: float = field(metadata={"min": 0.0, "max": 1e6})
-    num_slices: int = field(metadata={"min": 1, "max": 65536})
+    relaxation: float = option(ge=0, le=1, when="methods=pixels_z|jepa_z")
+    """Share of the prediction loss that goes to the hypotheses that were not nearest."""
+    invariance: float = option(ge=0, le=1e6, when="regularizer=vicreg & methods=jepa|jepa_z")
+    """VICReg's weight of the prediction error."""
+    variance: float = option(ge=0, le=1e6, when="regularizer=vicreg & methods=jepa|jepa_z")
+    """VICReg's weight of the hinge on each dimension's standard deviation."""
+    covariance: float = option(ge=0, le=1e6, when="regularizer=vicreg & methods=jepa|jepa_z")
+    """VICReg's weight of the squared off-diagonal covariances."""
+    sigreg_lambda: float = option(ge=0, le=1e6, when="regularizer=sigreg & methods=jepa|jepa_z")
+    """SIGReg's weight per sample beside the mean squared error, see common/sigreg.py."""
+    num_slices: int = option(256, ge=1, le=65536, when="regularizer=sigreg & methods=jepa|jepa_z")
+    """Random directions of SIGReg, drawn afresh each step."""
 
 
-@dataclass(frozen=True)
+@config
 class DataConfig:
-    """How much data there is.
+    """How much data there is."""
 
-    Args:
-        train_episodes: episodes to train on.
-        test_episodes: held-out episodes that every number comes from.
-        bank_episodes: further held-out episodes whose frames the nearest-frame readout may return.
-    """
-
-    train_episodes: int = field(metadata={"min": 1, "max": 100_000})
-    test_episodes: int = field(metadata={"min": 1, "max": 10_000})
-    bank_episodes: int = field(metadata={"min": 1, "max": 10_000})
+    num_train_episodes: int = option(ge=1, le=100_000)
+    """Episodes to train on."""
+    num_test_episodes: int = option(ge=1, le=10_000)
+    """Held-out episodes that every number comes from."""
+    num_bank_episodes: int = option(ge=1, le=10_000)
+    """Further held-out episodes whose frames the nearest-frame readout may return."""
 
 
-@dataclass(frozen=True)
+@config
 class Config:
-    """One run of part 2: some of the four arms, on one world.
+    """One run of part 2: some of the four methods, on one world."""
 
-    Args:
-        seed: seeds weights, data and sampling.
-        arms: which arms to train: {pixels, jepa}, each deterministic or with a latent z (_z).
-        regularizer: what keeps the jepa arms from collapsing.
-        num_hypotheses: K, the number of values of z in the _z arms.
-        give_action: true shows every arm the ball's heading and share of the top speed.
-        num_past: input frames.
-        steps: optimizer steps.
-        batch_size: transitions per step.
-        learning_rate: peak of the linear warm-up and cosine decay.
-        warmup: share of the steps that warm up.
-        weight_decay: of AdamW.
-        model: sizes.
-        loss: weights.
-        data: amounts.
-        world: the physics.
-        distractor: what is behind the ball.
-        log_every: steps between lines of metrics.jsonl.
-        eval_every: steps between looks at held-out data.
-        save_every: steps between checkpoints.
-        threads: CPU threads.
-        precision: fp32, or bf16 autocast where the processor has it.
-        figures: draw the run's figures at the end.
-    """
-
-    seed: int = field(metadata={"min": 0, "max": 2**31 - 1})
-    arms: tuple[ArmName, ...]
-    regularizer: Literal["vicreg", "sigreg"]
-    num_hypotheses: int = field(metadata={"min": 1, "max": 256})
+    seed: int = option(ge=0, le=2**31 - 1)
+    """Seeds weights, data and sampling."""
+    methods: tuple[Method, ...]
+    """What to train: predictors of pixels or of embeddings (jepa), each deterministic or with a
+    latent z (_z)."""
+    regularizer: Literal["vicreg", "sigreg"] = option(when="methods=jepa|jepa_z")
+    """What keeps the embeddings of the jepa methods from collapsing."""
+    num_hypotheses: int = option(ge=1, le=256, when="methods=pixels_z|jepa_z")
+    """K, the number of values of z in the _z methods."""
     give_action: bool
-    num_past: int = field(metadata={"min": 1, "max": 8})
-    steps: int = field(metadata={"min": 1, "max": 10_000_000})
-    batch_size: int = field(metadata={"min": 2, "max": 65536})
-    learning_rate: float = field(metadata={"above": 0.0, "max": 10.0})
-    warmup: float = field(metadata={"min": 0.0, "max": 1.0})
-    weight_decay: float = field(metadata={"min": 0.0, "max": 10.0})
+    """True shows every method the ball's heading and share of the top speed."""
+    history_length: int = option(ge=1, le=8)
+    """Input frames."""
+    steps: int = option(ge=1, le=10_000_000)
+    """Optimizer steps."""
+    batch_size: int = option(ge=2, le=65536)
+    """Transitions per step."""
+    learning_rate: float = option(gt=0, le=10)
+    """Peak of the linear warm-up and cosine decay."""
+    warmup: float = option(0.1, ge=0, le=1)
+    """Share of the steps that warm up."""
+    weight_decay: float = option(0.0001, ge=0, le=10)
+    """Of AdamW."""
     model: ModelConfig
-    loss: LossConfig
+    loss_weights: LossWeights
     data: DataConfig
     world: World
     distractor: Distractor
-    log_every: int = field(metadata={"min": 1, "max": 10_000_000})
-    eval_every: int = field(metadata={"min": 1, "max": 10_000_000})
-    save_every: int = field(metadata={"min": 1, "max": 10_000_000})
-    threads: int = field(metadata={"min": 1, "max": 1024})
-    precision: Literal["fp32", "bf16"]
-    figures: bool
+    log_every: int = option(25, ge=1, le=10_000_000)
+    """Steps between lines of metrics.jsonl."""
+    eval_every: int = option(150, ge=1, le=10_000_000)
+    """Steps between looks at held-out data."""
+    save_every: int = option(250, ge=1, le=10_000_000)
+    """Steps between checkpoints."""
+    threads: int = option(2, ge=1, le=1024)
+    """CPU threads."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """fp32, or bf16 autocast where the processor has it."""
+    figures: bool = True
+    """Draw the run's figures at the end; sweeps, whose runs nobody looks at, do not."""
 
     def __post_init__(self) -> None:
-        if not self.arms or len(set(self.arms)) < len(self.arms):
-            raise ValueError(f"arms must name one or more different arms of {', '.join(ARMS)}")
-        if self.num_hypotheses == 1 and any(arm.endswith("_z") for arm in self.arms):
+        if not self.methods or len(set(self.methods)) < len(self.methods):
             raise ValueError(
-                "num_hypotheses 1 leaves a latent z nothing to choose: use 2 or more, or the arms "
-                "pixels and jepa"
+                f"methods must name one or more different methods of {', '.join(METHODS)}"
+            )
+        if self.num_hypotheses == 1 and {"pixels_z", "jepa_z"} & set(self.methods):
+            raise ValueError(
+                "num_hypotheses 1 leaves a latent z nothing to choose: use 2 or more, or the "
+                "methods pixels and jepa"
             )
         world = self.world
         if world.size % 16:
@@ -146,13 +144,13 @@ class Config:
                 "this part's scores take the ball to be white: use world.brightness [1.0, 1.0], "
                 f"got {list(world.brightness)}"
             )
-        if world.episode_length <= self.num_past:
+        if world.episode_length <= self.history_length:
             raise ValueError(
-                f"world.episode_length {world.episode_length} holds no pair with {self.num_past} "
-                f"input frames: it must be above {self.num_past}"
+                f"world.episode_length {world.episode_length} holds no pair with "
+                f"{self.history_length} input frames: it must be above {self.history_length}"
             )
         if not self.velocity_is_seen and self.unlisted:
-            raise ValueError(f"{self.unlisted}, or num_past 2, or give_action true")
+            raise ValueError(f"{self.unlisted}, or history_length 2, or give_action true")
 
     @property
     def unlisted(self) -> str:
@@ -180,14 +178,9 @@ class Config:
     @property
     def velocity_is_seen(self) -> bool:
         """True where the past or the action tells how the ball moves."""
-        return self.num_past > 1 or self.give_action
+        return self.history_length > 1 or self.give_action
 
 
-def generator(cfg: Config, purpose: int) -> torch.Generator:
+def generator(cfg: Config, purpose: Stream) -> torch.Generator:
     """An independent stream of the run's seed; data of different purposes never overlap."""
     return stream(cfg.seed, purpose)
-
-
-def learning_rate(step: int, cfg: Config) -> float:
-    """Linear warm-up to the peak, then half a cosine to zero."""
-    return warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)

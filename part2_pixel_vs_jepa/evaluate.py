@@ -1,4 +1,4 @@
-"""Scores a run again from its checkpoint and prints the headline table; trains and writes nothing.
+"""Scores a run again from its checkpoint and prints its table; trains and writes nothing.
 
     python part2_pixel_vs_jepa/evaluate.py runs/part2/baseline-seed0
 
@@ -11,21 +11,21 @@ from pathlib import Path
 
 from common.episodes import make_clips
 from common.harness.errors import run_script
-from part2_pixel_vs_jepa.config import generator
+from part2_pixel_vs_jepa.config import Stream, generator
 from part2_pixel_vs_jepa.model import load_run
-from part2_pixel_vs_jepa.report.run_table import headline_table
+from part2_pixel_vs_jepa.report.tables import run_text
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
-from part2_pixel_vs_jepa.scoring.scores import bounds, evaluate
+from part2_pixel_vs_jepa.scoring.scores import score_run
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Scores a run again from its checkpoint.")
     parser.add_argument("run_dir", type=Path, help="a run directory, or a folder of weights")
-    cfg, arms = load_run(parser.parse_args().run_dir)
-    clips = make_clips(cfg.world, cfg.distractor, cfg.data.train_episodes, generator(cfg, 1))
-    held = make_heldout(cfg)
-    scores = {name: evaluate(arm, held, clips, cfg)[0] for name, arm in arms.items()}
-    print(headline_table({"arms": scores, "bounds": bounds(held, clips, cfg)}, cfg))
+    cfg, models = load_run(parser.parse_args().run_dir)
+    draws = generator(cfg, Stream.TRAIN_DATA)
+    clips = make_clips(cfg.world, cfg.distractor, cfg.data.num_train_episodes, draws)
+    summary, _ = score_run(models, make_heldout(cfg), clips, cfg)
+    print(run_text(summary, cfg.regularizer))
 
 
 if __name__ == "__main__":

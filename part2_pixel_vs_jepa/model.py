@@ -1,4 +1,4 @@
-"""The four arms: {pixels, embeddings} x {deterministic, latent z}."""
+"""The four predictors: {pixels, embeddings} x {deterministic, latent z}."""
 
 from pathlib import Path
 
@@ -11,22 +11,24 @@ from common.harness.checkpoints import load_checkpoint, load_weights
 from common.harness.config import load_config
 from common.harness.errors import UserError
 from common.predictors import Predictor
-from part2_pixel_vs_jepa.config import BASELINE, ArmName, Config
+from part2_pixel_vs_jepa.config import BASELINE, Config, Method
 
 CHANNELS = (64, 128)  # of encoder and decoder, at width 1
 
 
-class Arm(nn.Module):
-    """One arm: encoder, predictor and decoder.
+class Model(nn.Module):
+    """What one method trains: encoder, predictor and decoder.
 
-    In the pixel arms the decoder is part of the prediction; in the jepa arms it is a readout,
+    Of a pixel method the decoder is part of the prediction; of a jepa method it is a readout,
     trained on embeddings of real frames alone, and nothing else learns from it.
     """
 
-    def __init__(self, name: ArmName, cfg: Config) -> None:
+    def __init__(self, method: Method, cfg: Config) -> None:
         super().__init__()
-        self.name = name
-        self.in_pixels = name.startswith("pixels")
+        self.method: Method = method
+        self.in_pixels = method in ("pixels", "pixels_z")
+        self.has_z = method in ("pixels_z", "jepa_z")
+        self.sees_action = cfg.give_action
         width = cfg.model.width
         channels = (round(CHANNELS[0] * width), round(CHANNELS[1] * width))
         hidden = cfg.model.pixels_hidden if self.in_pixels else cfg.model.jepa_hidden
@@ -34,9 +36,9 @@ class Arm(nn.Module):
         self.encoder = ConvEncoder(in_channels=1, channels=channels, size=size, embedding_dim=dim)
         self.predictor = Predictor(
             embedding_dim=dim,
-            num_past=cfg.num_past,
+            num_past=cfg.history_length,
             action_dim=2 if cfg.give_action else 0,
-            num_hypotheses=cfg.num_hypotheses if name.endswith("_z") else 1,
+            num_hypotheses=cfg.num_hypotheses if self.has_z else 1,
             hidden_dim=round(hidden * width),
         )
         self.decoder = ConvDecoder(out_channels=1, channels=channels, size=size, embedding_dim=dim)
@@ -49,29 +51,29 @@ class Arm(nn.Module):
         """Embeddings (B, K, D) -> frames (B, K, C, H, W)."""
         return self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
 
-    def predict(self, batch: Batch, cfg: Config) -> tuple[Tensor, Tensor, Tensor]:
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """z_past (B, n, D), z_pred (B, K, D) and the hypotheses' log-odds (B, K)."""
         z_past = self.encode(batch.x_past)
-        z_pred, log_odds = self.predictor(z_past, batch.a_t if cfg.give_action else None)
+        z_pred, log_odds = self.predictor(z_past, batch.a_t if self.sees_action else None)
         return z_past, z_pred, log_odds
 
     def num_parameters(self) -> int:
-        """How many parameters the arm's own loss updates: a readout is not among them."""
+        """How many parameters the method's own loss updates: a readout is not among them."""
         own = [self.encoder, self.predictor, *([self.decoder] if self.in_pixels else [])]
         return sum(p.numel() for module in own for p in module.parameters())
 
 
-def make_arms(cfg: Config) -> dict[str, Arm]:
-    """The arms of a config; an arm's first weights do not depend on which others are trained."""
-    arms = {}
-    for name in cfg.arms:
+def make_models(cfg: Config) -> dict[str, Model]:
+    """A model of each method; its first weights do not depend on which others are trained."""
+    models = {}
+    for method in cfg.methods:
         torch.manual_seed(cfg.seed)
-        arms[name] = Arm(name, cfg)
-    return arms
+        models[method] = Model(method, cfg)
+    return models
 
 
-def load_run(run_dir: Path) -> tuple[Config, dict[str, Arm]]:
-    """The config and the trained arms of a run directory, or of a folder of published weights.
+def load_run(run_dir: Path) -> tuple[Config, dict[str, Model]]:
+    """The config and the trained models of a run directory, or of a folder of published weights.
 
     Sets the run's number of threads. Raises UserError when there is no run or the weights do not
     fit its config.
@@ -81,15 +83,15 @@ def load_run(run_dir: Path) -> tuple[Config, dict[str, Arm]]:
         raise UserError(f"{run_dir} holds no run (no config.yaml); make one with: {train}")
     cfg = load_config(Config, [BASELINE, run_dir / "config.yaml"])
     torch.set_num_threads(cfg.threads)
-    arms, checkpoint = make_arms(cfg), run_dir / "checkpoint.pt"
+    models, checkpoint = make_models(cfg), run_dir / "checkpoint.pt"
     published = not checkpoint.exists() and any(run_dir.glob("*.pt"))
     saved = {} if published else load_checkpoint(checkpoint, f"{train} --run_dir {run_dir}")
-    for name, arm in arms.items():
+    for method, model in models.items():
         if published:
-            file = run_dir / f"{name}.pt"
-            weights = load_checkpoint(file, f"{train} and publish.py")
+            file = run_dir / f"{method}.pt"
+            weights = load_checkpoint(file, f"{train} and study.py publish")
         else:
-            file, weights = checkpoint, saved.get("state", {}).get("arms", {}).get(name, {})
-        load_weights(arm, weights, file)
-        arm.eval()
-    return cfg, arms
+            file, weights = checkpoint, saved.get("state", {}).get("models", {}).get(method, {})
+        load_weights(model, weights, file)
+        model.eval()
+    return cfg, models

@@ -3,7 +3,7 @@
     python part2_pixel_vs_jepa/plot.py runs/part2/baseline-seed0    a run's, from its checkpoint
     python part2_pixel_vs_jepa/plot.py --results                    those of results/*.json
 
-A run has strip.png (held-out pairs: what came in, every real future, what each arm says),
+A run has strip.png (held-out pairs: what came in, every real future, what each method says),
 episode.gif (the same along one episode) and training.png (held-out error against steps).
 """
 
@@ -18,11 +18,10 @@ from common.figures.charts import Curves, panels, write_png
 from common.figures.frames import write_gif
 from common.harness.errors import UserError, run_script
 from common.harness.files import read_lines
-from common.harness.runs import Run
-from part2_pixel_vs_jepa.config import PART, Config
-from part2_pixel_vs_jepa.figures.results import COLORS, arm_look, draw_results
+from part2_pixel_vs_jepa.config import PART
+from part2_pixel_vs_jepa.figures.results import COLORS, draw_results, look_of
 from part2_pixel_vs_jepa.figures.strip import draw_strip, pairs_across, strip_arrays, strip_columns
-from part2_pixel_vs_jepa.model import Arm, load_run
+from part2_pixel_vs_jepa.model import Model, load_run
 from part2_pixel_vs_jepa.scoring.heldout import Heldout, make_heldout
 from part2_pixel_vs_jepa.scoring.scores import frame_variance
 
@@ -33,45 +32,45 @@ TRAINING = (
 )
 
 
-def draw_figures(run: Run, arms: Mapping[str, Arm], held: Heldout, cfg: Config) -> list[Path]:
-    """Draws every figure of a run from its trained arms; returns the files."""
-    return _draw(run.folder, arms, held, cfg)
-
-
-def _draw(run_dir: Path, arms: Mapping[str, Arm], held: Heldout, cfg: Config) -> list[Path]:
+def draw_figures(run_dir: Path, models: Mapping[str, Model], held: Heldout) -> list[Path]:
+    """Draws every figure of a run from its log and its trained models; returns the files."""
     folder = run_dir / "figures"
     paths = [folder / name for name in ("strip.png", "episode.gif", "training.png")]
 
     pairs = pairs_across(held)
-    columns = strip_columns(arms, held, cfg, pairs)
+    columns = strip_columns(models, held, pairs)
     write_png(paths[0], draw_strip(columns, range(len(pairs))), **strip_arrays(columns, pairs))
 
     pairs = (held.batch.episode == 0).nonzero()[:LONGEST, 0]
-    columns = strip_columns(arms, held, cfg, pairs)
+    columns = strip_columns(models, held, pairs)
     frames = [draw_strip(columns, [i]) for i in range(len(pairs))]
     write_gif(paths[1], frames, fps=4, **strip_arrays(columns, pairs))
 
     curves = heldout_curves(run_dir / "metrics.jsonl")
     if not curves:  # stopped before its first look at held-out data
         return paths[:2]
-    arrays = {f"{arm}_{key}": np.array(curves[arm][key]) for arm in curves for key in curves[arm]}
+    arrays = {
+        f"{name}_{key}": np.array(values)
+        for name, curve in curves.items()
+        for key, values in curve.items()
+    }
     write_png(paths[2], training_figure(curves, held), **arrays)
     return paths
 
 
 def heldout_curves(path: Path) -> dict[str, dict[str, list[float]]]:
-    """{arm: {"x": steps, "mean": held-out ratio}} from a run's metrics.jsonl."""
+    """{method: {"x": steps, "mean": held-out ratio}} from a run's metrics.jsonl."""
     curves: dict[str, dict[str, list[float]]] = {}
     for line in read_lines(path):
         if "heldout_ratio" in line:
-            curve = curves.setdefault(line["arm"], {"x": [], "mean": []})
+            curve = curves.setdefault(line["method"], {"x": [], "mean": []})
             curve["x"].append(line["step"])
             curve["mean"].append(line["heldout_ratio"])
     return curves
 
 
 def training_figure(curves: Mapping[str, Mapping[str, list[float]]], held: Heldout) -> Figure:
-    """Held-out error against steps: of pixel arms over the Bayes floor, of jepa arms unexplained.
+    """Held-out error against steps: of pixels over the Bayes floor, of embeddings unexplained.
 
     In a world where nothing is uncertain that floor is 0, and the frames' variance stands for it.
     """
@@ -80,24 +79,23 @@ def training_figure(curves: Mapping[str, Mapping[str, list[float]]], held: Heldo
     mean = held.bank.frames.float().mean(dim=(0, 1)) / 255
     for label, frame in (("mean frame", mean), ("copy-last", held.batch.x_past[:, -1])):
         bounds[label] = (frame - held.batch.x_next).square().mean().item() / reference
-    pixels = {arm_look(n)[0]: curve for n, curve in curves.items() if n.startswith("pixels")}
-    jepa = {arm_look(n)[0]: curve for n, curve in curves.items() if n.startswith("jepa")}
+    error = "MSE / Bayes floor" if held.is_uncertain else "MSE / variance of frames"
     contents = []
-    if pixels:
-        label = "MSE / Bayes floor" if held.is_uncertain else "MSE / variance of frames"
-        contents.append(Curves(pixels, "optimizer steps", label, bounds, log_y=True))
-    if jepa:
-        label, bounds = "unexplained variance", {"mean embedding": 1.0}
-        contents.append(Curves(jepa, "optimizer steps", label, bounds, log_y=True))
+    for names, label, lines in (
+        (("pixels", "pixels_z"), error, bounds),
+        (("jepa", "jepa_z"), "unexplained variance", {"mean embedding": 1.0}),
+    ):
+        if drawn := {look_of(name)[0]: curves[name] for name in names if name in curves}:
+            contents.append(Curves(drawn, "optimizer steps", label, lines, log_y=True))
     return panels(contents, COLORS, TRAINING)
 
 
 def redraw(run_dir: Path) -> list[Path]:
     """Draws the figures of a run again, from its config, checkpoint and log; raises UserError."""
-    cfg, arms = load_run(run_dir)
+    cfg, models = load_run(run_dir)
     if not (run_dir / "metrics.jsonl").exists():
         raise UserError(f"{run_dir} has no metrics.jsonl: published weights have no figures")
-    return _draw(run_dir, arms, make_heldout(cfg), cfg)
+    return draw_figures(run_dir, models, make_heldout(cfg))
 
 
 def main() -> None:

@@ -5,12 +5,14 @@
 
 One ball, one input frame: the direction is hidden, so every middle frame has two futures. This
 script trains a pixel predictor and a JEPA (of about 700K parameters each) on the same batches, and
-then scores both on held-out pairs whose every real future is known. Expect the deterministic pixel
-arm to come within 5% of the Bayes floor (0.0176) and to smear (index near 1), since the blur *is*
-the best answer under squared error; and the JEPA with a latent z to name each real future (index
-near 0.1, most of it its readout's). What the latent z does, and what embeddings do without it, are
-the other two rows of the table. Files: runs/part2/<name>-seed<k>/, figures included.
+then scores both on held-out pairs whose every real future is known; a minute on two cores. Expect
+the deterministic pixel predictor to come within 5% of the Bayes floor (0.0176) and to smear (index
+near 1), since the blur *is* the best answer under squared error; and the JEPA with a latent z to
+name each real future (index near 0.1, most of it its readout's). What the latent z does, and what
+embeddings do without it: --config configs/part2/four_arms.yaml. Files: runs/part2/<name>-seed<k>/.
 """
+
+from typing import assert_never
 
 import torch
 from torch import Tensor
@@ -21,18 +23,20 @@ from common.episodes import Batch, draw_batch, make_clips
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import UserError, before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
-from common.losses import covariance_penalty, variance_hinge
+from common.losses import vicreg
+from common.schedules import warmup_cosine
 from common.sigreg import random_slices, sigreg
-from part2_pixel_vs_jepa.config import BASELINE, Config, generator, learning_rate
-from part2_pixel_vs_jepa.model import Arm, make_arms
-from part2_pixel_vs_jepa.plot import draw_figures
-from part2_pixel_vs_jepa.report.run_table import headline_table
+from part2_pixel_vs_jepa.config import BASELINE, Config, Stream, generator
+from part2_pixel_vs_jepa.model import Model, make_models
+from part2_pixel_vs_jepa.report.tables import run_text
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
-from part2_pixel_vs_jepa.scoring.scores import bounds, evaluate, heldout_error
+from part2_pixel_vs_jepa.scoring.scores import heldout_error, score_run
+
+Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and its unweighted terms
 
 
 def best_of(distance: Tensor, relaxation: float) -> tuple[Tensor, Tensor]:
-    """Prediction loss of K hypotheses, and which z was nearest, (B,).
+    """Prediction loss of K hypotheses from their distances (B, K), and which z was nearest, (B,).
 
     z* = argmin_z d(z) gets the loss (LeCun 2022, sec. 4.4: inference of z is minimisation), less
     a small share for the others, without which a hypothesis that never wins never moves.
@@ -43,116 +47,154 @@ def best_of(distance: Tensor, relaxation: float) -> tuple[Tensor, Tensor]:
     return ((1 - share) * nearest + share * others).mean(), z
 
 
-def compute_loss(
-    arm: Arm, batch: Batch, cfg: Config, slice_generator: torch.Generator
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of one arm, and its unweighted terms."""
-    weight = cfg.loss
-    z_past, z_pred, log_odds = arm.predict(batch, cfg)  # (B, n, D), (B, K, D), (B, K)
+def pixel_loss(model: Model, batch: Batch, cfg: Config, slices: Tensor) -> Loss:
+    """Predict the frame (the second post's equation): min_z |x_next - dec(pred(enc(x_t), z))|^2.
 
-    if arm.in_pixels:  # predict the frame
-        x_pred = arm.decode(z_pred)  # (B, K, C, H, W)
-        distance = (x_pred - batch.x_next.unsqueeze(1)).square().mean(dim=(2, 3, 4))
-        prediction, z = best_of(distance, weight.relaxation)
-        choice = cross_entropy(log_odds, z)
-        return prediction + choice, {"prediction": prediction, "choice": choice}
-
-    z_next = arm.encoder(batch.x_next)  # predict the embedding: gradients flow into both sides
-    distance = (z_pred - z_next.unsqueeze(1)).square().mean(dim=2)
-    prediction, z = best_of(distance, weight.relaxation)
+    And, in every method, the choice: -log p(z* | x_t), which weighs the hypotheses.
+    """
+    _, z_pred, log_odds = model.predict(batch)  # (B, K, D), (B, K)
+    x_pred = model.decode(z_pred)  # (B, K, C, H, W)
+    distance = (x_pred - batch.x_next.unsqueeze(1)).square().mean(dim=(2, 3, 4))
+    prediction, z = best_of(distance, cfg.loss_weights.relaxation)
     choice = cross_entropy(log_odds, z)
-    terms = {"prediction": prediction, "choice": choice}
-    z_t = z_past[:, -1]
+    return prediction + choice, {"prediction": prediction, "choice": choice}
 
-    if cfg.regularizer == "vicreg":
-        terms["variance"] = (variance_hinge(z_t) + variance_hinge(z_next)) / 2
-        terms["covariance"] = covariance_penalty(z_t) + covariance_penalty(z_next)
-        loss = (
-            weight.invariance_weight * prediction
-            + weight.variance_weight * terms["variance"]
-            + weight.covariance_weight * terms["covariance"]
-        )
-    else:
-        slices = random_slices(z_next.shape[1], weight.num_slices, slice_generator)
-        terms["sigreg"] = sigreg(torch.stack([z_t, z_next]), slices)
-        loss = prediction + weight.sigreg_weight * terms["sigreg"]
 
-    x_read = arm.decoder(z_next.detach())  # the readout sees real frames' embeddings alone
-    terms["readout"] = mse_loss(x_read, batch.clean_next)
-    return loss + choice + terms["readout"], terms
+def jepa_loss(model: Model, batch: Batch, cfg: Config, slices: Tensor) -> Loss:
+    """Predict the embedding (the third post's equation): min_z |enc(x_next) - pred(enc(x_t), z)|^2.
+
+    Gradients flow into both sides, so that a regularizer has to keep the embeddings apart.
+    """
+    z_past, z_pred, log_odds = model.predict(batch)  # (B, n, D), (B, K, D), (B, K)
+    z_t, z_next = z_past[:, -1], model.encoder(batch.x_next)  # (B, D)
+    distance = (z_pred - z_next.unsqueeze(1)).square().mean(dim=2)
+    prediction, z = best_of(distance, cfg.loss_weights.relaxation)
+    match cfg.regularizer:
+        case "vicreg":
+            loss, terms = vicreg_loss(prediction, z_t, z_next, cfg, slices)
+        case "sigreg":
+            loss, terms = sigreg_loss(prediction, z_t, z_next, cfg, slices)
+        case _:
+            assert_never(cfg.regularizer)
+    choice = cross_entropy(log_odds, z)
+    x_read = model.decoder(z_next.detach())  # the readout sees real frames' embeddings alone
+    readout = mse_loss(x_read, batch.clean_next)
+    terms = {"prediction": prediction, "choice": choice} | terms | {"readout": readout}
+    return loss + choice + readout, terms
+
+
+def vicreg_loss(
+    prediction: Tensor, z_t: Tensor, z_next: Tensor, cfg: Config, slices: Tensor
+) -> Loss:
+    """i * prediction + v * variance + c * covariance: VICReg, arXiv 2105.04906, eq. 6.
+
+    Its invariance is the prediction error, of the nearest of K hypotheses.
+    """
+    weight, terms = cfg.loss_weights, vicreg(z_t, z_next)
+    terms = {name: terms[name] for name in ("variance", "covariance")}
+    loss = (
+        weight.invariance * prediction
+        + weight.variance * terms["variance"]
+        + weight.covariance * terms["covariance"]
+    )
+    return loss, terms
+
+
+def sigreg_loss(
+    prediction: Tensor, z_t: Tensor, z_next: Tensor, cfg: Config, slices: Tensor
+) -> Loss:
+    """prediction + sigreg_lambda * SIGReg / N: LeJEPA, arXiv 2511.08544, see common/sigreg.py."""
+    statistic = sigreg(torch.stack([z_t, z_next]), slices)
+    loss = prediction + cfg.loss_weights.sigreg_lambda * statistic / len(z_next)
+    return loss, {"sigreg": statistic}
+
+
+def compute_loss(model: Model, batch: Batch, cfg: Config, slices: Tensor) -> Loss:
+    """The loss of one method, and its unweighted terms; slices (D, M) from ``draw_slices``."""
+    match model.method:
+        case "pixels" | "pixels_z":
+            return pixel_loss(model, batch, cfg, slices)
+        case "jepa" | "jepa_z":
+            return jepa_loss(model, batch, cfg, slices)
+        case _:
+            assert_never(model.method)
+
+
+def draw_slices(model: Model, cfg: Config, draws: torch.Generator) -> Tensor:
+    """SIGReg's random directions (D, M) for one step; none, (D, 0), where it is not computed."""
+    if model.in_pixels or cfg.regularizer != "sigreg":
+        return torch.empty(cfg.model.embedding_dim, 0)
+    return random_slices(cfg.model.embedding_dim, cfg.loss_weights.num_slices, draws)
 
 
 def train(cfg: Config, run: Run) -> None:
-    """Trains every arm of the config on the same batches, scores them, and writes the run."""
+    """Trains every method of the config on the same batches, scores them, and writes the run."""
     with before_training():
-        clips = make_clips(cfg.world, cfg.distractor, cfg.data.train_episodes, generator(cfg, 1))
+        draws = generator(cfg, Stream.TRAIN_DATA)
+        clips = make_clips(cfg.world, cfg.distractor, cfg.data.num_train_episodes, draws)
         held = make_heldout(cfg)
-    arms = make_arms(cfg)
+    models = make_models(cfg)
     optimizers = {
         name: torch.optim.AdamW(
-            arm.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
+            model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
         )
-        for name, arm in arms.items()
+        for name, model in models.items()
     }
-    batches = generator(cfg, 4)
-    slices = {name: generator(cfg, 5) for name in arms}
+    batches = generator(cfg, Stream.BATCHES)
+    slices = {name: generator(cfg, Stream.SLICES) for name in models}
 
     start = 0
     if saved := run.restore():
         start = saved["step"]
         batches.set_state(saved["batches"])
-        for name in arms:
-            arms[name].load_state_dict(saved["arms"][name])
+        for name in models:
+            models[name].load_state_dict(saved["models"][name])
             optimizers[name].load_state_dict(saved["optimizers"][name])
             slices[name].set_state(saved["slices"][name])
 
     for step in tqdm(range(start, cfg.steps), initial=start, total=cfg.steps, desc="training"):
-        batch = draw_batch(clips, cfg.batch_size, cfg.num_past, max(cfg.world.speeds), batches)
+        batch = draw_batch(
+            clips, cfg.batch_size, cfg.history_length, max(cfg.world.speeds), batches
+        )
+        rate = warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
         done = step + 1
         look = done % cfg.eval_every == 0 or done == cfg.steps
-        for name, arm in arms.items():
+        for name, model in models.items():
             for group in optimizers[name].param_groups:
-                group["lr"] = learning_rate(step, cfg)
+                group["lr"] = rate
             with stopping_at(done):
+                drawn = draw_slices(model, cfg, slices[name])
                 with torch.autocast("cpu", torch.bfloat16, enabled=cfg.precision == "bf16"):
-                    loss, terms = compute_loss(arm, batch, cfg, slices[name])
+                    loss, terms = compute_loss(model, batch, cfg, drawn)
                 optimizers[name].zero_grad()
                 loss.backward()
                 optimizers[name].step()
                 if look or done % cfg.save_every == 0:
-                    check_weights(arm.parameters())
+                    check_weights(model.parameters())
 
             if look or done % cfg.log_every == 0:
-                line = {"arm": name} | {term: value.detach() for term, value in terms.items()}
+                line = {"method": name} | {term: value.detach() for term, value in terms.items()}
                 if look:
-                    error, reference = heldout_error(arm, held, cfg)
+                    error, reference = heldout_error(model, held)
                     line |= {"heldout": error, "heldout_ratio": error / reference}
                 run.log(done, line)
         if done % cfg.save_every == 0 or done == cfg.steps:
             state = {
                 "step": done,
-                "arms": {name: arm.state_dict() for name, arm in arms.items()},
+                "models": {name: model.state_dict() for name, model in models.items()},
                 "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
                 "batches": batches.get_state(),
                 "slices": {name: g.get_state() for name, g in slices.items()},
             }
             run.save(done, state)
 
-    scored = {name: evaluate(arm, held, clips, cfg) for name, arm in arms.items()}
-    summary = {
-        "arms": {name: scores for name, (scores, _) in scored.items()},
-        "bounds": bounds(held, clips, cfg),
-        "protocol": {"steps": cfg.steps, "num_hypotheses": cfg.num_hypotheses},
-    }
+    summary, outcomes = score_run(models, held, clips, cfg)
     if cfg.figures:
-        draw_figures(run, arms, held, cfg)
-    single = {
-        f"{name}/{term}" if len(arms) > 1 else term: values
-        for name, (_, outcomes) in scored.items()
-        for term, values in outcomes.items()
-    }
-    run.finish(summary, single)
-    print(headline_table(summary, cfg))
+        from part2_pixel_vs_jepa.plot import draw_figures
+
+        draw_figures(run.folder, models, held)
+    run.finish(summary, outcomes)
+    print(run_text(summary, cfg.regularizer))
 
 
 def main() -> None:

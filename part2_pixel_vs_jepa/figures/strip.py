@@ -1,4 +1,4 @@
-"""The strip: held-out pairs with every real future, and what each arm says of them."""
+"""The strip: held-out pairs with every real future, and what each method says of them."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,18 +12,17 @@ from torch import Tensor
 from common.figures.charts import QUIET
 from common.figures.frames import Group, strip
 from common.metrics import smear_terms
-from part2_pixel_vs_jepa.config import Config
-from part2_pixel_vs_jepa.figures.results import arm_look
-from part2_pixel_vs_jepa.model import Arm
+from part2_pixel_vs_jepa.figures.results import look_of
+from part2_pixel_vs_jepa.model import Model
 from part2_pixel_vs_jepa.scoring.heldout import Heldout, basis_of, take
 
 NUM_PAIRS = 4  # rows of the strip
 MOST_FUTURES, MOST_COLUMNS = 6, 14  # of a strip that is still legible
 ROOMY = 8  # columns up to which there is room for words
 NOTE = (
-    "Below a real future, its probability p. Below a prediction, its smear index: 0 is a real "
-    "future, 1 the exact blur of them all; there is none where only one future is possible. JEPA "
-    "embeddings are decoded. Greys run from 0 (black) to 1 (white)."
+    "Below a real future, its probability. Below a prediction, its smear: 0 is a real future, 1 "
+    "the exact blur of them all; none where only one future is possible. JEPA's embeddings are "
+    "decoded."
 )
 
 
@@ -52,10 +51,8 @@ def pairs_across(held: Heldout) -> Tensor:
 
 
 @torch.no_grad()
-def strip_columns(
-    arms: Mapping[str, Arm], held: Heldout, cfg: Config, pairs: Tensor
-) -> list[Columns]:
-    """Input, every real future, and what each arm says, for some held-out pairs.
+def strip_columns(models: Mapping[str, Model], held: Heldout, pairs: Tensor) -> list[Columns]:
+    """Input, every real future, and what each method says, for some held-out pairs.
 
     Both from left to right; where there are too many to be legible, the likeliest of them.
     """
@@ -64,7 +61,7 @@ def strip_columns(
     order = x.argsort(dim=1, stable=True)  # real futures first, from left to right
     probabilities = probabilities.gather(1, order)
     futures, shifted = (_pick(kind[pairs], order) for kind in (held.futures, held.shifted))
-    said = {name: arm.predict(batch, cfg)[1:] for name, arm in arms.items()}
+    said = {name: model.predict(batch)[1:] for name, model in models.items()}
     count, sizes = futures.shape[1], [log_odds.shape[1] for _, log_odds in said.values()]
     seen = batch.x_past[:, -2:, 0]  # (P, 1 or 2, H, W)
     room = MOST_COLUMNS - seen.shape[1] - min(count, MOST_FUTURES)
@@ -82,13 +79,13 @@ def strip_columns(
 
     for name, (z_pred, log_odds) in said.items():
         index = _likeliest(log_odds, most)
-        frames = _pick(arms[name].decode(z_pred)[:, :, 0], index)  # (P, C, H, W)
+        frames = _pick(models[name].decode(z_pred)[:, :, 0], index)  # (P, C, H, W)
         real = (futures, probabilities, shifted, basis_of(held, pairs))
         terms = [smear_terms(frame.unsqueeze(1), *real) for frame in frames.unbind(1)]
         smear = torch.stack([term["numerator"] / term["denominator"] for term in terms], dim=1)
         smear = smear.where(held.ambiguous[pairs].unsqueeze(1), torch.nan)
         order = torch.cat([term["nearest"] for term in terms], dim=1).argsort(dim=1, stable=True)
-        title, color = arm_look(name)
+        title, color = look_of(name)
         if log_odds.shape[1] > most:
             title = f"{title}\n{most} of {log_odds.shape[1]}"
         frames, smear = _pick(frames, order), smear.gather(1, order)

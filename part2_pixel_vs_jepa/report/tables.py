@@ -1,221 +1,122 @@
-"""The README's tables, each from a file of results/."""
+"""Every table of this part's pages and of its terminal, as data."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from common.harness.results import Table, format_interval, read_results
-from common.intervals import mean_interval, wilson
-from part2_pixel_vs_jepa.config import PART
+from common.harness.claims import Claims
+from common.harness.tables import Column, Renders, Table
+from part2_pixel_vs_jepa.report.claims import CLAIMS
 
-ARM_LABELS = {
-    "pixels": "pixels, deterministic",
-    "pixels_z": "pixels, latent z",
-    "jepa": "JEPA, deterministic (VICReg)",
-    "jepa_z": "JEPA, latent z (VICReg)",
-    "jepa_sigreg": "JEPA, deterministic (SIGReg)",
-    "jepa_z_sigreg": "JEPA, latent z (SIGReg)",
+T = TypeVar("T")
+METHODS = {
+    "pixels": "pixels", "pixels_z": "pixels + z", "jepa": "JEPA", "jepa_z": "JEPA + z",
+    "jepa_sigreg": "JEPA, SIGReg", "jepa_z_sigreg": "JEPA + z, SIGReg",
+}  # fmt: skip
+UNTRAINED = {
+    "oracle": "*upper bound: every real future*", "bayes": "*Bayes-optimal frame (exact blur)*",
+    "copy": "*baseline: copy of the last frame*", "mean": "*baseline: mean of all frames*",
+    "blank": "*baseline: black frame*",
+}  # fmt: skip
+ENCODERS = {"raw_pixels": "*raw pixels, averaged 2 x 2*", "random_encoder": "*random weights*"}
+WORLDS = ("dots", "squares", "background", "speeds", "stochastic_wall")
+SCORES = {"smear": ("smear", 2), "coverage": ("coverage", 2), "precision": ("precision", 2),
+          "mse_over_bayes": ("MSE / Bayes floor", 2)}  # fmt: skip
+INSIDE = {"smear_excess": ("smear less readout's", 2), "latent_smear": ("latent smear", 2),
+          "fvu": ("FVU", 3), "effective_rank": ("rank", 1)}  # fmt: skip
+WHY = {f"jepa_z-d{d}-inv{i}": f"JEPA + z, D = {d}, i = {i}" for d in (6, 32) for i in (1, 5, 25)}
+WHY |= {"jepa_z-d6-inv1-K32": "JEPA + z, D = 6, i = 1, K = 32"}
+WHY |= {f"pixels_z-{px}px": f"pixels + z, {px} px" for px in (8, 16, 20)}
+KS = {f"{m}-K{k}": f"{METHODS[m]}, K = {k}" for m in ("pixels", "jepa") for k in (1, 2, 4, 8, 16)}
+
+
+def pick(named: Mapping[str, T], *keys: str) -> dict[str, T]:
+    return {key: named[key] for key in keys}
+
+
+def bare(columns: Mapping[str, tuple[str, int]]) -> dict[str, Column]:
+    """The same columns without intervals."""
+    return {key: Column(*column, interval=False) for key, column in columns.items()}
+
+
+def count(label: str) -> Column:
+    return Column(label, whole=True, interval=False)
+
+
+def horizon(world: str, names: Mapping[str, str]) -> Table:
+    columns = {f"position_error_at_{n}": (f"px at {n}", 2) for n in (1, 5, 10, 20, 40)}
+    columns |= {f"sharpness_at_{n}": (f"sharpness at {n}", 2) for n in (1, 40)}
+    bounds = {"oracle": "*true dynamics, drawn again*", "copy": "*a ball that stays*"}
+    return Table(world, names, columns, bounds)
+
+
+PLAIN = {name: label.strip("*") for name, label in UNTRAINED.items()}
+RUN = Table("main", METHODS, bare(SCORES | INSIDE) | {"parameters": count("parameters")}, PLAIN)
+RESULTS: dict[str, Renders] = {
+    "criteria": Claims(CLAIMS, criteria=True),
+    "run": RUN,
+    "main": Table("main", METHODS, SCORES, UNTRAINED),
+    "inside": Table(
+        "main", METHODS,
+        INSIDE | {"smear_bank": ("smear, nearest real frame", 2), "grey_mass": ("grey mass", 3),
+                  "weight_error": ("weight error", 3)},
+        pick(UNTRAINED, "bayes") | pick(ENCODERS, "random_encoder")),
+    "probes": Table(
+        "main", METHODS, {"probe_x": ("x", 3), "probe_sin_phase": ("sin phase", 2),
+                          "probe_cos_phase": ("cos phase", 2), "probe_velocity": ("velocity", 3)},
+        ENCODERS, "R², {n} seeds"),
+    **{world: Table(world, METHODS, SCORES | pick(INSIDE, "smear_excess", "latent_smear"),
+                    pick(UNTRAINED, "copy", "mean", "blank")) for world in WORLDS},
+    "pairs": Table("dots", {f"{world}:pairs": world for world in WORLDS},
+                   {"ambiguous": count("pairs with several futures"), "count": count("all pairs")}),
+    "noise": Table(
+        "noise", {"none": "no dots", "dots": "200 dots"},
+        {"mse": ("MSE", 4), "bayes_mse": ("Bayes floor", 4), "mse_over_bayes": ("ratio", 2),
+         "ball_error": ("ball's error", 4), "bayes_ball_error": ("of the Bayes-optimal frame", 4),
+         "ball_over_bayes": ("ratio", 2)}),
+    "distractors": Table(
+        "dots", {f"{world}:{name}": f"{world}: {label}" for world in WORLDS[:3]
+                 for name, label in (METHODS | ENCODERS).items() if name != "pixels_z"},
+        {"probe_distractor": ("R² of the distractors", 2), "probe_x": ("R² of x", 2)}),
+    "squares_why": Table(
+        "squares_why", WHY,
+        {"worth_direction": ("worth of direction", 2), "worth_square": ("of best square", 2),
+         "z_reads_direction": ("z reads direction", 2), "z_reads_square": ("z reads square", 2),
+         "probe_distractor": ("R² of squares", 2), "smear": ("smear", 2),
+         "coverage": ("coverage", 2)}),
+    "account": Table(
+        "z_account", {"embeddings": "embeddings", "pixels": "pixels"}
+        | {f"pixels_{px}": f"pixels, squares of {px} px" for px in (8, 16, 20)},
+        {"runs": count("runs a seed"), "agrees": ("share where z reads the bit worth more", 2)}),
+    "hypotheses": Table("hypotheses", KS, pick(SCORES, "smear", "coverage", "precision")
+                        | pick(INSIDE, "smear_excess") | {"weight_error": ("weight error", 2)}),
+    "width": Table(
+        "width", {f"pixels-x{x}": f"width x {x}" for x in (0.25, 0.5, 0.71, 1, 1.41, 2, 4)},
+        {"parameters": count("parameters"), "smear": ("smear", 2), "grey_mass": ("grey mass", 3),
+         "mse_over_bayes": ("MSE / Bayes floor", 3)}),
+    "action": Table("action", {"pixels": "pixels", "pixels_action": "pixels, told the heading",
+                               "jepa": "JEPA", "jepa_action": "JEPA, told the heading"},
+                    {"ball_error": ("ball's error", 4), "smear": ("smear", 2)}),
+    "mirrors": horizon("two_frames", pick(METHODS, "pixels", "jepa", "jepa_sigreg")),
+    "random_walls": horizon("stochastic_wall", METHODS),
+}  # fmt: skip
+PAGES: dict[str, dict[str, Renders]] = {
+    "README.md": {
+        "main": Table("main", METHODS, SCORES, pick(UNTRAINED, "oracle", "bayes", "copy")),
+        "claims": Claims(CLAIMS),
+    },
+    "results/README.md": RESULTS,
 }
-BOUND_LABELS = {
-    "oracle": "*ceiling: every real future*",
-    "bayes": "*Bayes-optimal frame (the exact blur)*",
-    "copy": "*floor: copy of the last frame*",
-    "mean": "*floor: mean of all frames*",
-    "blank": "*floor: black frame*",
-    "raw_pixels": "*no encoder: raw pixels, averaged 2 x 2*",
-    "random_encoder": "*encoder with random weights*",
-}
 
 
-def read(experiment: str) -> dict[str, Any]:
-    """The results file of an experiment."""
-    return read_results(PART / "results" / f"{experiment}.json")
-
-
-def seeds(experiment: str) -> str:
-    """Returns "5 seeds"."""
-    return f"{len(read(experiment)['seeds'])} seeds"
-
-
-def cells(metrics: Mapping[str, Any], names: list[str], digits: int = 3) -> list[str]:
-    """One cell a metric, with its interval; empty where a row has none."""
-    return [format_interval(metrics[n], digits) if n in metrics else "" for n in names]
-
-
-def rows(
-    results: Mapping[str, Any], names: list[str], arms: Mapping[str, str], bounds: list[str]
-) -> list[list[str]]:
-    """The arms' rows, then those of the floors and ceilings that know any of the metrics."""
-    table = [[label, *cells(results["arms"][arm], names)] for arm, label in arms.items()]
-    for bound in bounds:
-        metrics = results["bounds"].get(bound, {})
-        if any(name in metrics for name in names):
-            table.append([BOUND_LABELS[bound], *cells(metrics, names)])
-    return table
-
-
-def main_table() -> Table:
-    """The headline: smear, coverage, precision, error to the Bayes floor."""
-    names = ["smear", "smear_excess", "coverage", "precision", "mse_over_bayes"]
-    header = [
-        seeds("main"),
-        "smear",
-        "smear less readout's",
-        "coverage",
-        "precision",
-        "MSE / Bayes",
-    ]
-    return header, rows(
-        read("main"), names, ARM_LABELS, ["oracle", "bayes", "copy", "mean", "blank"]
+def run_text(summary: Mapping[str, Any], regularizer: str) -> str:
+    """What a run ends with: its table, and what the words in it mean."""
+    rows, pairs = dict(summary["variants"]), summary["bounds"]["pairs"]
+    for name in ("jepa", "jepa_z"):
+        if regularizer != "vicreg" and name in rows:
+            rows[f"{name}_{regularizer}"] = rows.pop(name)
+    return (
+        f"{RUN.text(rows, summary['bounds'])}\n\nsmear: 0 a real future, 1 the exact blur of them "
+        f"all; on the {pairs['ambiguous']:.0f} of {pairs['count']:.0f}\nheld-out pairs whose "
+        "futures are at least 1 px apart. MSE / Bayes floor: 1 is the\nirreducible error. FVU: "
+        "share of the next embedding's variance left unexplained."
     )
-
-
-def inside_table() -> Table:
-    """What needs no readout: latent smear, rank, nearest frame, unexplained variance."""
-    names = ["smear_bank", "latent_smear", "fvu", "effective_rank", "grey_mass", "weight_error"]
-    header = [seeds("main"), "smear, nearest real frame", "latent smear", "FVU", "effective rank",
-              "grey mass", "weight error"]  # fmt: skip
-    return header, rows(read("main"), names, ARM_LABELS, ["oracle", "bayes", "random_encoder"])
-
-
-def probes_table() -> Table:
-    """What can be read from the embeddings of the posts' world."""
-    names = ["probe_x", "probe_sin_phase", "probe_cos_phase", "probe_velocity"]
-    header = [f"R², {seeds('main')}", "x", "sin phase", "cos phase", "velocity (two frames)"]
-    return header, rows(read("main"), names, ARM_LABELS, ["raw_pixels", "random_encoder"])
-
-
-def over_bayes(results: Mapping[str, Any], arm: str) -> dict[str, Any]:
-    """An arm's error of the ball over that of the Bayes-optimal frame, with its interval."""
-    mine, best = results["arms"][arm]["ball_error"], results["bounds"]["bayes"]["ball_error"]
-    return mean_interval([a / b for a, b in zip(mine["values"], best["values"], strict=True)])
-
-
-def noise_table() -> Table:
-    """The pixel arm without and with dots: its error, and the ball's, each beside its floor."""
-    header = ["pixels, deterministic", "MSE", "Bayes floor", "MSE / Bayes", "error of the ball",
-              "of the Bayes-optimal frame", "ratio"]  # fmt: skip
-    table = []
-    for label, experiment, name in (
-        ("no dots", "hypotheses", "pixels-K1"),
-        ("200 dots", "dots", "pixels"),
-    ):
-        results = read(experiment)
-        arm, bayes = results["arms"][name], results["bounds"]["bayes"]
-        label = f"{label} ({seeds(experiment)})"
-        table.append([label, *cells(arm, ["mse"], 4), *cells(bayes, ["mse"], 4),
-                      *cells(arm, ["mse_over_bayes"]), *cells(arm, ["ball_error"], 4),
-                      *cells(bayes, ["ball_error"], 4),
-                      format_interval(over_bayes(results, name))])  # fmt: skip
-    return header, table
-
-
-def distractor_table() -> Table:
-    """What the encoder throws away."""
-    names = ["probe_distractor", "probe_x"]
-    header = [f"world ({seeds('dots')})", "arm", "R² of the distractors' state", "R² of x"]
-    table = []
-    for world in ("dots", "squares", "background"):
-        results = read(world)
-        for arm in ("pixels", "jepa", "jepa_z", "jepa_sigreg", "jepa_z_sigreg"):
-            table.append([world, ARM_LABELS[arm], *cells(results["arms"][arm], names)])
-        for bound in ("raw_pixels", "random_encoder"):
-            table.append([world, BOUND_LABELS[bound], *cells(results["bounds"][bound], names)])
-    return header, table
-
-
-def plain_table(experiment: str, names: list[str], header: list[str]) -> Table:
-    """One row an arm, as the results file names it."""
-    return header, [[arm, *cells(m, names)] for arm, m in read(experiment)["arms"].items()]
-
-
-def hypotheses_table() -> Table:
-    """K, where two futures are real."""
-    names = ["smear", "smear_excess", "coverage", "precision", "weight_error"]
-    return plain_table("hypotheses", names, [
-        seeds("hypotheses"), "smear", "smear less readout's", "coverage", "precision",
-        "weight error",
-    ])  # fmt: skip
-
-
-def width_table() -> Table:
-    """Model size."""
-    names = ["parameters", "smear", "mse_over_bayes", "grey_mass"]
-    header = [seeds("width"), "parameters", "smear", "MSE / Bayes", "grey mass"]
-    table = []
-    for arm, metrics in read("width")["arms"].items():
-        count = f"{metrics['parameters']['mean']:,.0f}"
-        table.append([arm, count, *cells(metrics, names[1:])])
-    return header, table
-
-
-def action_table() -> Table:
-    """Without and with the heading as an input."""
-    header = [seeds("action"), "error of the ball", "smear"]
-    return header, [
-        [arm, *cells(metrics, ["ball_error"], 4), *cells(metrics, ["smear"])]
-        for arm, metrics in read("action")["arms"].items()
-    ]
-
-
-def squares_table() -> Table:
-    """What z is spent on, and why."""
-    names = ["worth_direction", "worth_square", "z_reads_direction", "z_reads_square",
-             "probe_distractor", "smear", "coverage"]  # fmt: skip
-    return plain_table("squares_why", names, [
-        seeds("squares_why"), "worth of the direction", "worth of the best square",
-        "z reads the direction", "z reads a square", "squares in the embedding (R²)", "smear",
-        "coverage",
-    ])  # fmt: skip
-
-
-def account_table() -> Table:
-    """Run by run: does z read the bit that is worth more? Of the runs with K = 2."""
-    found: dict[str, list[bool]] = {"jepa": [], "pixels": []}
-    for arm, metrics in read("squares_why")["arms"].items():
-        if arm.endswith("K32"):
-            continue
-        columns = ("worth_direction", "worth_square", "z_reads_direction", "z_reads_square")
-        for worth, other_worth, reads, other_reads in zip(
-            *(metrics[column]["values"] for column in columns), strict=True
-        ):
-            found[arm.split("_")[0]].append((worth > other_worth) == (reads > other_reads))
-    labels = {
-        "jepa": "embeddings, worth read after training",
-        "pixels": "pixels, worth known before",
-    }
-    table = []
-    for space, label in labels.items():
-        agree, total = sum(found[space]), len(found[space])
-        low, high = wilson(agree, total)
-        table.append(
-            [label, str(total), str(agree), f"{agree / total:.2f} [{low:.2f}, {high:.2f}]"]
-        )
-    return ["space", "runs", "z reads the bit worth more", "share, 95% Wilson interval"], table
-
-
-def horizon_table() -> Table:
-    """Position error of the ball, fed back."""
-    steps = (1, 5, 10, 20, 40)
-    names = [f"position_error_at_{h}" for h in steps] + ["sharpness_at_1", "sharpness_at_40"]
-    header = [
-        seeds("two_frames"),
-        "world",
-        *(f"px at {h}" for h in steps),
-        "sharpness at 1",
-        "at 40",
-    ]
-    table = []
-    for world in ("two_frames", "stochastic_wall"):
-        results = read(world)
-        for arm, metrics in results["arms"].items():
-            table.append([ARM_LABELS[arm], world, *cells(metrics, names, 2)])
-        for bound, label in (("oracle", "*true dynamics, drawn afresh*"), ("copy", "*stays put*")):
-            table.append([label, world, *cells(results["bounds"][bound], names, 2)])
-    return header, table
-
-
-def headline_table() -> Table:
-    """The table of the front page: the 2 x 2."""
-    names = ["smear", "coverage", "precision", "mse_over_bayes"]
-    header = [seeds("main"), "smear", "coverage", "precision", "MSE / Bayes floor"]
-    return header, rows(read("main"), names, ARM_LABELS, ["oracle", "bayes", "copy"])

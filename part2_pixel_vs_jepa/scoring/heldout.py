@@ -10,7 +10,8 @@ from common.distractors import nuisance_basis
 from common.episodes import Batch, Clips, gather_pairs, make_clips, to_float
 from common.futures import bayes, possible_next, render_futures
 from common.metrics import distance_to_ball
-from part2_pixel_vs_jepa.config import Config, generator
+from part2_pixel_vs_jepa.config import Config, Stream, generator
+from part2_pixel_vs_jepa.model import Model
 
 CHUNK = 128  # pairs scored at a time
 
@@ -49,24 +50,28 @@ class Heldout:
 
 
 def make_heldout(cfg: Config) -> Heldout:
-    """The held-out pairs of a config; the same for every arm, and apart from the training data."""
-    clips = make_clips(cfg.world, cfg.distractor, cfg.data.test_episodes, generator(cfg, 2))
-    bank = make_clips(cfg.world, cfg.distractor, cfg.data.bank_episodes, generator(cfg, 3))
+    """The held-out pairs of a config; the same for every method, apart from the training data."""
+    clips = make_clips(
+        cfg.world, cfg.distractor, cfg.data.num_test_episodes, generator(cfg, Stream.TEST_DATA)
+    )
+    bank = make_clips(
+        cfg.world, cfg.distractor, cfg.data.num_bank_episodes, generator(cfg, Stream.BANK_DATA)
+    )
     episodes, length = clips.frames.shape[:2]
-    times = torch.arange(cfg.num_past - 1, length - 1)
+    times = torch.arange(cfg.history_length - 1, length - 1)
     episode = torch.arange(episodes).repeat_interleave(len(times))
     batch = gather_pairs(
-        clips, episode, times.repeat(episodes), cfg.num_past, max(cfg.world.speeds)
+        clips, episode, times.repeat(episodes), cfg.history_length, max(cfg.world.speeds)
     )
     now, scene = clips.states[batch.episode, batch.time], clips.scene[batch.episode]
     known = possible_next(cfg.world, now, scene, cfg.velocity_is_seen)
     states, probabilities = known
-    if cfg.give_action and cfg.num_past == 1 and not cfg.unlisted:
+    if cfg.give_action and cfg.history_length == 1 and not cfg.unlisted:
         states, probabilities = possible_next(cfg.world, now, scene, velocity_is_seen=False)
     futures = render_futures(cfg.world, states, scene)
     beside = states + torch.tensor([1.0, 0.0, 0.0, 0.0])
 
-    past = batch.time[:, None] - torch.arange(cfg.num_past)
+    past = batch.time[:, None] - torch.arange(cfg.history_length)
     seen = render_futures(cfg.world, clips.states[batch.episode[:, None], past], scene)
     layer, layer_next = None, torch.zeros_like(batch.x_next[:, 0])
     if clips.layers is not None:
@@ -103,9 +108,23 @@ def take(batch: Batch, index: Tensor) -> Batch:
     return Batch(**{name: value[index] for name, value in vars(batch).items()})
 
 
-def chunks(index: Tensor) -> Iterator[Tensor]:
-    """An index in pieces of CHUNK."""
-    yield from index.split(CHUNK)
+def answers(
+    model: Model, held: Heldout, index: Tensor | None = None
+) -> Iterator[tuple[Tensor, Batch, Tensor, Tensor]]:
+    """What a model says of some pairs (None: all), CHUNK of them at a time.
+
+    Yields their index (B,), the pairs, z_pred (B, K, D) and the log-odds (B, K).
+    """
+    for part in (torch.arange(len(held.best)) if index is None else index).split(CHUNK):
+        batch = take(held.batch, part)
+        _, z_pred, log_odds = model.predict(batch)
+        yield part, batch, z_pred, log_odds
+
+
+def real_of(held: Heldout, index: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The real futures of some pairs, as ``smear_terms`` takes them."""
+    real = (held.futures[index], held.probabilities[index], held.shifted[index])
+    return *real, basis_of(held, index)
 
 
 def basis_of(held: Heldout, index: Tensor) -> Tensor:

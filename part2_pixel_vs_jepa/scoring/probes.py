@@ -12,8 +12,8 @@ from common.episodes import Clips, to_float
 from common.metrics import collapse_ratio, effective_rank
 from common.probes import linear_probe
 from part2_pixel_vs_jepa.config import Config
-from part2_pixel_vs_jepa.model import Arm
-from part2_pixel_vs_jepa.scoring.heldout import Heldout, chunks, take
+from part2_pixel_vs_jepa.model import Model
+from part2_pixel_vs_jepa.scoring.heldout import Heldout, answers
 
 PROBE_EPISODES = 128  # at most, on either side
 PLACE_BIN = 4  # px, within which a value of z is taken to mean one thing
@@ -60,18 +60,16 @@ def raw_pixels(x: Tensor) -> Tensor:
     return avg_pool2d(x, 2).flatten(1)
 
 
-def latent_scores(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
+def latent_scores(model: Model, held: Heldout, cfg: Config) -> dict[str, float]:
     """What z is spent on: R^2 of direction and squares from the nearest z, place by place."""
-    if not arm.name.endswith("_z"):
+    if not model.has_z:
         return {}
     chosen = []
-    for index in chunks(torch.arange(len(held.best))):
-        batch = take(held.batch, index)
-        _, z_pred, _ = arm.predict(batch, cfg)
-        if arm.in_pixels:
-            d = (arm.decode(z_pred) - batch.x_next.unsqueeze(1)).square().mean(dim=(2, 3, 4))
+    for _, batch, z_pred, _ in answers(model, held):
+        if model.in_pixels:
+            d = (model.decode(z_pred) - batch.x_next.unsqueeze(1)).square().mean(dim=(2, 3, 4))
         else:
-            d = (z_pred - arm.encoder(batch.x_next).unsqueeze(1)).square().mean(-1)
+            d = (z_pred - model.encoder(batch.x_next).unsqueeze(1)).square().mean(-1)
         chosen.append(d.argmin(1))
     where = (held.batch.episode, held.batch.time)
     place = (held.clips.states[where][:, 0, 0] / PLACE_BIN).long()  # what z means may vary with x
@@ -84,15 +82,15 @@ def latent_scores(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
     scores = {"z_reads_direction": r2[0].item()}
     if cfg.distractor.kind == "squares" and held.ambiguous.any():
         scores["z_reads_square"] = r2[1:].max().item()
-        scores |= _worth_of_bits(arm, held, cfg)
+        scores |= _worth_of_bits(model, held, cfg)
     return {name: value for name, value in scores.items() if value == value}
 
 
-def _worth_of_bits(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
+def _worth_of_bits(model: Model, held: Heldout, cfg: Config) -> dict[str, float]:
     """Squared error that knowing one bit of the next frame saves, as a share of its variance.
 
     Every future of a pair is shown with every state of the S squares; the main effect of a factor
-    is the variance between the means of its two values, in the space that the arm predicts in.
+    is the variance between the means of its two values, in the space that the model predicts in.
     """
     masks = square_masks(cfg.distractor, cfg.world.size)
     bits = torch.cartesian_prod(*[torch.arange(2.0)] * len(masks)).view(-1, len(masks))
@@ -101,7 +99,11 @@ def _worth_of_bits(arm: Arm, held: Heldout, cfg: Config) -> dict[str, float]:
     futures = held.futures[index[:: max(1, len(index) // 64)]][:, [0, -1]]  # (B, 2, H, W)
     shown = futures.unsqueeze(2) + (1 - futures.unsqueeze(2)) * layers  # (B, 2, L, H, W)
     flat = shown.flatten(0, 2).unsqueeze(1)
-    y = flat.flatten(1) if arm.in_pixels else torch.cat([arm.encoder(x) for x in flat.split(512)])
+    y = (
+        flat.flatten(1)
+        if model.in_pixels
+        else torch.cat([model.encoder(x) for x in flat.split(512)])
+    )
     y = y.view(*shown.shape[:3], -1)  # (B, 2, L, D)
     total = (y - y.mean(dim=(1, 2), keepdim=True)).square().sum(-1).mean()
     direction = (y[:, 0] - y[:, 1]).mean(1).square().sum(-1).mean() / 4

@@ -1,8 +1,8 @@
-"""Long horizons: every arm fed its own predictions, 1 to 40 frames ahead.
+"""Long horizons: every model fed its own predictions, 1 to 40 frames ahead.
 
-Pixel arms are fed their frames, jepa arms their embeddings. Of K hypotheses the likeliest goes on.
-The ball is read out of the frame as its centre of mass; that of real frames, embedded and decoded,
-is the ceiling of the jepa arms, and a ball that stays where it was last seen the floor.
+Pixel predictors are fed their frames, JEPAs their embeddings. Of K hypotheses the likeliest goes
+on. The ball is read out of the frame as its centre of mass; that of real frames, embedded and
+decoded, is the best a JEPA can do, and a ball that stays where it was last seen the baseline.
 """
 
 import torch
@@ -10,10 +10,9 @@ from torch import Tensor
 
 from common.episodes import Clips, to_float
 from common.simulator import step
-from part2_pixel_vs_jepa.config import Config, generator
-from part2_pixel_vs_jepa.model import Arm
+from part2_pixel_vs_jepa.config import HORIZONS, Config, Stream, generator
+from part2_pixel_vs_jepa.model import Model
 
-HORIZONS = (1, 2, 5, 10, 20, 40)
 LIT = 0.25  # a pixel below this does not count towards the centre of mass
 
 
@@ -31,35 +30,35 @@ def centre_of_mass(frames: Tensor) -> Tensor:
 
 def start_and_length(cfg: Config) -> tuple[int, int]:
     """The last frame that is given, and how many can be predicted after it."""
-    start = cfg.num_past - 1
-    return start, min(max(HORIZONS), cfg.world.episode_length - cfg.num_past)
+    start = cfg.history_length - 1
+    return start, min(max(HORIZONS), cfg.world.episode_length - cfg.history_length)
 
 
 @torch.no_grad()
-def imagine(arm: Arm, clips: Clips, cfg: Config) -> Tensor:
-    """Frames (E, length, H, W) predicted from the first num_past frames of each episode."""
+def rollout(model: Model, clips: Clips, cfg: Config) -> Tensor:
+    """Frames (E, length, H, W) predicted from the first history_length frames of each episode."""
     start, length = start_and_length(cfg)
     x_past = to_float(clips.frames[:, : start + 1])
-    z_past, frames = arm.encode(x_past), []
+    z_past, frames = model.encode(x_past), []
     for t in range(start, start + length):
         a_t = clips.states[:, t, 0, 2:] / max(cfg.world.speeds) if cfg.give_action else None
-        z_pred, log_odds = arm.predictor(z_past, a_t)
+        z_pred, log_odds = model.predictor(z_past, a_t)
         likeliest = z_pred[torch.arange(len(z_pred)), log_odds.argmax(1)].unsqueeze(1)
-        frame = arm.decode(likeliest)  # (E, 1, C, H, W)
+        frame = model.decode(likeliest)  # (E, 1, C, H, W)
         frames.append(frame[:, 0, 0])
-        fed_back = arm.encode(frame.clamp(0, 1)) if arm.in_pixels else likeliest
+        fed_back = model.encode(frame.clamp(0, 1)) if model.in_pixels else likeliest
         z_past = torch.cat([z_past[:, 1:], fed_back], dim=1)
     return torch.stack(frames, dim=1)
 
 
-def rollout_scores(arm: Arm, clips: Clips, cfg: Config) -> dict[str, float]:
-    """Position error (px) and sharpness of the imagined ball at each horizon.
+def rollout_scores(model: Model, clips: Clips, cfg: Config) -> dict[str, float]:
+    """Position error (px) and sharpness of the predicted ball at each horizon.
 
     sharpness is E[x^2] / E[x] of a frame: 1 for a binary disc, 1/2 where it is smeared over twice
     its area, whatever the position.
     """
     start, length = start_and_length(cfg)
-    frames = imagine(arm, clips, cfg)
+    frames = rollout(model, clips, cfg)
     truth = centre_of_mass(to_float(clips.clean[:, start + 1 : start + 1 + length, 0]))
     error = (centre_of_mass(frames) - truth).norm(dim=-1).mean(0)  # (length,)
     lit = frames.clamp(0, 1)
@@ -68,9 +67,11 @@ def rollout_scores(arm: Arm, clips: Clips, cfg: Config) -> dict[str, float]:
     for h in (h for h in HORIZONS if h <= length):
         scores[f"position_error_at_{h}"] = error[h - 1].item()
         scores[f"sharpness_at_{h}"] = sharp[:, h - 1].mean().item()
-    if not arm.in_pixels:
+    if not model.in_pixels:
         with torch.no_grad():
-            seen = arm.decode(arm.encode(to_float(clips.frames[:, start + 1 : start + 1 + length])))
+            seen = model.decode(
+                model.encode(to_float(clips.frames[:, start + 1 : start + 1 + length]))
+            )
         readout = (centre_of_mass(seen[:, :, 0]) - truth).norm(dim=-1).mean()
         scores["readout_position_error"] = readout.item()
     return scores
@@ -79,7 +80,7 @@ def rollout_scores(arm: Arm, clips: Clips, cfg: Config) -> dict[str, float]:
 def rollout_bounds(clips: Clips, cfg: Config) -> dict[str, dict[str, float]]:
     """The same errors for a ball that stays, and for the true dynamics drawn afresh."""
     start, length = start_and_length(cfg)
-    draws = generator(cfg, 6)
+    draws = generator(cfg, Stream.ROLLOUT)
     state, again = clips.states[:, start], []
     for _ in range(length):
         state = step(cfg.world, state, clips.scene, generator=draws)

@@ -1,4 +1,7 @@
-"""Scores of an arm on held-out pairs, and the floors and ceilings of the same pairs."""
+"""Scores of a model on held-out pairs, and the baselines and upper bounds of the same pairs."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +17,8 @@ from common.metrics import (
     weight_error,
 )
 from part2_pixel_vs_jepa.config import Config
-from part2_pixel_vs_jepa.model import Arm, make_arms
-from part2_pixel_vs_jepa.scoring.heldout import Heldout, basis_of, chunks, take
+from part2_pixel_vs_jepa.model import Model, make_models
+from part2_pixel_vs_jepa.scoring.heldout import CHUNK, Heldout, answers, basis_of, real_of
 from part2_pixel_vs_jepa.scoring.probes import (
     embedding_scores,
     latent_scores,
@@ -24,35 +27,40 @@ from part2_pixel_vs_jepa.scoring.probes import (
 )
 from part2_pixel_vs_jepa.scoring.rollout import rollout_bounds, rollout_scores
 
+SHARES = ("coverage", "precision")  # of ambiguous pairs
+IN_UNIT_INTERVAL = (
+    *SHARES, "grey_mass", "weight_error", "collapse_ratio", "worth_", "sharpness_"
+)  # fmt: skip
+
 
 @torch.no_grad()
-def heldout_error(arm: Arm, held: Heldout, cfg: Config) -> tuple[float, float]:
+def heldout_error(model: Model, held: Heldout) -> tuple[float, float]:
     """Held-out prediction error and what it is measured against.
 
-    Pixel arms: pixel MSE of the weighted mean of the hypotheses, and the Bayes floor, or where
-    that is zero the variance of the frames. Jepa arms: squared error of the nearest hypothesis'
+    Pixel methods: pixel MSE of the weighted mean of the hypotheses, and the Bayes floor, or where
+    that is zero the variance of the frames. Jepa methods: squared error of the nearest hypothesis'
     embedding, and the variance of the target's.
     """
-    if not arm.in_pixels:
-        z_pred, z_next = [], []
-        for index in chunks(torch.arange(len(held.best))):
-            batch = take(held.batch, index)
-            _, hypotheses, _ = arm.predict(batch, cfg)
-            target = arm.encoder(batch.x_next)
-            nearest = (hypotheses - target.unsqueeze(1)).square().mean(-1).argmin(1)
-            z_pred.append(hypotheses[torch.arange(len(index)), nearest])
-            z_next.append(target)
-        target = torch.cat(z_next)
-        error = (torch.cat(z_pred) - target).square().mean().item()
-        return error, (target - target.mean(0)).square().mean().item()
-    total = 0.0
-    for index in chunks(torch.arange(len(held.best))):
-        batch = take(held.batch, index)
-        _, z_pred, log_odds = arm.predict(batch, cfg)
-        frames = arm.decode(z_pred)
-        mean = (log_odds.softmax(-1)[:, :, None, None, None] * frames).sum(1)
-        total += (mean - batch.x_next).square().mean(dim=(1, 2, 3)).sum().item()
-    return total / len(held.best), held.floor if held.is_uncertain else frame_variance(held)
+    if model.in_pixels:
+        total = 0.0
+        for _, batch, z_pred, log_odds in answers(model, held):
+            error = mean_frame(model, z_pred, log_odds) - batch.x_next
+            total += error.square().mean(dim=(1, 2, 3)).sum().item()
+        return total / len(held.best), held.floor if held.is_uncertain else frame_variance(held)
+    said, came = [], []
+    for _, batch, z_pred, _ in answers(model, held):
+        z_next = model.encoder(batch.x_next)
+        nearest = (z_pred - z_next.unsqueeze(1)).square().mean(-1).argmin(1)
+        said.append(z_pred[torch.arange(len(z_pred)), nearest])
+        came.append(z_next)
+    z_next = torch.cat(came)
+    error = (torch.cat(said) - z_next).square().mean().item()
+    return error, (z_next - z_next.mean(0)).square().mean().item()
+
+
+def mean_frame(model: Model, z_pred: Tensor, log_odds: Tensor) -> Tensor:
+    """The mean of the decoded hypotheses by their weights, (B, C, H, W)."""
+    return (log_odds.softmax(-1)[:, :, None, None, None] * model.decode(z_pred)).sum(1)
 
 
 def frame_variance(held: Heldout) -> float:
@@ -61,94 +69,113 @@ def frame_variance(held: Heldout) -> float:
     return (x_next - x_next.mean(0)).square().mean().item()
 
 
-@torch.no_grad()
-def evaluate(
-    arm: Arm, held: Heldout, train: Clips, cfg: Config
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Every score of one arm, and the single ambiguous pairs' terms that the smear is summed from.
+def score_run(
+    models: Mapping[str, Model], held: Heldout, train: Clips, cfg: Config
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A run's summary, and the single pairs' scores under the names of outcomes.npz."""
+    scored = {name: score_model(model, held, train, cfg) for name, model in models.items()}
+    variants = {name: scores for name, (scores, _) in scored.items()}
+    rows = bounds(held, train, cfg)
+    trials = int(rows["pairs"]["ambiguous"])
+    summary = {
+        "variants": variants,
+        "bounds": rows,
+        "protocol": {"steps": cfg.steps, "num_hypotheses": cfg.num_hypotheses},
+        "shares": dict.fromkeys(SHARES, trials) if trials else {},
+        "limits": {m: _limits(m) for row in (*variants.values(), *rows.values()) for m in row},
+        "same_episodes": False,
+    }
+    outcomes = {
+        f"{name}/{term}" if len(models) > 1 else term: values
+        for name, (_, single) in scored.items()
+        for term, values in single.items()
+    }
+    return summary, outcomes
 
-    The part's README says in its glossary what each score is.
+
+def _limits(metric: str) -> list[float | None]:
+    """What a metric can be by its definition; None for no limit."""
+    if metric == "smear_excess":  # a difference
+        return [None, None]
+    if metric.startswith(("probe_", "z_reads_")):  # R^2
+        return [None, 1.0]
+    if metric.startswith(IN_UNIT_INTERVAL):
+        return [0.0, 1.0]
+    return [1.0 if metric == "effective_rank" else 0.0, None]
+
+
+@torch.no_grad()
+def score_model(
+    model: Model, held: Heldout, train: Clips, cfg: Config
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Every score of a model, and the single ambiguous pairs' terms that the smear is summed from.
+
+    What each score is: the glossary of results/README.md.
     """
-    scores = {"parameters": float(arm.num_parameters()), "ball_error": _ball_error(arm, held, cfg)}
-    error, reference = heldout_error(arm, held, cfg)
-    if arm.in_pixels:
+    scores = {"parameters": float(model.num_parameters()), "ball_error": _ball_error(model, held)}
+    error, reference = heldout_error(model, held)
+    if model.in_pixels:
         scores |= {"mse": error, "pixel_fvu": error / frame_variance(held)}
         if held.is_uncertain:
             scores["mse_over_bayes"] = error / reference
     else:
         scores |= {"fvu": error / reference}
-    smear, outcomes = _smear_scores(arm, held, cfg)
+    smear, outcomes = _smear_scores(model, held)
     scores |= smear
-    scores |= embedding_scores(arm.encoder, held)
-    scores |= probe_scores(arm.encoder, held, train, cfg)
-    scores |= latent_scores(arm, held, cfg)
-    if cfg.num_past > 1:  # from one frame the motion is a guess, and so is all that follows
-        scores |= rollout_scores(arm, held.clips, cfg)
+    scores |= embedding_scores(model.encoder, held)
+    scores |= probe_scores(model.encoder, held, train, cfg)
+    scores |= latent_scores(model, held, cfg)
+    if cfg.history_length > 1:  # from one frame the motion is a guess, and so is all that follows
+        scores |= rollout_scores(model, held.clips, cfg)
     return scores, outcomes
 
 
-def _ball_error(arm: Arm, held: Heldout, cfg: Config) -> float:
+def _ball_error(model: Model, held: Heldout) -> float:
     """Squared error of the weighted mean frame against the ball that came, distractors apart."""
     errors = []
-    for index in chunks(torch.arange(len(held.best))):
-        batch = take(held.batch, index)
-        _, z_pred, log_odds = arm.predict(batch, cfg)
-        mean = (log_odds.softmax(-1)[:, :, None, None] * arm.decode(z_pred)[:, :, 0]).sum(1)
-        ball = batch.clean_next
-        errors.append(distance_to_ball(mean.unsqueeze(1), ball, basis_of(held, index)).flatten())
+    for index, batch, z_pred, log_odds in answers(model, held):
+        mean = mean_frame(model, z_pred, log_odds)
+        errors.append(distance_to_ball(mean, batch.clean_next, basis_of(held, index)).flatten())
     return torch.cat(errors).mean().item()
 
 
-def _smear_scores(
-    arm: Arm, held: Heldout, cfg: Config
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+def _smear_scores(model: Model, held: Heldout) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     if not held.ambiguous.any():  # no smear to speak of
         return {}, {}
-    bank_z, bank_frames = _bank(arm, held)
+    bank_z, bank_frames = _bank(model, held)
     sums = {"own": [], "readout": [], "bank": []}
     latent, frames_seen, calibration = [], [], []
-    for index in chunks(held.ambiguous.nonzero()[:, 0]):
-        batch, basis = take(held.batch, index), basis_of(held, index)
-        real = (held.futures[index], held.probabilities[index], held.shifted[index], basis)
-        _, z_pred, log_odds = arm.predict(batch, cfg)
-        frames = arm.decode(z_pred)[:, :, 0]  # (B, K, H, W)
+    for index, _, z_pred, log_odds in answers(model, held, held.ambiguous.nonzero()[:, 0]):
+        real = real_of(held, index)
+        frames = model.decode(z_pred)[:, :, 0]  # (B, K, H, W)
         terms = smear_terms(frames, *real)
         sums["own"].append(terms)
         frames_seen.append(frames)
         calibration.append((log_odds, terms["nearest"], held.probabilities[index]))
-        if arm.in_pixels:
+        if model.in_pixels:
             found = _nearest(frames.flatten(2), bank_frames.flatten(1))
         else:
             found = _nearest(z_pred, bank_z)
-            z_futures = arm.encode(_as_seen(held, index).unsqueeze(2))
+            z_futures = model.encode(_as_seen(held, index).unsqueeze(2))
             latent.append((z_pred, z_futures, held.probabilities[index]))
-            sums["readout"].append(smear_terms(arm.decode(z_futures)[:, :, 0], *real))
+            sums["readout"].append(smear_terms(model.decode(z_futures)[:, :, 0], *real))
         sums["bank"].append(smear_terms(bank_frames[found], *real))
-    smear = {name: _index(terms) for name, terms in sums.items() if terms}
-    scores = {"smear": smear["own"], "smear_bank": smear["bank"]}
-    if not arm.in_pixels:
-        scores["smear_readout"] = smear["readout"]
-        scores["smear_excess"] = smear["own"] - smear["readout"]
-        columns = zip(*latent, strict=True)
-        scores["latent_smear"] = latent_smear(*(torch.cat(column) for column in columns))
-    single = {
-        name: torch.cat([part[name] for part in sums["own"]])
-        for name in ("numerator", "denominator", "coverage", "precision")
-    }
-    scores |= {
-        "coverage": single["coverage"].mean().item(),
-        "precision": single["precision"].mean().item(),
-        "grey_mass": grey_mass(torch.cat(frames_seen)),
-        "weight_error": weight_error(*(torch.cat(c) for c in zip(*calibration, strict=True))),
-    }
-    return scores, {name: values.numpy() for name, values in single.items()}
+    shares, single = _summed(sums["own"])
+    scores = shares | {"smear_bank": _summed(sums["bank"])[0]["smear"]}
+    if not model.in_pixels:
+        scores["smear_readout"] = _summed(sums["readout"])[0]["smear"]
+        scores["smear_excess"] = scores["smear"] - scores["smear_readout"]
+        scores["latent_smear"] = latent_smear(*map(torch.cat, zip(*latent, strict=True)))
+    scores["grey_mass"] = grey_mass(torch.cat(frames_seen))
+    scores["weight_error"] = weight_error(*map(torch.cat, zip(*calibration, strict=True)))
+    return scores, {name: single[name].numpy() for name in single if name != "nearest"}
 
 
-def _index(terms: list[dict[str, Tensor]]) -> float:
-    return smear_index(
-        torch.cat([part["numerator"] for part in terms]),
-        torch.cat([part["denominator"] for part in terms]),
-    )
+def _summed(parts: list[dict[str, Tensor]]) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Smear, coverage and precision of the terms of chunks of pairs, and those terms in one."""
+    terms = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    scores = {"smear": smear_index(terms["numerator"], terms["denominator"])}
+    return scores | {name: terms[name].mean().item() for name in SHARES}, terms
 
 
 def _as_seen(held: Heldout, index: Tensor) -> Tensor:
@@ -157,10 +184,10 @@ def _as_seen(held: Heldout, index: Tensor) -> Tensor:
     return futures + (1 - futures) * held.layer_next[index].unsqueeze(1)
 
 
-def _bank(arm: Arm, held: Heldout) -> tuple[Tensor, Tensor]:
+def _bank(model: Model, held: Heldout) -> tuple[Tensor, Tensor]:
     """Embeddings (n, D) and clean frames (n, H, W) of the bank's frames."""
     seen = to_float(held.bank.frames.flatten(0, 1))
-    z = torch.cat([arm.encoder(part) for part in seen.split(512)])
+    z = torch.cat([model.encoder(part) for part in seen.split(512)])
     return z, to_float(held.bank.clean.flatten(0, 1))[:, 0]
 
 
@@ -171,7 +198,7 @@ def _nearest(queries: Tensor, bank: Tensor) -> Tensor:
 
 @torch.no_grad()
 def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, float]]:
-    """Floors and ceilings of the same held-out pairs, none of them trained."""
+    """Baselines and upper bounds of the same held-out pairs, none of them trained."""
     batch, mean = held.batch, to_float(train.frames.flatten(0, 1)).mean(0)
     clean_mean = to_float(train.clean.flatten(0, 1)).mean(0)[0]
     rows: dict[str, dict[str, float]] = {
@@ -184,10 +211,10 @@ def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, floa
         rows[name]["mse_over_bayes"] = rows[name]["mse"] / held.floor
     index = held.ambiguous.nonzero()[:, 0]
     rows["raw_pixels"] = probe_scores(raw_pixels, held, train, cfg)
-    encoder = next(iter(make_arms(cfg).values())).encoder
+    encoder = next(iter(make_models(cfg).values())).encoder
     rows["random_encoder"] = probe_scores(encoder, held, train, cfg)
     rows["random_encoder"] |= embedding_scores(encoder, held)
-    if cfg.num_past > 1:
+    if cfg.history_length > 1:
         rows["oracle"] = {}
         for name, errors in rollout_bounds(held.clips, cfg).items():
             rows[name] |= errors
@@ -209,13 +236,5 @@ def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, floa
 
 def _bound_scores(frames: Tensor, held: Heldout, index: Tensor) -> dict[str, float]:
     """Smear, coverage and precision of given frames (B, K, H, W)."""
-    terms = []
-    for part in chunks(index):
-        real = (held.futures[part], held.probabilities[part], held.shifted[part])
-        terms.append(smear_terms(frames[part], *real, basis_of(held, part)))
-    return {
-        "smear": _index(terms),
-        "coverage": torch.cat([t["coverage"] for t in terms]).mean().item(),
-        "precision": torch.cat([t["precision"] for t in terms]).mean().item(),
-        "grey_mass": grey_mass(frames[index]),
-    }
+    parts = [smear_terms(frames[part], *real_of(held, part)) for part in index.split(CHUNK)]
+    return _summed(parts)[0] | {"grey_mass": grey_mass(frames[index])}

@@ -1,1 +1,1 @@
-"""Side experiments: see study.py."""
+"""Side experiments of this part, run by study.py."""

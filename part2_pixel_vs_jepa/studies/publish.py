@@ -1,18 +1,20 @@
 """Copies a run's figures and weights into results/, for those who have not trained.
 
     python part2_pixel_vs_jepa/train.py --config configs/part2/four_arms.yaml
-    python part2_pixel_vs_jepa/publish.py runs/part2/four_arms-seed0
+    python part2_pixel_vs_jepa/study.py publish runs/part2/four_arms-seed0
 
-Weights are stored in half precision, one file an arm, below 3 MB each; evaluate.py reads
-them: python part2_pixel_vs_jepa/evaluate.py part2_pixel_vs_jepa/results/weights
+Weights are stored in half precision, one file a method, below 3 MB each; evaluate.py reads them:
+python part2_pixel_vs_jepa/evaluate.py part2_pixel_vs_jepa/results/weights. The encoder of the
+deterministic JEPA goes to common/weights too, where ``common.frozen.load_conv_jepa`` finds it.
 """
 
 import argparse
-import shutil
 from pathlib import Path
 
+from common.frozen import CONV_JEPA, WEIGHTS
 from common.harness.checkpoints import save_checkpoint
-from common.harness.errors import UserError, run_script
+from common.harness.errors import UserError
+from common.harness.publish import finished, publish_figures, publish_weights
 from part2_pixel_vs_jepa.config import PART
 from part2_pixel_vs_jepa.model import load_run
 
@@ -20,24 +22,17 @@ FIGURES = ("strip.png", "episode.gif", "training.png")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Copies a run's figures and weights to results/.")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run_dir", type=Path, help="a finished run, figures included")
-    run_dir = parser.parse_args().run_dir
-    wanted = [run_dir / "summary.json", *(run_dir / "figures" / name for name in FIGURES)]
-    for path in wanted:
-        if not path.exists():
-            raise UserError(f"{path} is missing: publish a finished run, with figures: true")
-    _, arms = load_run(run_dir)
-    weights, figures = PART / "results" / "weights", PART / "results" / "figures"
-    weights.mkdir(parents=True, exist_ok=True)
-    figures.mkdir(parents=True, exist_ok=True)
-    shutil.copy(run_dir / "config.yaml", weights / "config.yaml")
-    for name, arm in arms.items():
-        half = {key: value.half() for key, value in arm.state_dict().items()}
-        save_checkpoint(weights / f"{name}.pt", half)
-    for name in FIGURES:
-        shutil.copy(run_dir / "figures" / name, figures / name)
-
-
-if __name__ == "__main__":
-    run_script(main)
+    made_by = "python part2_pixel_vs_jepa/train.py --config configs/part2/four_arms.yaml"
+    run = finished(parser.parse_args().run_dir, made_by)
+    _, models = load_run(run)
+    if "jepa" not in models:
+        raise UserError(f"{run} trained no deterministic jepa; make one with: {made_by}")
+    publish_figures(run, FIGURES, PART / "results" / "figures")
+    states = {f"{name}.pt": model.state_dict() for name, model in models.items()}
+    publish_weights(run, states, PART / "results" / "weights")
+    encoder = models["jepa"].encoder.state_dict()
+    save_checkpoint(WEIGHTS / CONV_JEPA, {name: value.half() for name, value in encoder.items()})

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from common.episodes import draw_batch, make_clips
+from common.frozen import load_conv_jepa
 from common.harness.config import REPOSITORY, load_config
 from common.metrics import distance_to_ball
-from part2_pixel_vs_jepa.config import ARMS, BASELINE, Config, generator
-from part2_pixel_vs_jepa.model import make_arms
-from part2_pixel_vs_jepa.report.run_table import headline_table
+from part2_pixel_vs_jepa.config import BASELINE, METHODS, PART, Config, Stream, generator
+from part2_pixel_vs_jepa.model import Model, load_run, make_models
+from part2_pixel_vs_jepa.report.tables import run_text
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
-from part2_pixel_vs_jepa.train import best_of, compute_loss, main
+from part2_pixel_vs_jepa.train import best_of, compute_loss, draw_slices, main
 
 SMOKE = REPOSITORY / "configs" / "part2" / "smoke.yaml"
 TRAIN = [sys.executable, "part2_pixel_vs_jepa/train.py", "--config", str(SMOKE), "--threads=1"]
@@ -26,40 +27,43 @@ def smoke_config(**overrides: object) -> Config:
     return load_config(Config, [BASELINE, SMOKE], overrides)
 
 
+def loss_of(model: Model, cfg: Config) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The loss of a model on a small batch, and its terms."""
+    clips = make_clips(cfg.world, cfg.distractor, 4, generator(cfg, Stream.TRAIN_DATA))
+    batch = draw_batch(clips, 16, 1, 6.0, generator(cfg, Stream.BATCHES))
+    return compute_loss(model, batch, cfg, draw_slices(model, cfg, generator(cfg, Stream.SLICES)))
+
+
 def test_parameter_counts_are_within_5_percent_of_700k_and_of_each_other():
-    cfg = load_config(Config, [BASELINE], {"arms": list(ARMS)})
-    counts = [arm.num_parameters() for arm in make_arms(cfg).values()]
+    cfg = load_config(Config, [BASELINE], {"methods": list(METHODS)})
+    counts = [model.num_parameters() for model in make_models(cfg).values()]
     assert all(abs(count - 700_000) <= 35_000 for count in counts), counts
     assert max(counts) <= 1.05 * min(counts)
 
 
-def test_first_weights_of_an_arm_do_not_depend_on_the_other_arms():
-    alone = make_arms(smoke_config(arms=["jepa_z"]))["jepa_z"].state_dict()
-    beside = make_arms(smoke_config(arms=["pixels", "jepa_z"]))["jepa_z"].state_dict()
+def test_first_weights_of_a_method_do_not_depend_on_the_other_methods():
+    alone = make_models(smoke_config(methods=["jepa_z"]))["jepa_z"].state_dict()
+    beside = make_models(smoke_config(methods=["pixels", "jepa_z"]))["jepa_z"].state_dict()
     assert all(torch.equal(alone[name], beside[name]) for name in alone)
 
 
 @pytest.mark.parametrize("regularizer", ["vicreg", "sigreg"])
 def test_the_readout_teaches_the_encoder_nothing(regularizer):
-    cfg = smoke_config(arms=["jepa_z"], regularizer=regularizer)
-    arm = make_arms(cfg)["jepa_z"]
-    clips = make_clips(cfg.world, cfg.distractor, 4, generator(cfg, 1))
-    batch = draw_batch(clips, 16, 1, 6.0, generator(cfg, 4))
-    loss, terms = compute_loss(arm, batch, cfg, generator(cfg, 5))
-    everywhere = torch.autograd.grad(loss, list(arm.encoder.parameters()), retain_graph=True)
-    rest = torch.autograd.grad(loss - terms["readout"], list(arm.encoder.parameters()))
+    cfg = smoke_config(methods=["jepa_z"], regularizer=regularizer)
+    model = make_models(cfg)["jepa_z"]
+    loss, terms = loss_of(model, cfg)
+    everywhere = torch.autograd.grad(loss, list(model.encoder.parameters()), retain_graph=True)
+    rest = torch.autograd.grad(loss - terms["readout"], list(model.encoder.parameters()))
     for one, other in zip(everywhere, rest, strict=True):
         torch.testing.assert_close(one, other)
 
 
 def test_the_choice_of_z_moves_neither_encoder_nor_hypotheses():
-    cfg = smoke_config(arms=["jepa_z"])
-    arm = make_arms(cfg)["jepa_z"]
-    clips = make_clips(cfg.world, cfg.distractor, 4, generator(cfg, 1))
-    batch = draw_batch(clips, 16, 1, 6.0, generator(cfg, 4))
-    _, terms = compute_loss(arm, batch, cfg, generator(cfg, 5))
+    cfg = smoke_config(methods=["jepa_z"])
+    model = make_models(cfg)["jepa_z"]
+    _, terms = loss_of(model, cfg)
     terms["choice"].backward()
-    moved = {name for name, p in arm.named_parameters() if p.grad is not None}
+    moved = {name for name, p in model.named_parameters() if p.grad is not None}
     assert moved == {"predictor.log_odds.weight", "predictor.log_odds.bias"}
 
 
@@ -75,7 +79,7 @@ def test_best_of_gives_the_loss_to_the_nearest_less_the_relaxation():
 
 @pytest.mark.parametrize("kind", ["none", "dots", "squares", "background"])
 def test_the_balls_floor_is_the_score_of_the_bayes_optimal_frame(kind):
-    cfg = smoke_config(**{"distractor.kind": kind, "data.test_episodes": 16})
+    cfg = smoke_config(**{"distractor.kind": kind, "data.num_test_episodes": 16})
     held = make_heldout(cfg)
     basis = held.basis if held.basis.dim() == 4 else held.basis.expand(len(held.best), -1, -1, -1)
     scored = distance_to_ball(held.best.unsqueeze(1), held.batch.clean_next, basis)
@@ -89,17 +93,18 @@ def test_the_balls_floor_is_the_score_of_the_bayes_optimal_frame(kind):
         assert held.ball_floor < 0.95 * clean
 
 
-def test_arms_that_were_not_trained_come_with_the_runs_own_regularizer():
-    rows = {}
-    for regularizer in ("vicreg", "sigreg"):
-        summary = {"arms": {}, "bounds": {"pairs": {"ambiguous": 1.0, "count": 2.0}}}
-        table = headline_table(summary, smoke_config(regularizer=regularizer))
-        rows[regularizer] = {line.split("  ")[0]: line for line in table.splitlines()}
-    assert {"pixels *", "jepa *", "jepa_z *"} <= rows["vicreg"].keys()
-    assert {"pixels *", "jepa (SIGReg) *", "jepa_z (SIGReg) *"} <= rows["sigreg"].keys()
-    assert rows["vicreg"]["pixels *"].split() == rows["sigreg"]["pixels *"].split()
-    one, other = rows["vicreg"]["jepa_z *"].split(), rows["sigreg"]["jepa_z (SIGReg) *"].split()
-    assert one[2:] != other[3:]
+def test_the_table_of_a_run_names_the_runs_own_regularizer():
+    summary = {"variants": {"jepa_z": {}}, "bounds": {"pairs": {"ambiguous": 1.0, "count": 2.0}}}
+    assert "JEPA + z  " in run_text(summary, "vicreg")
+    assert "JEPA + z, SIGReg" in run_text(summary, "sigreg")
+
+
+def test_published_weights_load_and_their_encoder_is_the_one_that_ships():
+    _, models = load_run(PART / "results" / "weights")
+    shipped = load_conv_jepa().state_dict()
+    assert set(models) == set(METHODS)
+    for name, value in models["jepa"].encoder.state_dict().items():
+        assert torch.equal(value, shipped[name]), name
 
 
 def test_every_config_of_the_part_loads():
@@ -130,9 +135,10 @@ def test_every_config_of_the_part_loads():
         (["--world.num_balls=2", "--world.wall=reflect"], "world.num_balls 1"),
         (["--world.wall=stochastic"], "axes 2"),
         (["--stepz=3"], "--steps"),
-        (["--arms=[pixels,pixels]"], "different arms"),
+        (["--methods=[pixels,pixels]"], "different methods"),
         (["--world.size=60"], "divisible by 16"),
         (["--learning_rate=nan"], "learning_rate"),
+        (["--loss_weights.sigreg_lambda=1.0"], "only with regularizer=sigreg"),
     ],
 )
 def test_contradictions_end_in_one_clear_line_and_write_nothing(
@@ -159,12 +165,12 @@ def test_the_same_seed_gives_the_same_files_and_a_finished_run_is_kept(tmp_path,
 def test_train_evaluate_and_plot_as_documented(tmp_path, run):
     folder = tmp_path / "run"
     trained = run(*TRAIN, "--run_dir", folder)
-    for arm in ("pixels", "pixels_z", "jepa", "jepa_z"):
-        assert any(line.startswith(arm) for line in trained.stdout.splitlines()), arm
+    for label in ("pixels  ", "JEPA + z  "):
+        assert any(line.startswith(label) for line in trained.stdout.splitlines()), label
     figures = sorted(path.name for path in (folder / "figures").iterdir())
     assert {"strip.png", "episode.gif", "training.png", "strip.npz"} <= set(figures)
     table = [
-        line for line in trained.stdout.splitlines() if line.startswith(("pixels,", "jepa_z,"))
+        line for line in trained.stdout.splitlines() if line.startswith(("pixels  ", "JEPA + z  "))
     ]
     scored = run(sys.executable, "part2_pixel_vs_jepa/evaluate.py", folder)
     assert [line for line in scored.stdout.splitlines() if line in table] == table
@@ -184,12 +190,12 @@ def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path, run, kill_
     one, two = tmp_path / "undisturbed", folder
     assert (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
     weights = [
-        torch.load(path / "checkpoint.pt", weights_only=True)["state"]["arms"]
+        torch.load(path / "checkpoint.pt", weights_only=True)["state"]["models"]
         for path in (one, two)
     ]
-    for arm in weights[0]:
-        for name, value in weights[0][arm].items():
-            assert torch.equal(value, weights[1][arm][name]), (arm, name)
+    for method in weights[0]:
+        for name, value in weights[0][method].items():
+            assert torch.equal(value, weights[1][method][name]), (method, name)
 
 
 @pytest.mark.slow
