@@ -49,6 +49,18 @@ class Sample:
         return Sample(*(tensor.to(device) for tensor in vars(self).values()))
 
 
+@dataclass(frozen=True)
+class Batch(Sample):
+    """A sample, and what its loss takes as given: nothing is drawn or moved inside the loss.
+
+    target: what the other side says, without a gradient: its embeddings (V, B, D), DINO's logits
+    (V, B, K); None where the other side learns too. slices (D, M) of SIGReg, None elsewhere.
+    """
+
+    target: Tensor | None
+    slices: Tensor | None
+
+
 def make_pool(cfg: Config, num_episodes: int, length: int, generator: torch.Generator) -> Pool:
     """Episodes of the config's world, of so many frames; the second ball is the smaller one."""
     drawn = sample_scene(cfg.world, num_episodes, generator)
