@@ -6,6 +6,8 @@ processes (see ``common.distributed``). Inputs of any float type; statistics are
 autocast too (float64 stays float64). DINO's loss is in ``common.dino``.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -28,10 +30,19 @@ def vicreg(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
     Raises ValueError for other shapes than two equal (B, D), for numbers that are not finite, for
     fewer than two samples over all ranks, and for ranks with unequal batches.
     """
-    variance = (variance_hinge(z_a) + variance_hinge(z_b)) / 2
-    covariance = covariance_penalty(z_a) + covariance_penalty(z_b)
-    invariance = squared_error(z_a, z_b)
-    return {"invariance": invariance, "variance": variance, "covariance": covariance}
+    spread = vicreg_spread((z_a, z_b))
+    return {"invariance": squared_error(z_a, z_b), **spread}
+
+
+def vicreg_spread(z: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
+    """VICReg's ``variance`` and ``covariance`` of V embeddings (V, B, D), each its own batch.
+
+    For two of them those of ``vicreg``; for more their means, the covariance times 2. With a
+    predictor, z is what the encoder says, and the invariance is that of the prediction.
+    """
+    variance = torch.stack([variance_hinge(z_v) for z_v in z]).mean()
+    covariance = 2 * torch.stack([covariance_penalty(z_v) for z_v in z]).mean()
+    return {"variance": variance, "covariance": covariance}
 
 
 def squared_error(z_pred: Tensor, z_target: Tensor) -> Tensor:
