@@ -86,7 +86,8 @@ class Table:
 class Pivot:
     """One metric, a row for each value of one parameter and a column for each of another.
 
-    labels: of the row parameter's values; a missing combination stays empty.
+    labels: of the parameters' values; a missing combination stays empty. Columns of numbers are
+    sorted, those of words stand as in the file.
     """
 
     file: str
@@ -105,11 +106,31 @@ class Pivot:
             if self.row in params and self.column in params:
                 place = (params[self.row], params[self.column])
                 cells[place] = cell(variant["metrics"], self.metric, self.show)
-        columns = sorted({column for _, column in cells})
-        lines = [[self.corner or self.show.label, *(f"{column:g}" for column in columns)]]
+        columns = list(dict.fromkeys(column for _, column in cells))
+        if not any(isinstance(column, str) for column in columns):
+            columns = sorted(columns)
+        heads = (self.labels.get(c, c if isinstance(c, str) else f"{c:g}") for c in columns)
+        lines = [[self.corner or self.show.label, *heads]]
         for row in dict.fromkeys(row for row, _ in cells):
             label = self.labels.get(row, str(row))
             lines.append([label, *(cells.get((row, column), "") for column in columns)])
+        return markdown_table(lines)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Of each results file the command that made it, and its minutes on one core."""
+
+    files: Sequence[str]
+
+    def markdown(self, folder: Path) -> str:
+        """The table as Markdown, from the results files in a folder; raises UserError."""
+        lines = [["file", "command", "minutes on one core"]]
+        for name in self.files:
+            content = _read(folder, name)
+            minutes = content["seconds"] / 60
+            shown = f"{minutes:.0f}" if minutes >= 0.5 else "under 1"
+            lines.append([f"`{name}.json`", f"`{content['command']}`", shown])
         return markdown_table(lines)
 
 
