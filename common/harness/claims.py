@@ -36,7 +36,8 @@ class Cell:
             case "%":
                 return f"{100 * self.mean:.{spec[1:] or 0}f}%"
             case _:
-                return format(self.mean, spec or ".2f")
+                text = format(self.mean, spec or ".2f")
+                return text.lstrip("-") if float(text) == 0 else text
 
 
 class Row:
