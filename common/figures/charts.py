@@ -33,12 +33,13 @@ PALETTE = {
     "purple": "#CC79A7",
     "black": "#000000",
 }
-MARKERS = "osD^vPX"  # colour is never the only difference
+MARKERS = "osD^vPX*"  # one more than colours: no two series of 56 are drawn alike
+LINES = ("-", "--", ":")  # of the first seven series, the next seven, and so on
 QUIET = "0.4"  # grey of bounds and notes: there, but not the subject
 WIDTH, DPI, FONT = 7.0, 150, 10  # inches, pixels per inch, points
 LINE, LETTER = 0.19, 0.075  # inches: a line of text, the width of a letter
 KEY = 9  # letters that a line, its marker and the gaps beside them are wide in a legend
-Looks = Mapping[str, tuple[str, str]]  # colour and marker of each name
+Look = tuple[str, str, str]  # colour, marker and line
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Curves:
 
     series: {name: {"x", "mean" and, for a band, "low" and "high"}}, lists of numbers, as under
     "curves" in a results file, with None for a missing end of the band. bounds: {label: y} of
-    horizontal lines.
+    horizontal lines. limits: of y, such as (0, 1) for a share.
     """
 
     series: Mapping[str, Mapping[str, Sequence[float]]]
@@ -57,21 +58,23 @@ class Curves:
     title: str = ""
     log_x: bool = False
     log_y: bool = False
+    limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Bars:
     """A panel of horizontal bars.
 
-    rows: {row: {name: {"mean", "low", "high", "values"}}}, as under "arms" in a results file: a bar
-    from 0 to the mean, a whisker from low to high unless they are None, a dot for each of values.
-    A bar that is named like its row stays out of the legend. bounds: {label: x} of vertical lines.
+    rows: {row: {name: interval}}, intervals as in a results file: a bar from 0 to the mean, a
+    whisker from low to high unless they are None, a dot for each of values. A bar that is named
+    like its row stays out of the legend. bounds: {label: x} of vertical lines. limits: of x.
     """
 
     rows: Mapping[str, Mapping[str, Mapping]]
     x_label: str
     bounds: Mapping[str, float] = field(default_factory=dict)
     title: str = ""
+    limits: tuple[float, float] | None = None
 
 
 def panels(
@@ -82,14 +85,11 @@ def panels(
 ) -> Figure:
     """Panels side by side, at most so many in a row, under one legend and above one note.
 
-    A name has the same colour and marker in every panel: colors[name], or one of the palette.
+    A name has the same colour, marker and line in every panel, its colour from colors if there.
     """
     names = list(dict.fromkeys(name for content in contents for name in _names(content)))
-    cycle = list(PALETTE.values()) * len(names)
-    looks = {
-        name: ((colors or {}).get(name, cycle[i]), MARKERS[i % len(MARKERS)])
-        for i, name in enumerate(names)
-    }
+    looks = {name: look(i) for i, name in enumerate(names)}
+    looks |= {n: (c, *looks[n][1:]) for n, c in (colors or {}).items() if n in looks}
     columns = min(columns, len(contents))
     num_rows = -(-len(contents) // columns)
     note = wrap(note)
@@ -119,6 +119,13 @@ def panels(
     if note:
         fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
     return fig
+
+
+def look(i: int) -> Look:
+    """How the i-th series is drawn: unlike all others in colour and marker taken together."""
+    colors = list(PALETTE.values())
+    line = LINES[i // len(colors) % len(LINES)]
+    return colors[i % len(colors)], MARKERS[i % len(MARKERS)], line
 
 
 def _legend_columns(labels: Sequence[str]) -> int:
@@ -157,14 +164,18 @@ def _height(content: Curves | Bars) -> float:
     return 1.1 + 0.1 * len(content.rows) + 0.18 * len(_names(content))
 
 
-def _draw_curves(ax: Axes, content: Curves, looks: Looks) -> None:
+def _draw_curves(ax: Axes, content: Curves, looks: Mapping[str, Look]) -> None:
     ax.set_xlabel(content.x_label, fontsize=FONT)
     ax.set_ylabel(content.y_label, fontsize=FONT)
     for name, curve in content.series.items():
-        color, marker = looks[name]
+        color, marker, line = looks[name]
         x = curve["x"]
-        marker = marker if len(x) <= 20 else None
-        ax.plot(x, curve["mean"], color=color, marker=marker, markersize=5, label=name)
+        crowded = len(x) > 20  # then markers are sparse, where they are needed at all
+        ax.plot(
+            x, curve["mean"], color=color, linestyle=line, markersize=5, label=name,
+            marker=None if crowded and len(looks) <= len(PALETTE) else marker,
+            markevery=max(1, len(x) // 8) if crowded else None,
+        )  # fmt: skip
         if "low" in curve:
             low, high = (np.array(curve[end], dtype=float) for end in ("low", "high"))
             ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
@@ -183,6 +194,9 @@ def _draw_curves(ax: Axes, content: Curves, looks: Looks) -> None:
         ax.axhline(y, color=QUIET, linewidth=1, linestyle="--", zorder=1)
     ax.margins(y=0.16 if content.bounds else 0.06)
     ax.autoscale_view()
+    if content.limits:
+        low, high = content.limits
+        ax.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
     ordered = sorted(content.bounds.items(), key=lambda bound: bound[1])
     place = ax.transScale + ax.transLimits  # data -> share of the panel
     levels = _levels([place.transform((1, y))[1] for _, y in ordered], [0.1] * len(ordered))
@@ -196,13 +210,16 @@ def _draw_curves(ax: Axes, content: Curves, looks: Looks) -> None:
         )  # fmt: skip
 
 
-def _draw_bars(ax: Axes, content: Bars, looks: Looks) -> None:
+def _draw_bars(ax: Axes, content: Bars, looks: Mapping[str, Look]) -> None:
     y, middles = 0.0, []
     for row, bars in content.rows.items():
         middles.append(y + (len(bars) - 1) / 2)
         for name, bar in bars.items():
-            label = name if name != row else None
-            ax.barh(y, bar["mean"], height=0.8, color=looks[name][0], alpha=0.75, label=label)
+            color, _, line = looks[name]
+            ax.barh(
+                y, bar["mean"], height=0.8, color=color, alpha=0.75, edgecolor="white", linewidth=0,
+                hatch={"-": None, "--": "//"}.get(line, "xx"), label=name if name != row else None,
+            )  # fmt: skip
             if bar["low"] is not None:
                 ends = [bar["low"], bar["high"]]
                 ax.plot(ends, [y, y], color="black", linewidth=1.5, marker="|", zorder=4)
@@ -221,6 +238,8 @@ def _draw_bars(ax: Axes, content: Bars, looks: Looks) -> None:
     for _, x in ordered:
         ax.axvline(x, color=QUIET, linewidth=1, linestyle="--", zorder=0)
     ax.autoscale_view()
+    if content.limits:
+        ax.set_xlim(content.limits)
     grid = ax.get_gridspec()
     width = (WIDTH - 1.7) / (grid.ncols if grid else 1)  # of the panel, about (inches)
     sizes = [len(label) * LETTER / width for label, _ in ordered]

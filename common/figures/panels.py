@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from common.figures.charts import DPI, FONT, LINE, MARKERS, PALETTE, QUIET, WIDTH, wrap
+from common.figures.charts import DPI, FONT, LINE, PALETTE, QUIET, WIDTH, look, wrap
 
 
 @dataclass(frozen=True)
@@ -137,11 +137,11 @@ def points(
     note = wrap(note)
     height = 3.0 + LINE * (1 + note.count("\n"))
     fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    colors = list(PALETTE.values())
     for i, (series, x_label) in enumerate(contents):
         ax = fig.add_subplot(1, len(contents), i + 1)
         for k, (name, (x, y)) in enumerate(series.items()):
-            ax.scatter(x, y, s=18, color=colors[k], marker=MARKERS[k], label=name, alpha=0.8)
+            color, marker, _ = look(k)
+            ax.scatter(x, y, s=18, color=color, marker=marker, label=name, alpha=0.8)
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))

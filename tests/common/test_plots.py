@@ -1,10 +1,6 @@
 """Figures: labelled, legible, told apart by every eye, and what they are drawn from kept."""
 
 import itertools
-import json
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib as mpl
@@ -18,13 +14,7 @@ from PIL import Image
 
 from common.figures.charts import PALETTE, WIDTH, Bars, Curves, panels, write_png
 from common.figures.frames import Group, strip, write_gif
-from common.harness.config import load_config
-from common.harness.errors import UserError
-from part2_pixel_vs_jepa.config import BASELINE, Config
-from part2_pixel_vs_jepa.figures.results import draw_results
-from part2_pixel_vs_jepa.figures.strip import draw_strip, pairs_across, strip_columns
-from part2_pixel_vs_jepa.model import make_arms
-from part2_pixel_vs_jepa.scoring.heldout import make_heldout
+from common.figures.panels import points
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB: rows of 3 x 3 matrices.
 BLINDNESS = {
@@ -125,6 +115,31 @@ def test_curves_have_labelled_axes_bounds_and_one_legend() -> None:
     assert right.lines[0].get_marker() != right.lines[1].get_marker()
 
 
+def test_any_two_of_twenty_series_differ_in_colour_or_marker() -> None:
+    line = {"x": [1, 2], "mean": [3, 2]}
+    figure = panels([Curves({f"series {i}": line for i in range(20)}, "steps", "px")])
+    drawn = figure.axes[0].lines
+    assert len({(to_hex(one.get_color()), one.get_marker()) for one in drawn}) == 20
+    assert [one.get_linestyle() for one in drawn[6:8]] == ["-", "--"]
+    assert len({to_hex(one.get_color()) for one in drawn[:7]}) == 7  # as before, up to seven
+    bars = Bars({"row": {f"bar {i}": interval(0.5) for i in range(9)}}, "px")
+    boxes = panels([bars]).axes[0].patches
+    assert len({(to_hex(box.get_facecolor()), box.get_hatch()) for box in boxes}) == 9
+    cloud = {f"series {i}": (np.ones(3), np.ones(3)) for i in range(9)}
+    assert len(points([(cloud, "x")], "y").axes[0].collections) == 9
+
+
+def test_a_share_is_drawn_from_0_to_1() -> None:
+    line = {"x": [1, 2], "mean": [0.4, 0.6]}
+    curves = Curves({"a": line}, "steps", "share", {"chance": 0.5}, limits=(0, 1))
+    bars = Bars({"a": {"a": interval(0.4, 0.6)}}, "share", limits=(0, 1))
+    left, right = panels([curves, bars]).axes
+    low, high = left.get_ylim()
+    assert -0.1 < low <= 0
+    assert 1 <= high < 1.1
+    assert right.get_xlim() == (0, 1)
+
+
 def test_bars_name_their_rows_once_and_show_single_seeds() -> None:
     figure = panels(bars())
     left, right = figure.axes
@@ -180,55 +195,3 @@ def test_settings_of_the_caller_stay() -> None:
     frames()
     panels(curves())
     assert dict(mpl.rcParams) == before
-
-
-@pytest.mark.parametrize(
-    ("overrides", "widths"),
-    [
-        ({}, [1, 2, 1, 2]),
-        ({"arms": ["pixels_z", "jepa_z"], "num_hypotheses": 16}, [1, 2, 5, 5]),
-        (
-            {"world.wall": "reflect", "world.speeds": [3.0, 6.0, 9.0], "world.start_margin": 0.0},
-            [1, 6, 1, 2],
-        ),
-        ({"num_past": 3, "arms": ["jepa"]}, [2, 1, 1]),
-    ],
-)
-def test_strip_of_a_run_fits(overrides: Mapping[str, object], widths: list[int]) -> None:
-    sizes = {"data.test_episodes": 4, "data.bank_episodes": 1, "threads": 1}
-    cfg = load_config(Config, [BASELINE], {**sizes, **overrides})
-    held = make_heldout(cfg)
-    pairs = pairs_across(held)
-    columns = strip_columns(make_arms(cfg), held, cfg, pairs)
-    assert [part.frames.shape[1] for part in columns] == widths
-    scores = columns[-1].numbers
-    assert (scores.isfinite().all(1) == held.ambiguous[pairs]).all()  # no smear where nothing is
-    assert len(draw_strip(columns, range(len(pairs))).axes[0].images) <= len(pairs) * sum(widths)
-
-
-def test_figures_of_the_results_there_are(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no results to draw"):
-        draw_results(tmp_path)
-    scores = {"smear": interval(0.9, 1.0), "coverage": interval(0.1), "precision": interval(0.2)}
-    far = {f"position_error_at_{steps}": interval(steps, steps + 1.0) for steps in (1, 40)}
-    for name, arms in {
-        "main": {"pixels": scores, "jepa_z_sigreg": scores},
-        "hypotheses": {"pixels-K1": scores, "jepa_z-K16": scores},
-        "stochastic_wall": {"pixels": scores | far, "an_arm_of_tomorrow": far},
-    }.items():
-        form = {"command": "", "protocol": {}, "versions": {}, "seconds": 1, "seeds": [0, 1]}
-        content = {"experiment": name, "arms": arms, "bounds": {"copy": scores}, **form}
-        (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    paths = draw_results(tmp_path)
-    assert [path.stem for path in paths] == ["main", "hypotheses", "worlds", "horizon"]
-    assert all(path.stat().st_size > 10_000 for path in paths)
-
-
-def test_plot_without_a_run_says_how_to_make_one(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "part2_pixel_vs_jepa.plot", str(tmp_path)],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert "make one with: python part2_pixel_vs_jepa/train.py" in done.stderr.splitlines()[-1]
