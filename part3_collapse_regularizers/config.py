@@ -74,10 +74,8 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         if self.num_knots % 2 == 0:
-            raise ValueError(
-                f"loss_weights.num_knots must be odd, got {self.num_knots}: use "
-                f"{self.num_knots + 1}"
-            )
+            odd = self.num_knots + 1
+            raise ValueError(f"num_knots must be odd, got {self.num_knots}: use {odd}")
 
 
 @config
@@ -106,7 +104,7 @@ class Config:
     """How two embeddings are compared, and what keeps them from collapsing; supervised regresses
     the true state: an upper bound, not a rival."""
     target: Literal["gradient", "stopgrad", "teacher"]
-    """The other side: an embedding that gets gradients too, one that gets none, a slow teacher's."""
+    """The other side: an embedding that gets gradients, one that gets none, or a slow teacher's."""
     predictor: bool = option(when="setting=views")
     """Put an MLP on the predicting side; next_frame always has one."""
     rollout: int = option(1, ge=1, le=64, when="setting=next_frame")
@@ -126,8 +124,8 @@ class Config:
     model: ModelConfig
     loss_weights: LossWeights
     data: DataConfig
-    world: World = World()
-    distractor: Distractor = Distractor()
+    world: World
+    distractor: Distractor
     log_every: int = option(25, ge=1, le=10_000_000)
     """Steps between lines of the loss in metrics.jsonl."""
     eval_every: int = option(50, ge=1, le=10_000_000)
@@ -142,9 +140,7 @@ class Config:
     def __post_init__(self) -> None:
         world = self.world
         if world.size % 16:
-            raise ValueError(
-                f"world.size must be divisible by 16 for the encoder, got {world.size}"
-            )
+            raise ValueError(f"world.size must be divisible by 16, got {world.size}")
         if world.num_balls > 2 or world.channels > 1 or world.max_thrust or world.door_width:
             raise ValueError(
                 "this part draws one or two grey balls in an empty box, and nothing pushes them: "
@@ -187,8 +183,3 @@ def learning_rate(step: int, cfg: Config) -> float:
     if cfg.schedule == "constant" and step >= cfg.warmup * cfg.steps:
         return cfg.learning_rate
     return warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
-
-
-def protocol(cfg: Config) -> dict[str, float | str]:
-    """What a results file says of how its numbers were made."""
-    return {"setting": cfg.setting, "steps": cfg.steps, "batch_size": cfg.batch_size}

@@ -24,18 +24,14 @@ from common.distributed import world_size
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
-from common.losses import barlow_twins, negative_cosine, squared_error, vicreg
+from common.losses import barlow_twins, negative_cosine, squared_error, vicreg_spread
 from common.sigreg import sigreg, sigreg_share
-from part3_collapse_regularizers.config import (
-    BASELINE, Config, Stream, generator, learning_rate, protocol,
-)  # fmt: skip
+from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
 from part3_collapse_regularizers.data import Batch, draw_sample, make_pool
 from part3_collapse_regularizers.model import Model, make_batch, make_model
-from part3_collapse_regularizers.report.tables import RUN
+from part3_collapse_regularizers.report.tables import run_table
 from part3_collapse_regularizers.scoring.dashboard import Dashboard
-from part3_collapse_regularizers.scoring.scores import (
-    LIMITS, Heldout, bounds, evaluate, heldout_terms, make_heldout,
-)  # fmt: skip
+from part3_collapse_regularizers.scoring.scores import make_heldout, summarise
 
 Terms = dict[str, Tensor]  # unweighted scalars
 Loss = tuple[Tensor, Terms]
@@ -112,15 +108,13 @@ def vicreg_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
     """
     w, z = cfg.loss_weights, model.embed(batch.x)
     terms = mean_terms({"prediction": squared_error(*pair)} for pair in model.pairs(z, batch))
-    first, *others = z
-    spread = mean_terms(vicreg(first, z_v) for z_v in others)
-    terms |= {name: spread[name] for name in ("variance", "covariance")}
+    terms |= vicreg_spread(z)
     loss = w.invariance * terms["prediction"] + w.variance * terms["variance"]
     return loss + w.covariance * terms["covariance"], terms
 
 
 def lejepa_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
-    """(1 - s) mean (z_pred - z')^2 + s SIGReg(z), s of sigreg_lambda: LeJEPA (2511.08544), sec. 5."""
+    """(1 - s) mean (z_pred - z')^2 + s SIGReg(z): LeJEPA (2511.08544), sec. 5, s of sigreg_lambda."""
     w, z = cfg.loss_weights, model.embed(batch.x)
     terms = mean_terms({"prediction": squared_error(*pair)} for pair in model.pairs(z, batch))
     assert batch.slices is not None
@@ -201,20 +195,9 @@ def train(cfg: Config, run: Run) -> None:
         from part3_collapse_regularizers.plot import draw_figures
 
         draw_figures(run.folder, dashboard.snapshots, held.test)
-    finish(model, held, cfg, run)
-
-
-def finish(model: Model, held: Heldout, cfg: Config, run: Run) -> None:
-    """Scores a trained model, writes the run's summary and prints its table."""
-    scores = evaluate(model, held) | heldout_terms(compute_loss, model, held, cfg)
-    summary = {
-        "variants": {cfg.method: scores},
-        "bounds": bounds(held, cfg),
-        "protocol": protocol(cfg),
-        "limits": LIMITS,
-    }
+    summary = summarise(compute_loss, model, held, cfg)
     run.finish(summary)
-    print(RUN.text({run.folder.name: scores}, summary["bounds"]))
+    print(run_table(run.folder.name, summary))
 
 
 def main() -> None:

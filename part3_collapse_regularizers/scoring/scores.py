@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,8 +13,14 @@ from common.probes import add_noise, knn_probe, ridge_probe
 from common.sigreg import random_slices, sigreg
 from part3_collapse_regularizers.config import Config, Stream, generator
 from part3_collapse_regularizers.data import (
-    Batch, Pool, Sample, draw_sample, first_frames, frames_ahead, make_pool,
-)  # fmt: skip
+    Batch,
+    Pool,
+    Sample,
+    draw_sample,
+    first_frames,
+    frames_ahead,
+    make_pool,
+)
 from part3_collapse_regularizers.model import Model, make_batch, make_model
 
 LABELS = (100, 1000)  # labelled frames that a probe learns from
@@ -25,8 +32,8 @@ LIMITS = {  # what each number can be, null for no limit: where its interval is 
     "collapse_ratio": [0, 1],
     "correlation": [0, 1],
     "effective_rank": [1, None],
-    **dict.fromkeys(("mean_std", "sigreg_per_sample", "fvu"), [0, None]),
-    **dict.fromkeys(("position_clean", "knn_content"), [None, 1]),
+    **{name: [0, None] for name in ("mean_std", "sigreg_per_sample", "fvu")},
+    **{name: [None, 1] for name in ("position_clean", "knn_content")},
     **{f"{factor}_{number}": [None, 1] for factor in FACTORS for number in LABELS},
 }
 
@@ -103,6 +110,19 @@ def probe_scores(
     return _named(r2, held.test.content.shape[-1], f"_{num_labels}")
 
 
+def summarise(
+    compute_loss: ComputeLoss, model: Model, held: Heldout, cfg: Config
+) -> dict[str, Any]:
+    """A run's summary: every number of a trained model, its baselines, and how they were made."""
+    scores = evaluate(model, held) | heldout_terms(compute_loss, model, held, cfg)
+    return {
+        "variants": {cfg.method: scores},
+        "bounds": bounds(held, cfg),
+        "protocol": {"setting": cfg.setting, "steps": cfg.steps, "batch_size": cfg.batch_size},
+        "limits": LIMITS,
+    }
+
+
 def evaluate(model: Model, held: Heldout) -> dict[str, float]:
     """Every number of one trained model."""
     model.eval()
@@ -165,7 +185,15 @@ def _targets(sample: Sample, n: int) -> Tensor:
 def _named(r2: Tensor, num_content: int, suffix: str) -> dict[str, float]:
     """R^2 by name; targets that do not vary in this world are left out."""
     content, nuisance = r2[:num_content], r2[num_content:]
-    groups = (content, content[:2], content[2:3], content[3:5], nuisance, nuisance[:1], nuisance[1:])
+    groups = (
+        content,
+        content[:2],
+        content[2:3],
+        content[3:5],
+        nuisance,
+        nuisance[:1],
+        nuisance[1:],
+    )
     means = {
         name: group.nanmean().item()
         for name, group in zip(FACTORS, groups, strict=True)
