@@ -14,7 +14,7 @@ from common.distractors import sample_layers
 from common.episodes import to_float
 from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start, step, uniform
-from part3_collapse_regularizers.config import Config
+from part3_collapse_regularizers.config import Config, Stream, generator
 
 CONTENT = ("x", "y", "radius", "second_x", "second_y", "second_radius")
 
@@ -71,6 +71,12 @@ def make_pool(cfg: Config, num_episodes: int, length: int, generator: torch.Gene
     for _ in range(length - 1):
         states.append(step(cfg.world, states[-1], scene, generator=generator))
     return Pool(torch.stack(states, dim=1), radius)
+
+
+def training_pool(cfg: Config) -> Pool:
+    """The episodes that a run learns from."""
+    episodes, length = cfg.data.num_train_episodes, cfg.world.episode_length
+    return make_pool(cfg, episodes, length, generator(cfg, Stream.TRAIN_EPISODES))
 
 
 def draw_sample(

@@ -61,22 +61,20 @@ class Model(nn.Module):
         """Frames (V, B, C, H, W) -> embeddings (V, B, D)."""
         return _embed(self.encoder, x)
 
-    def predictions(self, z: Tensor) -> Iterator[tuple[Tensor, int]]:
-        """What is predicted from embeddings (V, B, D): z_pred (B, D), and of which of V frames."""
+    def pairs(self, z: Tensor, target: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each prediction z_pred (B, D) from embeddings z (V, B, D), and what it should have been.
+
+        target (V, B, D) or DINO's logits (V, B, K); None: the embeddings themselves.
+        """
+        target = z if target is None else target
         if self.cfg.setting == "views":
-            yield self.predictor(z[0]), 1
-            yield self.predictor(z[1]), 0
+            yield self.predictor(z[0]), target[1]
+            yield self.predictor(z[1]), target[0]
         else:
             z_pred = z[0]
             for h in range(1, len(z)):
                 z_pred = self.predictor(z_pred)
-                yield z_pred, h
-
-    def pairs(self, z: Tensor, batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each prediction from embeddings z (V, B, D), and what it should have been, (B, D)."""
-        target = z if batch.target is None else batch.target
-        for z_pred, v in self.predictions(z):
-            yield z_pred, target[v]
+                yield z_pred, target[h]
 
     @torch.no_grad()
     def targets(self, x: Tensor) -> Tensor | None:
@@ -108,6 +106,13 @@ def make_model(cfg: Config) -> Model:
     """The model of a config; its encoder's first weights depend on seed and sizes alone."""
     torch.manual_seed(cfg.seed)
     return Model(cfg)
+
+
+def make_optimizer(model: Model) -> torch.optim.AdamW:
+    """AdamW on all that gets a gradient."""
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    rate, decay = model.cfg.learning_rate, model.cfg.weight_decay
+    return torch.optim.AdamW(learnt, lr=rate, weight_decay=decay, fused=True)
 
 
 def make_batch(model: Model, sample: Sample, cfg: Config, slices: torch.Generator) -> Batch:

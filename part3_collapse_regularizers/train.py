@@ -12,7 +12,7 @@ predictor, teacher, centring. Each run ends with a table beside raw pixels and a
 Files: runs/part3/<name>-seed<k>/.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import assert_never
 
 import torch
@@ -27,14 +27,15 @@ from common.harness.runs import Run
 from common.losses import barlow_twins, negative_cosine, squared_error, vicreg_spread
 from common.sigreg import sigreg, sigreg_share
 from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
-from part3_collapse_regularizers.data import Batch, draw_sample, make_pool
-from part3_collapse_regularizers.model import Model, make_batch, make_model
+from part3_collapse_regularizers.data import Batch, draw_sample, training_pool
+from part3_collapse_regularizers.model import Model, make_batch, make_model, make_optimizer
 from part3_collapse_regularizers.report.tables import run_table
 from part3_collapse_regularizers.scoring.dashboard import Dashboard
 from part3_collapse_regularizers.scoring.scores import make_heldout, summarise
 
 Terms = dict[str, Tensor]  # unweighted scalars
 Loss = tuple[Tensor, Terms]
+Distance = Callable[[Tensor, Tensor], Tensor]  # of a prediction to what it should be, (B, D)
 
 
 def compute_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
@@ -66,28 +67,27 @@ def compute_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
 
 def mse_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
     """mean (z_pred - z')^2: the naive loss, which a constant embedding solves."""
-    z = model.embed(batch.x)  # (V, B, D)
-    terms = mean_terms({"prediction": squared_error(*pair)} for pair in model.pairs(z, batch))
+    terms = prediction(squared_error, model, model.embed(batch.x), batch)
     return terms["prediction"], terms
 
 
 def cosine_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
-    """-cos(z_pred, z'), z' without a gradient: SimSiam (2011.10566, eq. 1), BYOL (2006.07733)."""
-    z = model.embed(batch.x)
-    terms = mean_terms({"prediction": negative_cosine(*pair)} for pair in model.pairs(z, batch))
+    """-cos(z_pred, z'), z' without a gradient: SimSiam (2011.10566), eq. 1; BYOL (2006.07733)."""
+    terms = prediction(negative_cosine, model, model.embed(batch.x), batch)
     return terms["prediction"], terms
 
 
 def dino_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
-    """-sum_k P'_k log P_k, P' of the centred, sharpened teacher: DINO (2104.14294, eq. 2)."""
-    w, z = cfg.loss_weights, model.embed(batch.x)
-    temperatures = {
-        "student_temperature": w.student_temperature, "teacher_temperature": w.teacher_temperature
-    }  # fmt: skip
-    terms = mean_terms(
-        {"prediction": cross_entropy(model.head(z_pred), logits, model.centre.mean, **temperatures)}
-        for z_pred, logits in model.pairs(z, batch)
-    )
+    """-sum_k P'_k log P_k, P' of the centred, sharpened teacher: DINO (2104.14294), eq. 2."""
+    w = cfg.loss_weights
+
+    def distance(z_pred: Tensor, logits: Tensor) -> Tensor:
+        return cross_entropy(
+            model.head(z_pred), logits, model.centre.mean,
+            student_temperature=w.student_temperature, teacher_temperature=w.teacher_temperature,
+        )  # fmt: skip
+
+    terms = prediction(distance, model, model.embed(batch.x), batch)
     return terms["prediction"], terms
 
 
@@ -96,8 +96,9 @@ def barlow_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
 
     Barlow Twins (2103.03230), eq. 1.
     """
-    z = model.embed(batch.x)
-    terms = mean_terms(barlow_twins(*pair) for pair in model.pairs(z, batch))
+    pairs = model.pairs(model.embed(batch.x), batch.target)
+    found = [barlow_twins(z_pred, z_other) for z_pred, z_other in pairs]
+    terms = {name: torch.stack([f[name] for f in found]).mean() for name in found[0]}
     return terms["invariance"] + cfg.loss_weights.redundancy * terms["redundancy"], terms
 
 
@@ -106,18 +107,17 @@ def vicreg_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
 
     v is the hinge on the standard deviations, c the squared covariances, of what the encoder says.
     """
-    w, z = cfg.loss_weights, model.embed(batch.x)
-    terms = mean_terms({"prediction": squared_error(*pair)} for pair in model.pairs(z, batch))
-    terms |= vicreg_spread(z)
+    w, z = cfg.loss_weights, model.embed(batch.x)  # (V, B, D)
+    terms = prediction(squared_error, model, z, batch) | vicreg_spread(z)
     loss = w.invariance * terms["prediction"] + w.variance * terms["variance"]
     return loss + w.covariance * terms["covariance"], terms
 
 
 def lejepa_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
-    """(1 - s) mean (z_pred - z')^2 + s SIGReg(z): LeJEPA (2511.08544), sec. 5, s of sigreg_lambda."""
-    w, z = cfg.loss_weights, model.embed(batch.x)
-    terms = mean_terms({"prediction": squared_error(*pair)} for pair in model.pairs(z, batch))
+    """(1 - s) mean (z_pred - z')^2 + s SIGReg(z): LeJEPA (2511.08544), sec. 5."""
     assert batch.slices is not None
+    w, z = cfg.loss_weights, model.embed(batch.x)  # (V, B, D)
+    terms = prediction(squared_error, model, z, batch)
     terms["sigreg"] = sigreg(z, batch.slices, num_knots=w.num_knots)
     share = sigreg_share(w.sigreg_lambda, z.shape[1] * world_size())
     return (1 - share) * terms["prediction"] + share * terms["sigreg"], terms
@@ -131,23 +131,19 @@ def supervised_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
     return error, {"prediction": error}
 
 
-def mean_terms(found: Iterable[Terms]) -> Terms:
-    """The mean of each term over predictions."""
-    rows = list(found)
-    return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
+def prediction(distance: Distance, model: Model, z: Tensor, batch: Batch) -> Terms:
+    """The mean distance of the predictions from embeddings z (V, B, D) to what they should be."""
+    found = [distance(z_pred, z_other) for z_pred, z_other in model.pairs(z, batch.target)]
+    return {"prediction": torch.stack(found).mean()}
 
 
 def train(cfg: Config, run: Run) -> None:
     """Trains one method, watches it collapse or not, scores it, and writes the run."""
     with before_training():
-        episodes = generator(cfg, Stream.TRAIN_EPISODES)
-        pool = make_pool(cfg, cfg.data.num_train_episodes, cfg.world.episode_length, episodes)
+        pool = training_pool(cfg)
         held = make_heldout(cfg)
     model = make_model(cfg)
-    learnt = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        learnt, lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
-    )
+    optimizer = make_optimizer(model)
     samples, slices = generator(cfg, Stream.TRAIN_SAMPLES), generator(cfg, Stream.TRAIN_SLICES)
     dashboard = Dashboard(held, keep=cfg.figures)
 
@@ -174,7 +170,7 @@ def train(cfg: Config, run: Run) -> None:
             optimizer.step()
             model.after_step(batch, step)
             if done % cfg.eval_every == 0 or done % cfg.save_every == 0 or done == cfg.steps:
-                check_weights(learnt)
+                check_weights(model.parameters())
 
         if done % cfg.log_every == 0 or done == cfg.steps:
             run.log(done, {name: t.detach() for name, t in ({"loss": loss} | terms).items()})

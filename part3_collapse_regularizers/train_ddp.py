@@ -22,8 +22,8 @@ from common.harness.config import RunOptions, parse_config, to_yaml
 from common.harness.errors import UserError, before_training, check_weights, run_script, stopping_at
 from common.harness.runs import RUNS, Run
 from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
-from part3_collapse_regularizers.data import Batch, draw_sample, make_pool
-from part3_collapse_regularizers.model import Model, make_batch, make_model
+from part3_collapse_regularizers.data import Batch, draw_sample, training_pool
+from part3_collapse_regularizers.model import Model, make_batch, make_model, make_optimizer
 from part3_collapse_regularizers.report.tables import run_table
 from part3_collapse_regularizers.scoring.scores import make_heldout, summarise
 from part3_collapse_regularizers.train import Loss, compute_loss
@@ -44,14 +44,10 @@ class Objective(nn.Module):
 def train(cfg: Config, rank: int, world: int, device: torch.device) -> tuple[Model, list[dict]]:
     """Trains on this rank's share of every batch; returns the model and lines to log."""
     with before_training():
-        episodes = generator(cfg, Stream.TRAIN_EPISODES)
-        pool = make_pool(cfg, cfg.data.num_train_episodes, cfg.world.episode_length, episodes)
+        pool = training_pool(cfg)
     model = make_model(cfg).to(device)
     objective = DistributedDataParallel(Objective(model, cfg), broadcast_buffers=False)
-    learnt = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        learnt, lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
-    )
+    optimizer = make_optimizer(model)
     samples, lines = generator(cfg, Stream.TRAIN_SAMPLES), []
     slices = generator(cfg, Stream.TRAIN_SLICES)  # the same on every rank
     for step in tqdm(range(cfg.steps), desc="training", disable=rank > 0):
@@ -69,7 +65,7 @@ def train(cfg: Config, rank: int, world: int, device: torch.device) -> tuple[Mod
             found = {name: term.item() for name, term in ({"loss": loss} | terms).items()}
             lines.append({"step": step + 1} | found)
     with stopping_at(cfg.steps):
-        check_weights(learnt)
+        check_weights(model.parameters())
     return model, lines
 
 

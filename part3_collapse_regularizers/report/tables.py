@@ -20,7 +20,8 @@ METRICS = {
     "position_1000": ("position R²", 2), "content_1000": ("content R²", 2),
     "nuisance_1000": ("nuisance R²", 2), "mean_std": ("mean std", 3),
     "correlation": ("mean |correlation|", 3), "sigreg_per_sample": ("SIGReg / sample", 4),
-    "fvu": ("FVU", 3), "position_100": ("position R², 100 labels", 2), "seconds": ("seconds", 0),
+    "fvu": ("FVU", 3), "position_100": ("position R², 100 labels", 2),
+    "content_100": ("content R²", 2), "seconds": ("seconds", 0),
     "radius_1000": ("radius R²", 2), "second_1000": ("second ball R²", 2),
     "brightness_1000": ("brightness R²", 2), "background_1000": ("background R²", 2),
     "position_clean": ("position R², no noise", 2), "knn_content": ("content R², 10-NN", 2),
@@ -43,8 +44,8 @@ def sweep(names: str, setting: str = "views") -> Table:
 def run_table(name: str, summary: dict) -> str:
     """What a run ends with, for the terminal."""
     (scores,) = summary["variants"].values()
-    shown = Table("main", {}, pick(f"mean_std {ALL}"), BOUNDS).text({name: scores}, summary["bounds"])
-    return f"{shown}\n{NOTE}"
+    table = Table("main", {}, pick(ALL.replace("rank", "rank mean_std")), BOUNDS)
+    return f"{table.text({name: scores}, summary['bounds'])}\n{NOTE}"
 
 
 NOTE = """

@@ -156,7 +156,7 @@ def heldout_terms(
         loss, terms = compute_loss(model, batch, cfg)
         z = model.embed(batch.x)
         found = {f"heldout_{name}": t.item() for name, t in ({"loss": loss} | terms).items()}
-        found["fvu"] = fmean(fvu(z_pred, z[v]) for z_pred, v in model.predictions(z))
+        found["fvu"] = fmean(fvu(z_pred, z_v) for z_pred, z_v in model.pairs(z, z))
         for name, value in found.items():
             totals[name] = totals.get(name, 0.0) + value / LOSS_BATCHES
     return totals
@@ -183,7 +183,7 @@ def _targets(sample: Sample, n: int) -> Tensor:
 
 
 def _named(r2: Tensor, num_content: int, suffix: str) -> dict[str, float]:
-    """R^2 by name; targets that do not vary in this world are left out."""
+    """R^2 by factor; those that do not vary in this world are left out."""
     content, nuisance = r2[:num_content], r2[num_content:]
     groups = (
         content,
@@ -194,9 +194,5 @@ def _named(r2: Tensor, num_content: int, suffix: str) -> dict[str, float]:
         nuisance[:1],
         nuisance[1:],
     )
-    means = {
-        name: group.nanmean().item()
-        for name, group in zip(FACTORS, groups, strict=True)
-        if len(group)
-    }
-    return {f"{name}{suffix}": value for name, value in means.items() if value == value}
+    named = [(name, g.nanmean().item()) for name, g in zip(FACTORS, groups, strict=True) if len(g)]
+    return {f"{name}{suffix}": value for name, value in named if value == value}

@@ -16,8 +16,8 @@ encoder from scratch is another experiment, ``collapse_line``; the line drawn th
 untrained encoder's best predicted direction, which is found here too.
 """
 
-import math
 import time
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -96,6 +96,25 @@ def crossing(ratios: tuple[float, ...], growths: list[float]) -> float:
     raise ValueError(f"growth does not change sign over ratios {ratios}: {growths}")
 
 
+def measured(setting: str, r2: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The variant of features of one R^2, and its growth over the ratios."""
+    predicted = threshold(setting, r2)
+    table = [[growth(setting, r2, q * predicted, seed) for q in RATIOS] for seed in SEEDS]
+    right = [
+        sum((g > 0) == (q > 1) for g, q in zip(row, RATIOS, strict=True)) / len(RATIOS)
+        for row in table
+    ]
+    metrics = {
+        "predicted": mean_interval([predicted] * len(SEEDS)),
+        "threshold": mean_interval([crossing(RATIOS, row) * predicted for row in table]),
+        "sign_right": share_interval(right, len(RATIOS)),
+    }
+    points = [mean_interval(column) for column in zip(*table, strict=True)]
+    curve = {key: [p[key] for p in points] for key in ("mean", "low", "high")}
+    variant = {"params": {"setting": setting, "r2": r2}, "metrics": metrics}
+    return variant, {"growth": {"x": list(RATIOS)} | curve}
+
+
 def main() -> None:
     no_options(__doc__)
     begin = time.monotonic()
@@ -103,31 +122,12 @@ def main() -> None:
     variants, curves = {}, {}
     for setting in ("next_frame", "views"):
         for r2 in R2:
-            predicted = threshold(setting, r2)
-            table = [[growth(setting, r2, q * predicted, seed) for q in RATIOS] for seed in SEEDS]
-            measured = [crossing(RATIOS, row) * predicted for row in table]
-            right = [
-                sum((g > 0) == (q > 1) for g, q in zip(row, RATIOS, strict=True)) / len(RATIOS)
-                for row in table
-            ]
             name = f"{setting}-{r2:g}"
-            variants[name] = {
-                "params": {"setting": setting, "r2": r2},
-                "metrics": {
-                    "predicted": mean_interval([predicted] * len(SEEDS)),
-                    "threshold": mean_interval(measured, (0, math.inf)),
-                    "sign_right": share_interval(right, len(RATIOS)),
-                },
-            }
-            points = [mean_interval(column) for column in zip(*table, strict=True)]
-            curve = {key: [p[key] for p in points] for key in ("mean", "low", "high")}
-            curves[name] = {"growth": {"x": list(RATIOS)} | curve}
-            print(f"{name}: threshold {sum(measured) / len(SEEDS):.4f}, theory {predicted:.4f}")
-        found = [untrained_threshold(setting, seed) for seed in SEEDS]
-        variants[f"{setting}-untrained"] = {
-            "params": {"setting": setting, "features": "untrained"},
-            "metrics": {"predicted": mean_interval(found)},
-        }
+            variants[name], curves[name] = measured(setting, r2)
+            print(f"{name}: threshold {variants[name]['metrics']['threshold']['mean']:.4f}")
+        found = mean_interval([untrained_threshold(setting, seed) for seed in SEEDS])
+        params = {"setting": setting, "features": "untrained"}
+        variants[f"{setting}-untrained"] = {"params": params, "metrics": {"predicted": found}}
     write_results(
         PART / "results" / "stability.json",
         "python part3_collapse_regularizers/study.py stability",
