@@ -47,11 +47,11 @@ CLAIMS = (
           "{main[sigreg-views][position_1000]:.2f}; supervised it is "
           "{main[supervised-views][position_1000]:.2f}, untrained "
           "{main[random_encoder][position_1000]:.2f}.", stopped),
-    Claim("The mean standard deviation, the post's measure, tells how well.", "Barlow Twins, "
+    Claim("The mean std, the post's measure, tells how good an embedding is.", "Barlow Twins, "
           "VICReg, SimSiam: the same order by mean std and by position R²", "fails", "It is a "
           "unit: Barlow Twins has {main[barlow-views][mean_std]:.2f}, SimSiam "
           "{main[simsiam-views][mean_std]:.2f} with a worse position R².", ordered),
-    Claim("The collapse ratio, which has no scale, tells it.", "no SIGReg weight has a ratio above "
+    Claim("The collapse ratio, which has no scale, does.", "no SIGReg weight has a ratio above "
           "0.5 and position R² below 0.2", "fails", "An embedding that shrinks to the origin keeps "
           "its ratio: SIGReg at a hundredth of its weight has "
           "{weights[sigreg-odds-x0.01][collapse_ratio]:.2f} at position R² "
@@ -101,8 +101,8 @@ CLAIMS = (
           "encoder][num_runs]:.0f}, and too low.",
           lambda r: above(r["collapse_line"]["next_frame, untrained encoder"]["right_side"], 0.9)),
     Claim("SIGReg suits few factors in many dimensions badly.", "two factors, 64 dimensions: "
-          "position R² below VICReg's, paired", "holds", "Slightly: its position R² is "
-          "{dimension[sigreg-d64][differences.position_1000]:.3f} off VICReg's with two factors in "
+          "position R² below VICReg's, paired", "holds", "Slightly: position R² differs by "
+          "{dimension[sigreg-d64][differences.position_1000]:.3f} from VICReg's at two factors in "
           "64 dimensions.", lambda r: r["dimension"]["sigreg-d64"][f"differences.{R2}"].high < 0),
     Claim("The regularizers work in batches of 16.", "each within 0.1 of its position R² at 256",
           "fails", "Barlow Twins ({batch[barlow-n16][position_1000]:.2f}) and VICReg "
