@@ -19,6 +19,7 @@ def stopped(r: Results) -> bool:
 
 
 def ordered(r: Results) -> bool:
+    """Whether three methods have the same order by mean std and by position R²."""
     rows = [r["main"][name] for name in ("barlow-views", "vicreg-views", "simsiam-views")]
     return sorted(rows, key=lambda w: w["mean_std"].mean) == sorted(rows, key=lambda w: w[R2].mean)
 

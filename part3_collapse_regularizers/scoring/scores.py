@@ -131,13 +131,13 @@ def evaluate(model: Model, held: Heldout) -> dict[str, float]:
     for num_labels in LABELS:
         scores |= probe_scores(model.encoder, held, num_labels)
     z_labelled = encode(model.encoder, held.labelled.x[0])
-    truth, test = _targets(held.labelled, len(z_labelled)), _targets(held.test, len(z))
-    content = held.test.content.shape[-1]
-    clean = ridge_probe(z_labelled, truth, z, test)
-    scores["position_clean"] = clean[:2].mean().item()  # a scale-blind fit: reads rounding errors
-    scores["knn_content"] = knn_probe(z_labelled, truth, z, test)[:content].nanmean().item()
-    scores["parameters"] = sum(p.numel() for p in model.encoder.parameters())
-    return scores
+    known = (z_labelled, _targets(held.labelled, len(z_labelled)), z, _targets(held.test, len(z)))
+    near = knn_probe(*known)[: held.test.content.shape[-1]]
+    return scores | {
+        "position_clean": ridge_probe(*known)[:2].mean().item(),  # scale-blind: reads rounding
+        "knn_content": near.nanmean().item(),
+        "parameters": sum(p.numel() for p in model.encoder.parameters()),
+    }
 
 
 @torch.no_grad()

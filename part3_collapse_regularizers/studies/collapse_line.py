@@ -21,40 +21,35 @@ READ = 0.5  # position R² above which a run did not collapse
 def sides(experiment: str, threshold: float) -> list[float]:
     """Per seed: the share of a sweep's runs that are on the side where the threshold puts them."""
     variants = read_results(RESULTS / f"{experiment}.json")["variants"].values()
-    right = [
-        [
-            (variant["params"]["loss_weights.sigreg_lambda"] > threshold) == (r2 > READ)
-            for r2 in variant["metrics"]["position_1000"]["values"]
-        ]
-        for variant in variants
+    above = [variant["params"]["loss_weights.sigreg_lambda"] > threshold for variant in variants]
+    r2 = [variant["metrics"]["position_1000"]["values"] for variant in variants]
+    return [
+        sum((value > READ) == up for value, up in zip(seed, above, strict=True)) / len(above)
+        for seed in zip(*r2, strict=True)
     ]
-    return [sum(seed) / len(right) for seed in zip(*right, strict=True)]
 
 
 def main() -> None:
     no_options(__doc__)
     begin = time.monotonic()
-    known = read_results(RESULTS / "stability.json")["variants"].values()
+    known = {"untrained encoder": {"features": "untrained"}, "no encoder": {"r2": 0.0}}
+    predicted = read_results(RESULTS / "stability.json")["variants"].values()
     variants, seeds = {}, []
     for setting, experiment in SWEEPS.items():
         content = read_results(RESULTS / f"{experiment}.json")
         seeds, trials = content["seeds"], len(content["variants"])
-        for line, wanted in (
-            ("untrained encoder", {"setting": setting, "features": "untrained"}),
-            ("no encoder", {"setting": setting, "r2": 0.0}),
-        ):
-            (found,) = (v["metrics"]["predicted"] for v in known if v["params"] == wanted)
-            shares = share_interval(sides(experiment, found["mean"]), trials)
-            count = trials * len(seeds)
-            variants[f"{setting}, {line}"] = {
-                "params": {"setting": setting, "line": line},
-                "metrics": {
-                    "threshold": found,
-                    "right_side": shares,
-                    "num_right": mean_interval([round(shares["mean"] * count)]),
-                    "num_runs": mean_interval([count]),
-                },
+        for line, features in known.items():
+            wanted = {"setting": setting, **features}
+            (found,) = (v["metrics"]["predicted"] for v in predicted if v["params"] == wanted)
+            right, count = sides(experiment, found["mean"]), trials * len(seeds)
+            metrics = {
+                "threshold": found,
+                "right_side": share_interval(right, trials),
+                "num_right": mean_interval([round(sum(right) * trials)]),
+                "num_runs": mean_interval([count]),
             }
+            params = {"setting": setting, "line": line}
+            variants[f"{setting}, {line}"] = {"params": params, "metrics": metrics}
     write_results(
         RESULTS / "collapse_line.json",
         "python part3_collapse_regularizers/study.py collapse_line",
