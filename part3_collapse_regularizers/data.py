@@ -14,7 +14,7 @@ from common.distractors import sample_layers
 from common.episodes import to_float
 from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start, step, uniform
-from part3_collapse_regularizers.config import Config
+from part3_collapse_regularizers.config import Config, Stream, generator
 
 CONTENT = ("x", "y", "radius", "second_x", "second_y", "second_radius")
 
@@ -49,6 +49,18 @@ class Sample:
         return Sample(*(tensor.to(device) for tensor in vars(self).values()))
 
 
+@dataclass(frozen=True)
+class Batch(Sample):
+    """A sample, and what its loss takes as given: nothing is drawn or moved inside the loss.
+
+    target: what the other side says, without a gradient: its embeddings (V, B, D), DINO's logits
+    (V, B, K); None where the other side learns too. slices (D, M) of SIGReg, None elsewhere.
+    """
+
+    target: Tensor | None
+    slices: Tensor | None
+
+
 def make_pool(cfg: Config, num_episodes: int, length: int, generator: torch.Generator) -> Pool:
     """Episodes of the config's world, of so many frames; the second ball is the smaller one."""
     drawn = sample_scene(cfg.world, num_episodes, generator)
@@ -59,6 +71,12 @@ def make_pool(cfg: Config, num_episodes: int, length: int, generator: torch.Gene
     for _ in range(length - 1):
         states.append(step(cfg.world, states[-1], scene, generator=generator))
     return Pool(torch.stack(states, dim=1), radius)
+
+
+def training_pool(cfg: Config) -> Pool:
+    """The episodes that a run learns from."""
+    episodes, length = cfg.data.num_train_episodes, cfg.world.episode_length
+    return make_pool(cfg, episodes, length, generator(cfg, Stream.TRAIN_EPISODES))
 
 
 def draw_sample(

@@ -16,7 +16,7 @@ from common.harness.config import load_config
 from common.harness.errors import UserError, run_script
 from part3_collapse_regularizers.config import BASELINE, Config
 from part3_collapse_regularizers.model import Model, make_model
-from part3_collapse_regularizers.report.run_table import run_table
+from part3_collapse_regularizers.report.tables import run_table
 from part3_collapse_regularizers.scoring.scores import bounds, evaluate, make_heldout
 
 
@@ -33,9 +33,8 @@ def load_run(run_dir: Path) -> tuple[Config, Model]:
     torch.set_num_threads(cfg.threads)
     model, published = make_model(cfg), run_dir / "encoder.pt"
     if published.exists():
-        load_weights(
-            model.encoder, load_checkpoint(published, f"{train} and publish.py"), published
-        )
+        made_by = f"{train} and study.py publish"
+        load_weights(model.encoder, load_checkpoint(published, made_by), published)
     else:
         path = run_dir / "checkpoint.pt"
         saved = load_checkpoint(path, f"{train} --run_dir {run_dir}")
@@ -49,8 +48,8 @@ def main() -> None:
     run_dir = parser.parse_args().run_dir
     cfg, model = load_run(run_dir)
     held = make_heldout(cfg)
-    arms = {cfg.loss: evaluate(model, held)}
-    print(run_table({"arms": arms, "bounds": bounds(held, cfg)}, run_dir.resolve().name))
+    scores = {cfg.method: evaluate(model, held)}
+    print(run_table(run_dir.resolve().name, {"variants": scores, "bounds": bounds(held, cfg)}))
 
 
 if __name__ == "__main__":

@@ -25,16 +25,13 @@ from common.harness.files import read_lines
 from part3_collapse_regularizers.config import PART
 from part3_collapse_regularizers.data import Sample
 from part3_collapse_regularizers.figures.results import draw_results
+from part3_collapse_regularizers.report.tables import METRICS
 from part3_collapse_regularizers.scoring.dashboard import arrays_of
 
-MEASURES = {
-    "collapse_ratio": "collapse ratio",
-    "effective_rank": "effective rank",
-    "mean_std": "mean std",
-    "content_100": "content R²",
-    "correlation": "mean |correlation|",
-    "sigreg_per_sample": "SIGReg / sample",
-}
+MEASURES = (
+    "collapse_ratio", "effective_rank", "mean_std", "content_100", "correlation",
+    "sigreg_per_sample",
+)  # fmt: skip
 PCA_NOTE = (
     "Held-out frames in the plane of largest spread. Above: axes that fit the cloud of the moment. "
     "Below: the same axes from first to last, in every column."
@@ -43,24 +40,28 @@ DASHBOARD_NOTE = (
     "On held-out frames. Collapse ratio: 0 a point, 1 spread about 0. Content R²: noisy linear "
     "probes with 100 labels. SIGReg / sample: 0 for a Gaussian, 0.402 for all zeros."
 )
+CORRELATION_NOTE = (
+    "Cross-correlation of the two frames' embeddings over held-out samples. Barlow Twins asks for "
+    "the identity."
+)
 Arrays = Mapping[str, np.ndarray]
 
 
-def draw_figures(folder: Path, snapshots: list[dict[str, Any]], shown: Sample) -> list[Path]:
-    """Draws every figure of a run that has just ended; returns the files."""
-    arrays = {name: value.numpy() for name, value in arrays_of(snapshots, shown).items()}
-    return _draw(folder, arrays)
+def draw_figures(folder: Path, snapshots: list[dict[str, Any]], shown: Sample) -> None:
+    """Draws every figure of a run that has just ended."""
+    _draw(folder, {name: value.numpy() for name, value in arrays_of(snapshots, shown).items()})
 
 
 def _draw(run_dir: Path, arrays: Arrays) -> list[Path]:
     folder = run_dir / "figures"
-    paths = [folder / name for name in ("correlation.png", "spectrum.png", "dashboard.png")]
+    names = ("correlation.png", "spectrum.png", "dashboard.png", "pca.gif")
+    paths = [folder / name for name in names]
     write_png(paths[0], correlation_figure(arrays))
     write_png(paths[1], spectrum_figure(arrays))
     write_png(paths[2], dashboard_figure({run_dir.name: run_dir / "metrics.jsonl"}))
     frames = pca_frames({run_dir.name: arrays})
-    write_gif(folder / "pca.gif", frames, fps=4, **arrays)  # written last: the others are in it
-    return [*paths, folder / "pca.gif"]
+    write_gif(paths[3], frames, fps=4, **arrays)  # written last: the others are in it
+    return paths
 
 
 def plane(z: np.ndarray) -> np.ndarray:
@@ -99,52 +100,38 @@ def pca_frames(runs: Mapping[str, Arrays]) -> list[Figure]:
     return figures
 
 
-def correlation_figure(arrays: Arrays, num_shown: int = 4) -> Figure:
+def _few(arrays: Arrays, number: int) -> list[int]:
+    """Evenly spaced looks of a run, the first and the last among them."""
+    return np.unique(np.linspace(0, len(arrays["step"]) - 1, number).round().astype(int)).tolist()
+
+
+def correlation_figure(arrays: Arrays) -> Figure:
     """Cross-correlation matrices of the two frames of a sample, at a few steps."""
-    chosen = np.unique(np.linspace(0, len(arrays["step"]) - 1, num_shown).round().astype(int))
-    return matrices(
-        [arrays["correlation"][i] for i in chosen],
-        [f"step {arrays['step'][i]}" for i in chosen],
-        "correlation",
-        "Cross-correlation of the two frames' embeddings over held-out samples. Barlow Twins asks "
-        "for the identity.",
-    )
+    found = {f"step {arrays['step'][i]}": arrays["correlation"][i] for i in _few(arrays, 4)}
+    return matrices(list(found.values()), list(found), "correlation", CORRELATION_NOTE)
 
 
-def spectrum_figure(arrays: Arrays, num_shown: int = 5) -> Figure:
+def spectrum_figure(arrays: Arrays) -> Figure:
     """Eigenvalues of the covariance at a few steps."""
-    chosen = np.unique(np.linspace(0, len(arrays["step"]) - 1, num_shown).round().astype(int))
     rank = list(range(1, arrays["spectrum"].shape[1] + 1))
-    series = {
-        f"step {arrays['step'][i]}": {
-            "x": rank,
-            "mean": np.maximum(arrays["spectrum"][i], 1e-12).tolist(),
-        }
-        for i in chosen
-    }
-    curves = Curves(series, "eigenvalue, from the largest", "share of mean |z|²", log_y=True)
-    return panels([curves])
+    values = np.maximum(arrays["spectrum"], 1e-12).tolist()
+    series = {f"step {arrays['step'][i]}": {"x": rank, "mean": values[i]} for i in _few(arrays, 5)}
+    axes = ("eigenvalue, from the largest", "share of mean |z|²")
+    return panels([Curves(series, *axes, log_y=True)])
 
 
 def dashboard_figure(logs: Mapping[str, Path]) -> Figure:
     """Every measure against steps, one line a run."""
-    found = {name: _measured(path) for name, path in logs.items()}
     contents = []
-    for metric, label in MEASURES.items():
-        series = {name: lines[metric] for name, lines in found.items() if metric in lines}
-        contents.append(Curves(series, "optimizer steps", label, log_y=metric == "collapse_ratio"))
+    lines = {name: read_lines(path) for name, path in logs.items()}
+    for metric in MEASURES:
+        series = {}
+        for name, found in lines.items():
+            seen = [(line["step"], max(line[metric], 1e-12)) for line in found if metric in line]
+            series[name] = {"x": [step for step, _ in seen], "mean": [value for _, value in seen]}
+        label, log_y = METRICS[metric][0], metric == "collapse_ratio"
+        contents.append(Curves(series, "optimizer steps", label, log_y=log_y))
     return panels(contents, note=DASHBOARD_NOTE)
-
-
-def _measured(path: Path) -> dict[str, dict[str, list[float]]]:
-    """{metric: {"x": steps, "mean": values}} from a run's metrics.jsonl."""
-    curves: dict[str, dict[str, list[float]]] = {}
-    for line in read_lines(path):
-        for metric in MEASURES.keys() & line.keys():
-            curve = curves.setdefault(metric, {"x": [], "mean": []})
-            curve["x"].append(line["step"])
-            curve["mean"].append(max(line[metric], 1e-12))
-    return curves
 
 
 def read_arrays(run_dir: Path) -> dict[str, np.ndarray]:
@@ -160,19 +147,15 @@ def read_arrays(run_dir: Path) -> dict[str, np.ndarray]:
 
 
 def draw_side_by_side(run_dirs: Sequence[Path], out: Path) -> list[Path]:
-    """pca.gif and dashboard.png of several runs.
-
-    Raises UserError for two runs of one name, by which the figures tell them apart.
-    """
+    """pca.gif and dashboard.png of several runs; raises UserError for two runs of one name."""
     names = [run.name for run in run_dirs]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(
             f"got several folders named {repeated[0]}, by which the figures name a run: expected "
             "folders of different names"
         )
-    runs = {run.name: read_arrays(run) for run in run_dirs}
     paths = [out / "pca.gif", out / "dashboard.png"]
-    write_gif(paths[0], pca_frames(runs), fps=4)
+    write_gif(paths[0], pca_frames({run.name: read_arrays(run) for run in run_dirs}), fps=4)
     write_png(paths[1], dashboard_figure({run.name: run / "metrics.jsonl" for run in run_dirs}))
     return paths
 
@@ -195,8 +178,7 @@ def main() -> None:
         paths = _draw(args.run_dirs[0], read_arrays(args.run_dirs[0]))
     else:
         paths = draw_side_by_side(args.run_dirs, args.out or args.run_dirs[0] / "side_by_side")
-    for path in paths:
-        print(path)
+    print(*paths, sep="\n")
 
 
 if __name__ == "__main__":

@@ -14,29 +14,19 @@ import os
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from common.harness.config import RunOptions, parse_config, to_yaml
 from common.harness.errors import UserError, before_training, check_weights, run_script, stopping_at
 from common.harness.runs import RUNS, Run
-from part3_collapse_regularizers.config import (
-    BASELINE,
-    Config,
-    generator,
-    learning_rate,
-    protocol,
-)
-from part3_collapse_regularizers.data import Sample, draw_sample, make_pool
-from part3_collapse_regularizers.model import Model, make_model
-from part3_collapse_regularizers.report.run_table import run_table
-from part3_collapse_regularizers.scoring.scores import bounds, evaluate, make_heldout
-from part3_collapse_regularizers.train import (
-    after_step,
-    compute_loss,
-    heldout_terms,
-)
+from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
+from part3_collapse_regularizers.data import Batch, draw_sample, training_pool
+from part3_collapse_regularizers.model import Model, make_batch, make_model, make_optimizer
+from part3_collapse_regularizers.report.tables import run_table
+from part3_collapse_regularizers.scoring.scores import make_heldout, summarise
+from part3_collapse_regularizers.train import Loss, compute_loss
 
 
 class Objective(nn.Module):
@@ -46,38 +36,36 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
         self.cfg = cfg
-        self.slices = generator(cfg, 5)  # the same on every rank
 
-    def forward(self, sample: Sample) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
-        return compute_loss(self.model, sample, self.cfg, self.slices)
+    def forward(self, batch: Batch) -> Loss:
+        return compute_loss(self.model, batch, self.cfg)
 
 
 def train(cfg: Config, rank: int, world: int, device: torch.device) -> tuple[Model, list[dict]]:
     """Trains on this rank's share of every batch; returns the model and lines to log."""
     with before_training():
-        pool = make_pool(cfg, cfg.data.train_episodes, cfg.world.episode_length, generator(cfg, 1))
+        pool = training_pool(cfg)
     model = make_model(cfg).to(device)
     objective = DistributedDataParallel(Objective(model, cfg), broadcast_buffers=False)
-    learnt = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        learnt, lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
-    )
-    samples, lines = generator(cfg, 4), []
+    optimizer = make_optimizer(model)
+    samples, lines = generator(cfg, Stream.TRAIN_SAMPLES), []
+    slices = generator(cfg, Stream.TRAIN_SLICES)  # the same on every rank
     for step in tqdm(range(cfg.steps), desc="training", disable=rank > 0):
         sample = draw_sample(cfg, pool, cfg.batch_size, samples, rank, world).to(device)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
         with stopping_at(step + 1):
-            loss, terms, logits = objective(sample)
+            batch = make_batch(model, sample, cfg, slices)
+            loss, terms = objective(batch)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            after_step(model, logits, step, cfg)
+            model.after_step(batch, step)
         if (step + 1) % cfg.log_every == 0 or step + 1 == cfg.steps:
-            line = {"step": step + 1, "loss": loss.item()}
-            lines.append(line | {name: term.item() for name, term in terms.items()})
+            found = {name: term.item() for name, term in ({"loss": loss} | terms).items()}
+            lines.append({"step": step + 1} | found)
     with stopping_at(cfg.steps):
-        check_weights(learnt)
+        check_weights(model.parameters())
     return model, lines
 
 
@@ -130,14 +118,9 @@ def main() -> None:
         for line in lines:
             run.log(line.pop("step"), line)
         run.save(cfg.steps, {"model": model.cpu().state_dict()})
-        scores = evaluate(model, held) | heldout_terms(model, held, cfg)
-        summary = {
-            "arms": {cfg.loss: scores},
-            "bounds": bounds(held, cfg),
-            "protocol": protocol(cfg),
-        }
+        summary = summarise(compute_loss, model, held, cfg)
         run.finish(summary)
-        print(run_table(summary, run.folder.name))
+        print(run_table(run.folder.name, summary))
 
 
 if __name__ == "__main__":

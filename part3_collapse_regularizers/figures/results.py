@@ -1,56 +1,33 @@
 """The figures of part3_collapse_regularizers/results/*.json."""
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from common.figures.charts import PALETTE, Bars, Curves, panels, write_png
-from common.figures.panels import Phases, phases, points
+from common.figures.charts import FONT, PALETTE, QUIET, Bars, Curves, panels, write_png
+from common.figures.panels import points
 from common.harness.errors import UserError
 from common.harness.results import read_results
 from common.sigreg import CURVATURE
-from part3_collapse_regularizers.studies.loss_vs_quality import columns, is_alive
+from part3_collapse_regularizers.report.tables import METHODS, METRICS, SETTINGS, WEIGHTS
+from part3_collapse_regularizers.studies.loss_quality_correlation import chosen_runs, columns
 
-ARMS = {
-    "none": "none",
-    "stopgrad": "stop-gradient",
-    "vicreg_no_variance": "VICReg, no variance",
-    "vicreg_no_covariance": "VICReg, no covariance",
-    "dino": "DINO",
-    "simsiam": "SimSiam",
-    "byol": "BYOL",
-    "barlow": "Barlow Twins",
-    "vicreg": "VICReg",
-    "sigreg": "SIGReg (LeJEPA)",
-    "supervised": "supervised",
-}
-SETTINGS = {"views": "two views", "next": "next frame"}
 COLORS = {
-    "two views": PALETTE["blue"],
-    "next frame": PALETTE["orange"],
-    "Barlow Twins": PALETTE["vermillion"],
-    "VICReg": PALETTE["blue"],
-    "VICReg, covariance": PALETTE["sky"],
-    "SIGReg": PALETTE["green"],
+    **dict(zip(SETTINGS.values(), (PALETTE["blue"], PALETTE["orange"]), strict=True)),
+    METHODS["barlow"]: PALETTE["vermillion"],
+    METHODS["vicreg"]: PALETTE["blue"],
+    METHODS["sigreg"]: PALETTE["green"],
+    WEIGHTS["redundancy"]: PALETTE["vermillion"],
+    WEIGHTS["variance"]: PALETTE["blue"],
+    WEIGHTS["covariance"]: PALETTE["sky"],
+    WEIGHTS["sigreg_lambda"]: PALETTE["green"],
 }
-METHODS = {
-    "barlow-redundancy": "Barlow Twins",
-    "vicreg-variance": "VICReg",
-    "vicreg-covariance": "VICReg, covariance",
-    "sigreg-odds": "SIGReg",
-    "barlow": "Barlow Twins",
-    "vicreg": "VICReg",
-    "sigreg": "SIGReg",
-}
+SHARE = (0.0, 1.0)  # limits of an axis of R²
 LEAST_SHOWN = -0.1  # content R² of a run, in the figure of the loss
 PROBES = "R² of noisy linear probes on held-out frames, from 1,000 labels."
-SEEDS = "Whiskers: 95% interval over seeds; dots: single seeds."
 BANDS = "Bands: 95% interval over seeds."
-Content = Mapping[str, Any]
 
 
 def draw_results(folder: Path) -> list[Path]:
@@ -60,12 +37,12 @@ def draw_results(folder: Path) -> list[Path]:
     """
     makers: dict[str, Callable[[Path], Figure]] = {
         "main": main_figure,
-        "weights": weights_figure,
+        "weight_tolerance": weights_figure,
         "batch": batch_figure,
         "dimension": dimension_figure,
-        "loss_as_judge": judge_figure,
+        "loss_vs_quality": loss_figure,
         "stability": stability_figure,
-        "phase_batch": phase_figure,
+        "collapse_line": line_figure,
     }
     written = []
     for name, make in makers.items():
@@ -78,164 +55,139 @@ def draw_results(folder: Path) -> list[Path]:
 
 
 def main_figure(folder: Path) -> Figure:
-    """What can be read from each arm's embedding, in both settings, beside what needs no arm."""
+    """What can be read from each method's embedding, in both settings, beside the baselines."""
     content = read_results(folder / "main.json")
     contents = []
-    labels = {"position_1000": "position R²", "nuisance_1000": "nuisance R²"}
-    for metric, label in labels.items():
+    for metric in ("position_1000", "nuisance_1000"):
         rows: dict[str, dict[str, Any]] = {}
-        for arm, name in ARMS.items():
-            for setting, shown in SETTINGS.items():
-                scores = content["arms"].get(f"{arm}-{setting}", {})
-                if metric in scores:
-                    rows.setdefault(name, {})[shown] = scores[metric]
-        raw, untrained = (
-            content["bounds"][bound][metric]["mean"] for bound in ("raw_pixels", "random_encoder")
-        )
-        contents.append(Bars(rows, label, {"raw": raw, "untrained": untrained}))
-    note = f"{PROBES} Supervised: a ceiling. {SEEDS}"
+        for method, label in METHODS.items():
+            for suffix, shown in zip(("views", "next"), SETTINGS.values(), strict=True):
+                if variant := content["variants"].get(f"{method}-{suffix}"):
+                    rows.setdefault(label, {})[shown] = variant["metrics"][metric]
+        baselines = {
+            label: content["bounds"][bound][metric]["mean"]
+            for label, bound in (("raw", "raw_pixels"), ("untrained", "random_encoder"))
+        }
+        contents.append(Bars(rows, METRICS[metric][0], baselines, limits=SHARE))
+    note = f"{PROBES} Whiskers: 95% interval over seeds; dots: single seeds."
     return panels(contents, COLORS, note)
 
 
 def weights_figure(folder: Path) -> Figure:
-    """Content against how far one weight is off."""
-    content = read_results(folder / "weights.json")
-    contents = [
-        Curves(_series(content, "-x", metric), "factor on the weight", label, log_x=True)
-        for metric, label in (("position_1000", "position R²"), ("effective_rank", "rank"))
-    ]
-    note = (
-        f"One weight of each method times a factor, the others at their default (VICReg: its "
-        f"variance weight; SIGReg: the odds of its share). {PROBES} {BANDS}"
-    )
-    return panels(contents, COLORS, note)
+    """What is read against how far one weight is off."""
+    found = _curves(folder, "weight_tolerance", ("weight", WEIGHTS), ("factor", "factor"))
+    note = f"One weight times a factor, the others at their default. {PROBES} {BANDS}"
+    return panels(found, COLORS, note)
 
 
 def batch_figure(folder: Path) -> Figure:
-    """Content against batch size."""
-    content = read_results(folder / "batch.json")
-    contents = [
-        Curves(_series(content, "-n", metric), "batch size", label, log_x=True)
-        for metric, label in (("position_1000", "position R²"), ("effective_rank", "rank"))
-    ]
-    return panels(contents, COLORS, f"Equal steps. {PROBES} {BANDS}")
+    """What is read against batch size."""
+    found = _curves(folder, "batch", ("method", METHODS), ("batch_size", "batch size"))
+    note = f"Equal steps; SIGReg at LeJEPA's share of 0.02 in every batch. {PROBES} {BANDS}"
+    return panels(found, COLORS, note)
 
 
 def dimension_figure(folder: Path) -> Figure:
     """A world of two factors in embeddings of more and more dimensions."""
-    content = read_results(folder / "dimension.json")
-    contents = [
-        Curves(_series(content, "-d", metric), "embedding dimensions D", label, log_x=True)
-        for metric, label in (
-            ("position_1000", "position R²"),
-            ("effective_rank", "rank"),
-            ("fvu", "unexplained variance"),
-        )
-    ]
-    return panels(contents, COLORS, f"One ball of one size: two factors. {PROBES} {BANDS}")
+    width = ("model.embedding_dim", "embedding dimensions D")
+    found = _curves(folder, "dimension", ("method", METHODS), width, "fvu")
+    return panels(found, COLORS, f"One ball of one size: two factors. {PROBES} {BANDS}")
 
 
-def judge_figure(folder: Path) -> Figure:
+def loss_figure(folder: Path) -> Figure:
     """Loss against content, a dot a run."""
-    found = columns(read_results(folder / "loss_as_judge.json"))
-    alive = is_alive(found).numpy()
-    panels_of = []
-    for key, label in (("loss", "held-out loss"), ("scaled", "loss / weight^0.4")):
-        x, y = found[key].numpy(), found["quality"].numpy().clip(min=LEAST_SHOWN)
-        series = {"not collapsed": (x[alive], y[alive]), "collapsed": (x[~alive], y[~alive])}
-        panels_of.append((series, label))
-    quality = found["quality"].numpy()
+    found = columns(read_results(folder / "loss_vs_quality.json"))
+    kept = chosen_runs(found)["not collapsed"].numpy()
+    quality, contents = found["quality"].numpy(), []
+    for key, label in (("loss", "held-out loss"), ("scaled_loss", "loss / weight^0.4")):
+        x, y = found[key].numpy(), quality.clip(min=LEAST_SHOWN)
+        shown = {"not collapsed": (x[kept], y[kept]), "collapsed": (x[~kept], y[~kept])}
+        contents.append((shown, label))
     below = ", ".join(f"{value:.2f}" for value in quality[quality < LEAST_SHOWN])
-    still = (quality[~alive] > quality[alive].min()).sum()
+    still = (quality[~kept] > quality[kept].min()).sum()
     note = (
-        f"{len(alive)} runs of LeJEPA, of several weights, rates, batches, widths and steps; "
+        f"{len(kept)} runs of LeJEPA, of several weights, rates, batches, widths and steps; "
         f"{still} that count as collapsed, for their tiny scale, read as much as others. Drawn at "
         f"{LEAST_SHOWN:g}, but below: {below}."
     )
-    return points(panels_of, "content R²", note)
+    return points(contents, "content R²", note)
 
 
 def stability_figure(folder: Path) -> Figure:
     """Growth of a tiny embedding against SIGReg's weight, over the predicted threshold."""
     content = read_results(folder / "stability.json")
     contents = []
-    for setting, title in (("next_frame", "next frame"), ("views", "two views")):
-        series = {
-            name.replace(f"{setting}-", "R² = " if setting == "next_frame" else "rho = "): {
-                key: [value / _scale(content, name) for value in curve["growth"][key]]
-                if key != "x"
-                else curve["growth"]["x"]
-                for key in ("x", "mean", "low", "high")
-            }
-            for name, curve in content["curves"].items()
-            if name.startswith(setting)
-        }
-        label = "growth / (k threshold)"
-        contents.append(
-            Curves(series, "r / predicted threshold", label, {"no growth": 0.0}, title=title)
-        )
-    note = "The theory is the line through (1, 0) with slope 1, for every R²."
+    for setting, title in SETTINGS.items():
+        shown = {}
+        for name, curve in content["curves"].items():
+            variant = content["variants"][name]
+            if variant["params"]["setting"] == setting:
+                growth, scale = curve["growth"], CURVATURE * variant["metrics"]["predicted"]["mean"]
+                ends = {key: [y / scale for y in growth[key]] for key in ("mean", "low", "high")}
+                shown[f"{variant['params']['r2']:g}"] = {"x": growth["x"]} | ends
+        title = f"{title}, by {'rho' if setting == 'views' else 'R²'}"
+        axes = ("sigreg_lambda / threshold", "growth / (k threshold)")
+        contents.append(Curves(shown, *axes, {"no growth": 0.0}, title=title))
+    note = "The theory is the line through (1, 0) with slope 1, for every R² and rho."
     return panels(contents, note=note, columns=2)
 
 
-def _scale(content: Content, name: str) -> float:
-    return CURVATURE * content["arms"][name]["predicted"]["mean"]
-
-
-def phase_figure(folder: Path) -> Figure:
+def line_figure(folder: Path) -> Figure:
     """Where training from scratch collapses, and where the local theory says it should."""
-    stability = read_results(folder / "stability.json")["arms"]
+    lines = read_results(folder / "collapse_line.json")["variants"]
     contents = []
-    for experiment, letter, label, setting, title in (
-        ("phase_batch", "n", "batch size N", "views", "two views"),
-        ("phase_rollout", "h", "steps of rollout", "next_frame", "next frame"),
+    for title, file, size, label in (
+        (SETTINGS["views"], "phase_batch", "batch_size", "batch"),
+        (SETTINGS["next_frame"], "phase_rollout", "rollout", "rollout"),
     ):
-        path = folder / f"{experiment}.json"
-        if not path.exists():
-            continue
-        content = read_results(path)
-        cells = {weight_and_size(arm): scores for arm, scores in content["arms"].items()}
-        weights = sorted({w for w, _ in cells})
-        columns_ = sorted({n for _, n in cells})
-        mean = np.array([[cells[w, n]["position_1000"]["mean"] for n in columns_] for w in weights])
-        batches = columns_ if letter == "n" else [content["protocol"]["batch_size"]] * len(columns_)
-        r = stability[f"{setting}-untrained"]["predicted"]["mean"]
-        height = np.interp(np.log([r / n for n in batches]), np.log(weights), range(len(weights)))
-        contents.append(
-            Phases(
-                np.clip(mean, 0, 1),
-                [f"{w:g}" for w in weights],
-                [f"{n:g}" for n in columns_],
-                "odds of SIGReg's share",
-                label,
-                title,
-                height.tolist(),
-                "local theory",
-            )
-        )
-    note = (
-        f"{PROBES} Mean over seeds. Below the line no direction of the untrained encoder's "
-        "embedding should grow (for one step of prediction, whatever the rollout)."
+        variants = read_results(folder / f"{file}.json")["variants"]
+        found = _series(variants, size, "loss_weights.sigreg_lambda", "position_1000", {})
+        shown = {f"{label} {number}": curve for number, curve in found.items()}
+        axes = ("sigreg_lambda", "position R²")
+        contents.append(Curves(shown, *axes, title=title, log_x=True, limits=SHARE))
+    figure = panels(
+        contents,
+        note=f"{PROBES} {BANDS} Dashed: the theory's threshold for the untrained encoder; left of "
+        "it no direction of the embedding should grow (for one step of prediction).",
     )
-    return phases(contents, "position R²", note)
+    for ax, setting in zip(figure.axes, SETTINGS, strict=True):
+        threshold = lines[f"{setting}, untrained encoder"]["metrics"]["threshold"]["mean"]
+        ax.axvline(threshold, color=QUIET, linestyle="--", linewidth=1, zorder=0)
+        ax.annotate(
+            "theory", (threshold, 1), xytext=(-4, 0), textcoords="offset points", ha="right",
+            va="top", fontsize=FONT, color=QUIET,
+        )  # fmt: skip
+        low, high = ax.get_xlim()
+        ticks = (0.001, 0.01, 0.1, 1, 10) if high > 5 else (0.2, 0.5, 1, 2)
+        shown = [tick for tick in ticks if low <= tick <= high]
+        ax.set_xticks(shown, [f"{tick:g}" for tick in shown])
+    return figure
 
 
-def weight_and_size(arm: str) -> tuple[float, float]:
-    """An arm "w<odds>-n<batch size>" or "w<odds>-h<rollout>" of a phase diagram, as numbers."""
-    match = re.fullmatch(r"w(.+)-[nh](\d+)", arm)
-    if match is None:
-        raise UserError(f"arm {arm}: expected a name such as w0.01-n64")
-    return float(match[1]), float(match[2])
+def _curves(
+    folder: Path, file: str, row: tuple[str, Mapping[Any, str]], x: tuple[str, str], *more: str
+) -> list[Curves]:
+    """Position R², rank and more metrics of a results file over a parameter and its label x."""
+    variants = read_results(folder / f"{file}.json")["variants"]
+    contents = []
+    for metric in ("position_1000", "effective_rank", *more):
+        shown = _series(variants, row[0], x[0], metric, row[1])
+        limits = SHARE if metric == "position_1000" else None
+        contents.append(Curves(shown, x[1], METRICS[metric][0], log_x=True, limits=limits))
+    return contents
 
 
-def _series(content: Content, mark: str, metric: str) -> dict[str, dict[str, list[float]]]:
-    """Arms "<method><mark><number>" as curves of a metric, a line a method."""
-    series: dict[str, dict[str, list[float]]] = {}
-    for arm, scores in content["arms"].items():
-        method, _, number = arm.rpartition(mark)
-        name = METHODS[method]
-        curve = series.setdefault(name, {"x": [], "mean": [], "low": [], "high": []})
-        curve["x"].append(float(number))
-        for key in ("mean", "low", "high"):
-            curve[key].append(scores[metric][key])
-    return series
+def _series(
+    variants: Mapping[str, Any], row: str, x: str, metric: str, labels: Mapping[Any, str]
+) -> dict[str, dict[str, list[float]]]:
+    """Variants as curves of a metric over the parameter x, a line for each value of another."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for variant in sorted(variants.values(), key=lambda variant: variant["params"].get(x, 0)):
+        params, metrics = variant["params"], variant["metrics"]
+        if x in params:
+            name = labels.get(params[row], str(params[row]))
+            curve = found.setdefault(name, {"x": [], "mean": [], "low": [], "high": []})
+            curve["x"].append(params[x])
+            for key in ("mean", "low", "high"):
+                curve[key].append(metrics[metric][key])
+    return found

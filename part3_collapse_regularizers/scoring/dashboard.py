@@ -9,13 +9,7 @@ from common.losses import cross_correlation
 from common.metrics import spectrum
 from part3_collapse_regularizers.data import Sample
 from part3_collapse_regularizers.model import Model
-from part3_collapse_regularizers.scoring.scores import (
-    LABELS,
-    Heldout,
-    collapse_scores,
-    encode,
-    probe_scores,
-)
+from part3_collapse_regularizers.scoring import scores
 
 NUM_FRAMES = 512  # test frames looked at while training
 NUM_SHOWN = 256  # of them, those whose embeddings are kept for the animation
@@ -27,8 +21,9 @@ class Dashboard:
     snapshots: {"step", "z" (2, n, D): embeddings of both frames of each sample}, one per look.
     """
 
-    def __init__(self, held: Heldout, *, keep: bool) -> None:
-        self.held = Heldout(held.labelled, held.test.part(slice(NUM_FRAMES)), held.pool)
+    def __init__(self, held: scores.Heldout, *, keep: bool) -> None:
+        shown = held.test.part(slice(NUM_FRAMES))
+        self.held = scores.Heldout(held.labelled, shown, held.pool)
         self.keep = keep
         self.snapshots: list[dict[str, Any]] = []
 
@@ -36,13 +31,13 @@ class Dashboard:
     def look(self, step: int, model: Model) -> dict[str, float]:
         """The line of the dashboard at a step."""
         model.eval()
-        scores = collapse_scores(encode(model.encoder, self.held.test.x[0]))
-        probes = probe_scores(model.encoder, self.held, min(LABELS))
+        z = scores.encode(model.encoder, self.held.test.x[0])  # (n, D)
+        probes = scores.probe_scores(model.encoder, self.held, min(scores.LABELS))
         if self.keep:
-            z = model.embed(self.held.test.x[:2, :NUM_SHOWN])  # (2, n, D)
-            self.snapshots.append({"step": step, "z": z})
+            both = model.embed(self.held.test.x[:2, :NUM_SHOWN])  # (2, n, D)
+            self.snapshots.append({"step": step, "z": both})
         model.train()
-        return scores | probes
+        return scores.collapse_scores(z) | probes
 
 
 def arrays_of(snapshots: list[dict[str, Any]], shown: Sample) -> dict[str, Tensor]:

@@ -1,23 +1,44 @@
 """What an embedding holds, and what it has lost: the numbers of this part."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from common.metrics import collapse_ratio, effective_rank, mean_correlation
+from common.metrics import collapse_ratio, effective_rank, fvu, mean_correlation
 from common.probes import add_noise, knn_probe, ridge_probe
 from common.sigreg import random_slices, sigreg
-from part3_collapse_regularizers.config import Config, generator
-from part3_collapse_regularizers.data import Pool, Sample, first_frames, frames_ahead, make_pool
-from part3_collapse_regularizers.model import Model, make_model
+from part3_collapse_regularizers.config import Config, Stream, generator
+from part3_collapse_regularizers.data import (
+    Batch,
+    Pool,
+    Sample,
+    draw_sample,
+    first_frames,
+    frames_ahead,
+    make_pool,
+)
+from part3_collapse_regularizers.model import Model, make_batch, make_model
 
 LABELS = (100, 1000)  # labelled frames that a probe learns from
 CHUNK = 512  # frames encoded at a time
 LOSS_BATCHES = 4  # held-out batches of the training size: statistics depend on the batch
 
+FACTORS = ("content", "position", "radius", "second", "nuisance", "brightness", "background")
+LIMITS = {  # what each number can be, null for no limit: where its interval is cut
+    "collapse_ratio": [0, 1],
+    "correlation": [0, 1],
+    "effective_rank": [1, None],
+    **{name: [0, None] for name in ("mean_std", "sigreg_per_sample", "fvu")},
+    **{name: [None, 1] for name in ("position_clean", "knn_content")},
+    **{f"{factor}_{number}": [None, 1] for factor in FACTORS for number in LABELS},
+}
+
 Encoder = Callable[[Tensor], Tensor]
+ComputeLoss = Callable[[Model, Batch, Config], tuple[Tensor, dict[str, Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -33,13 +54,13 @@ class Heldout:
 
 
 def make_heldout(cfg: Config) -> Heldout:
-    """The held-out data of a config; the same for every loss."""
+    """The held-out data of a config; the same for every method."""
     length = 1 + frames_ahead(cfg)
-    labelled = make_pool(cfg, max(LABELS), length, generator(cfg, 2))
-    pool = make_pool(cfg, cfg.data.test_frames, length, generator(cfg, 3))
+    labelled = make_pool(cfg, max(LABELS), length, generator(cfg, Stream.LABELLED_EPISODES))
+    pool = make_pool(cfg, cfg.data.num_test_frames, length, generator(cfg, Stream.TEST_EPISODES))
     return Heldout(
-        first_frames(cfg, labelled, generator(cfg, 6)),
-        first_frames(cfg, pool, generator(cfg, 7)),
+        first_frames(cfg, labelled, generator(cfg, Stream.LABELLED_LOOKS)),
+        first_frames(cfg, pool, generator(cfg, Stream.TEST_LOOKS)),
         pool,
     )
 
@@ -89,6 +110,19 @@ def probe_scores(
     return _named(r2, held.test.content.shape[-1], f"_{num_labels}")
 
 
+def summarise(
+    compute_loss: ComputeLoss, model: Model, held: Heldout, cfg: Config
+) -> dict[str, Any]:
+    """A run's summary: every number of a trained model, its baselines, and how they were made."""
+    scores = evaluate(model, held) | heldout_terms(compute_loss, model, held, cfg)
+    return {
+        "variants": {cfg.method: scores},
+        "bounds": bounds(held, cfg),
+        "protocol": {"setting": cfg.setting, "steps": cfg.steps, "batch_size": cfg.batch_size},
+        "limits": LIMITS,
+    }
+
+
 def evaluate(model: Model, held: Heldout) -> dict[str, float]:
     """Every number of one trained model."""
     model.eval()
@@ -97,35 +131,50 @@ def evaluate(model: Model, held: Heldout) -> dict[str, float]:
     for num_labels in LABELS:
         scores |= probe_scores(model.encoder, held, num_labels)
     z_labelled = encode(model.encoder, held.labelled.x[0])
-    truth, test = _targets(held.labelled, len(z_labelled)), _targets(held.test, len(z))
-    content = held.test.content.shape[-1]
-    clean = ridge_probe(z_labelled, truth, z, test)
-    scores["position_clean"] = clean[:2].mean().item()  # a scale-blind fit: reads rounding errors
-    scores["knn_content"] = knn_probe(z_labelled, truth, z, test)[:content].nanmean().item()
-    scores["parameters"] = sum(p.numel() for p in model.encoder.parameters())
-    return scores
+    known = (z_labelled, _targets(held.labelled, len(z_labelled)), z, _targets(held.test, len(z)))
+    near = knn_probe(*known)[: held.test.content.shape[-1]]
+    return scores | {
+        "position_clean": ridge_probe(*known)[:2].mean().item(),  # scale-blind: reads rounding
+        "knn_content": near.nanmean().item(),
+        "parameters": sum(p.numel() for p in model.encoder.parameters()),
+    }
 
 
-def bounds(held: Heldout, cfg: Config) -> dict[str, Mapping[str, float]]:
+@torch.no_grad()
+def heldout_terms(
+    compute_loss: ComputeLoss, model: Model, held: Heldout, cfg: Config
+) -> dict[str, float]:
+    """The training loss and its terms on held-out batches of the training size, and the FVU.
+
+    fvu: mean (z_pred - z_v)^2 / variance of z_v, of the encoder's own embeddings in every method.
+    """
+    model.eval()
+    samples, slices = generator(cfg, Stream.HELDOUT_SAMPLES), generator(cfg, Stream.HELDOUT_SLICES)
+    totals: dict[str, float] = {}
+    for _ in range(LOSS_BATCHES):
+        batch = make_batch(model, draw_sample(cfg, held.pool, cfg.batch_size, samples), cfg, slices)
+        loss, terms = compute_loss(model, batch, cfg)
+        z = model.embed(batch.x)
+        found = {f"heldout_{name}": t.item() for name, t in ({"loss": loss} | terms).items()}
+        found["fvu"] = fmean(fvu(z_pred, z_v) for z_pred, z_v in model.pairs(z, z))
+        for name, value in found.items():
+            totals[name] = totals.get(name, 0.0) + value / LOSS_BATCHES
+    return totals
+
+
+def bounds(held: Heldout, cfg: Config) -> dict[str, dict[str, float]]:
     """What the same probes read from an untrained encoder, and from the pixels themselves.
 
     Pixels are read as they are: they cannot collapse, and noise of 1% of the length of so many
     numbers on each of them would drown the picture.
     """
     untrained = make_model(cfg).encoder
-    rows: dict[str, Mapping[str, float]] = {}
-    for name, encoder, noise in (
-        ("random_encoder", untrained, 0.01),
-        ("raw_pixels", raw_pixels, 0.0),
-    ):
-        scores: dict[str, float] = {}
-        for num_labels in LABELS:
-            scores |= probe_scores(encoder, held, num_labels, noise)
-        rows[name] = scores
-    rows["random_encoder"] = collapse_scores(encode(untrained, held.test.x[0])) | dict(
-        rows["random_encoder"]
-    )
-    return rows
+    pixels: dict[str, float] = {}
+    random = collapse_scores(encode(untrained, held.test.x[0]))
+    for num_labels in LABELS:
+        random |= probe_scores(untrained, held, num_labels)
+        pixels |= probe_scores(raw_pixels, held, num_labels, noise_share=0.0)
+    return {"random_encoder": random, "raw_pixels": pixels}
 
 
 def _targets(sample: Sample, n: int) -> Tensor:
@@ -134,16 +183,16 @@ def _targets(sample: Sample, n: int) -> Tensor:
 
 
 def _named(r2: Tensor, num_content: int, suffix: str) -> dict[str, float]:
-    """R^2 by name; targets that do not vary in this world are left out."""
+    """R^2 by factor; those that do not vary in this world are left out."""
     content, nuisance = r2[:num_content], r2[num_content:]
-    groups = {
-        "content": content,
-        "position": content[:2],
-        "radius": content[2:3],
-        "second": content[3:5],
-        "nuisance": nuisance,
-        "brightness": nuisance[:1],
-        "background": nuisance[1:],
-    }
-    means = {name: group.nanmean().item() for name, group in groups.items() if len(group)}
-    return {f"{name}{suffix}": value for name, value in means.items() if value == value}
+    groups = (
+        content,
+        content[:2],
+        content[2:3],
+        content[3:5],
+        nuisance,
+        nuisance[:1],
+        nuisance[1:],
+    )
+    named = [(name, g.nanmean().item()) for name, g in zip(FACTORS, groups, strict=True) if len(g)]
+    return {f"{name}{suffix}": value for name, value in named if value == value}

@@ -1,6 +1,6 @@
 """When is collapse unstable? The local theory, tested as it is stated.
 
-    python part3_collapse_regularizers/stability.py       -> results/stability.json, under a minute
+    python part3_collapse_regularizers/study.py stability      -> results/stability.json, a minute
 
 Near collapse every coordinate has a small spread e. Predicting it costs (1 - R^2) e^2, R^2 being
 how well the frozen feature underneath can be predicted (for two views of correlation rho,
@@ -12,21 +12,22 @@ the weight of SIGReg per sample over that of the squared error, the spread must 
 and shrink otherwise: log e^2 grows by 4 eta / D times the difference per step of gradient descent
 of size eta. Here a last layer, scaled to 1e-3, sits on features whose R^2 is known by construction,
 and is trained by plain gradient descent at several r. What the theory says of training a whole
-encoder from scratch is another experiment, results/phase_*.json; the line drawn there comes from
-the untrained encoder's best predicted direction, which is found here too.
+encoder from scratch is another experiment, ``collapse_line``; the line drawn there comes from the
+untrained encoder's best predicted direction, which is found here too.
 """
 
 import time
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from common.harness.config import load_config
-from common.harness.errors import no_options, run_script
+from common.harness.errors import no_options
 from common.harness.results import write_results
-from common.intervals import mean_interval
+from common.intervals import mean_interval, share_interval
 from common.sigreg import CURVATURE, random_slices, sigreg
-from part3_collapse_regularizers.config import BASELINE, PART, Config, generator
+from part3_collapse_regularizers.config import BASELINE, PART, Config, Stream, generator
 from part3_collapse_regularizers.data import draw_sample, frames_ahead, make_pool
 from part3_collapse_regularizers.model import make_model
 
@@ -74,9 +75,9 @@ def untrained_threshold(setting: str, seed: int) -> float:
     is the first canonical correlation of the two frames' embeddings.
     """
     files = [BASELINE, *([NEXT_FRAME] if setting == "next_frame" else [])]
-    cfg = load_config(Config, files, {"seed": seed, "loss": "sigreg"})
-    pool = make_pool(cfg, 2048, 1 + frames_ahead(cfg), generator(cfg, 2))
-    sample = draw_sample(cfg, pool, SAMPLES * 2, generator(cfg, 4))
+    cfg = load_config(Config, files, {"seed": seed, "method": "sigreg"})
+    pool = make_pool(cfg, 2048, 1 + frames_ahead(cfg), generator(cfg, Stream.LABELLED_EPISODES))
+    sample = draw_sample(cfg, pool, SAMPLES * 2, generator(cfg, Stream.TRAIN_SAMPLES))
     with torch.no_grad():
         z_a, z_b = make_model(cfg).embed(sample.x).double()
     white = []
@@ -95,44 +96,44 @@ def crossing(ratios: tuple[float, ...], growths: list[float]) -> float:
     raise ValueError(f"growth does not change sign over ratios {ratios}: {growths}")
 
 
+def measured(setting: str, r2: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The variant of features of one R^2, and its growth over the ratios."""
+    predicted = threshold(setting, r2)
+    table = [[growth(setting, r2, q * predicted, seed) for q in RATIOS] for seed in SEEDS]
+    right = [
+        sum((g > 0) == (q > 1) for g, q in zip(row, RATIOS, strict=True)) / len(RATIOS)
+        for row in table
+    ]
+    metrics = {
+        "predicted": mean_interval([predicted] * len(SEEDS)),
+        "threshold": mean_interval([crossing(RATIOS, row) * predicted for row in table]),
+        "sign_right": share_interval(right, len(RATIOS)),
+    }
+    points = [mean_interval(column) for column in zip(*table, strict=True)]
+    curve = {key: [p[key] for p in points] for key in ("mean", "low", "high")}
+    variant = {"params": {"setting": setting, "r2": r2}, "metrics": metrics}
+    return variant, {"growth": {"x": list(RATIOS)} | curve}
+
+
 def main() -> None:
     no_options(__doc__)
     begin = time.monotonic()
     torch.set_num_threads(1)  # as a sweep's runs
-    arms, curves = {}, {}
+    variants, curves = {}, {}
     for setting in ("next_frame", "views"):
         for r2 in R2:
-            predicted = threshold(setting, r2)
-            table = [[growth(setting, r2, q * predicted, seed) for q in RATIOS] for seed in SEEDS]
-            measured = [crossing(RATIOS, row) * predicted for row in table]
-            right = [
-                sum((g > 0) == (q > 1) for g, q in zip(row, RATIOS, strict=True)) / len(RATIOS)
-                for row in table
-            ]
             name = f"{setting}-{r2:g}"
-            arms[name] = {
-                "predicted": mean_interval([predicted] * len(SEEDS)),
-                "threshold": mean_interval(measured),
-                "sign_right": mean_interval(right),
-            }
-            points = [mean_interval(column) for column in zip(*table, strict=True)]
-            curve = {key: [p[key] for p in points] for key in ("mean", "low", "high")}
-            curves[name] = {"growth": {"x": list(RATIOS)} | curve}
-            print(
-                f"{name}: threshold {arms[name]['threshold']['mean']:.4f}, theory {predicted:.4f}"
-            )
-        found = [untrained_threshold(setting, seed) for seed in SEEDS]
-        arms[f"{setting}-untrained"] = {"predicted": mean_interval(found)}
+            variants[name], curves[name] = measured(setting, r2)
+            print(f"{name}: threshold {variants[name]['metrics']['threshold']['mean']:.4f}")
+        found = mean_interval([untrained_threshold(setting, seed) for seed in SEEDS])
+        params = {"setting": setting, "features": "untrained"}
+        variants[f"{setting}-untrained"] = {"params": params, "metrics": {"predicted": found}}
     write_results(
         PART / "results" / "stability.json",
-        "python part3_collapse_regularizers/stability.py",
+        "python part3_collapse_regularizers/study.py stability",
         protocol={"samples": SAMPLES, "embedding_dim": DIM, "scale": START, "steps": STEPS},
         seconds=time.monotonic() - begin,
         seeds=SEEDS,
-        arms=arms,
+        variants=variants,
         curves=curves,
     )
-
-
-if __name__ == "__main__":
-    run_script(main)

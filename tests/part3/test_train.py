@@ -17,21 +17,25 @@ from common.harness.config import REPOSITORY, load_config
 from common.harness.errors import UserError, run_script
 from common.metrics import collapse_ratio
 from common.schedules import warmup_cosine
-from common.sigreg import lejepa, random_slices
+from common.sigreg import lejepa, sigreg_share
 from part3_collapse_regularizers import train_ddp
-from part3_collapse_regularizers.config import BASELINE, Config, generator, learning_rate
-from part3_collapse_regularizers.data import Sample, draw_sample, first_frames, make_pool
-from part3_collapse_regularizers.model import Model, make_model
+from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
+from part3_collapse_regularizers.data import Batch, draw_sample, first_frames, make_pool
+from part3_collapse_regularizers.model import Model, make_batch, make_model
 from part3_collapse_regularizers.plot import draw_side_by_side, plane
 from part3_collapse_regularizers.scoring.scores import make_heldout
-from part3_collapse_regularizers.studies import loss_vs_quality as judge
-from part3_collapse_regularizers.studies import stability
-from part3_collapse_regularizers.train import after_step, compute_loss, main
+from part3_collapse_regularizers.studies import (
+    collapse_line,
+    loss_quality_correlation,
+    stability,
+    weight_tolerance,
+)
+from part3_collapse_regularizers.train import compute_loss, main
 
 CONFIGS = REPOSITORY / "configs" / "part3"
 SMOKE = CONFIGS / "smoke.yaml"
 NEXT = CONFIGS / "next_frame.yaml"
-ARMS = [
+METHODS = [
     "none",
     "stopgrad",
     "simsiam",
@@ -58,12 +62,24 @@ def config(*names: str, **overrides: object) -> Config:
     return load_config(Config, files, {key.replace("__", "."): v for key, v in overrides.items()})
 
 
+def smoke_batch(cfg: Config, model: Model) -> Batch:
+    """One batch of a small config, as a training step gets it."""
+    pool = make_pool(cfg, 16, 4, generator(cfg, Stream.TRAIN_EPISODES))
+    sample = draw_sample(cfg, pool, 16, generator(cfg, Stream.TRAIN_SAMPLES))
+    return make_batch(model, sample, cfg, generator(cfg, Stream.TRAIN_SLICES))
+
+
 # Samples.
 
 
 def test_two_views_share_the_state_and_nothing_else():
     cfg = config("smoke", data__shift=0.0)
-    sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 32, generator(cfg, 4))
+    sample = draw_sample(
+        cfg,
+        make_pool(cfg, 16, 4, generator(cfg, Stream.TRAIN_EPISODES)),
+        32,
+        generator(cfg, Stream.TRAIN_SAMPLES),
+    )
     assert sample.x.shape == (2, 32, 1, 64, 64)
     assert torch.equal(sample.content[0], sample.content[1])
     assert (sample.nuisance[0] != sample.nuisance[1]).all()
@@ -74,18 +90,18 @@ def test_two_views_share_the_state_and_nothing_else():
 def test_a_shift_moves_the_balls_by_no_more_than_asked_and_not_what_is_measured():
     cfg = config("smoke")
     assert cfg.data.shift == 3
-    pool = make_pool(cfg, 16, 4, generator(cfg, 1))
-    shifted = draw_sample(cfg, pool, 64, generator(cfg, 4)).content
+    pool = make_pool(cfg, 16, 4, generator(cfg, Stream.TRAIN_EPISODES))
+    shifted = draw_sample(cfg, pool, 64, generator(cfg, Stream.TRAIN_SAMPLES)).content
     gap = (shifted[0] - shifted[1])[:, :2].abs()
     assert 3 < gap.max() <= 6
-    measured = first_frames(cfg, pool, generator(cfg, 4)).content
+    measured = first_frames(cfg, pool, generator(cfg, Stream.TRAIN_SAMPLES)).content
     torch.testing.assert_close(measured[0, :, :2], pool.states[:, 0, 0, :2])
 
 
 def test_next_frames_follow_the_motion():
     cfg = config("next_frame", "smoke", rollout=2)
-    pool = make_pool(cfg, 8, 4, generator(cfg, 1))
-    sample = first_frames(cfg, pool, generator(cfg, 4))
+    pool = make_pool(cfg, 8, 4, generator(cfg, Stream.TRAIN_EPISODES))
+    sample = first_frames(cfg, pool, generator(cfg, Stream.TRAIN_SAMPLES))
     assert sample.x.shape[:2] == (3, 8)
     for t in range(3):
         torch.testing.assert_close(sample.content[t, :, :2], pool.states[:, t, 0, :2])
@@ -93,7 +109,7 @@ def test_next_frames_follow_the_motion():
 
 def test_the_second_ball_is_the_small_one():
     cfg = config("smoke")
-    pool = make_pool(cfg, 64, 1, generator(cfg, 1))
+    pool = make_pool(cfg, 64, 1, generator(cfg, Stream.TRAIN_EPISODES))
     assert (pool.radius[:, 0] >= 7).all()
     assert (pool.radius[:, 1] <= 0.3 * 11).all()
 
@@ -101,18 +117,21 @@ def test_the_second_ball_is_the_small_one():
 @pytest.mark.parametrize("setting", ["smoke", "next_frame"])
 def test_the_ranks_shares_make_up_the_batch_of_one_process(setting):
     cfg = config(setting, "smoke")
-    pool = make_pool(cfg, 16, 4, generator(cfg, 1))
-    whole = draw_sample(cfg, pool, 12, generator(cfg, 4))
-    shares = [draw_sample(cfg, pool, 12, generator(cfg, 4), rank, 3) for rank in range(3)]
+    pool = make_pool(cfg, 16, 4, generator(cfg, Stream.TRAIN_EPISODES))
+    whole = draw_sample(cfg, pool, 12, generator(cfg, Stream.TRAIN_SAMPLES))
+    shares = [
+        draw_sample(cfg, pool, 12, generator(cfg, Stream.TRAIN_SAMPLES), rank, 3)
+        for rank in range(3)
+    ]
     for name in ("x", "content", "nuisance"):
         joined = torch.cat([getattr(share, name) for share in shares], dim=1)
         assert torch.equal(joined, getattr(whole, name)), name
 
 
 def test_held_out_frames_are_the_same_for_every_loss_and_not_those_trained_on():
-    one, other = (make_heldout(config(arm, "smoke")) for arm in ("none", "dino"))
+    one, other = (make_heldout(config(method, "smoke")) for method in ("none", "dino"))
     assert torch.equal(one.test.x, other.test.x)
-    train = make_pool(config("smoke"), 64, 1, generator(config("smoke"), 1))
+    train = make_pool(config("smoke"), 64, 1, generator(config("smoke"), Stream.TRAIN_EPISODES))
     places = torch.cdist(one.test.content[0, :, :2], train.states[:, 0, 0, :2])
     assert places.min() > 0
 
@@ -120,19 +139,18 @@ def test_held_out_frames_are_the_same_for_every_loss_and_not_those_trained_on():
 # The loss.
 
 
-def test_every_arm_starts_from_the_same_encoder():
-    first = [make_model(config(arm, "smoke")).encoder.state_dict() for arm in ARMS]
+def test_every_method_starts_from_the_same_encoder():
+    first = [make_model(config(method, "smoke")).encoder.state_dict() for method in METHODS]
     for other in first[1:]:
         assert all(torch.equal(value, other[name]) for name, value in first[0].items())
 
 
 @pytest.mark.parametrize("setting", [[], ["next_frame"]])
-@pytest.mark.parametrize("arm", ARMS)
-def test_every_arm_learns_in_both_settings(arm, setting):
-    cfg = config(arm, *setting, "smoke")
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_learns_in_both_settings(method, setting):
+    cfg = config(method, *setting, "smoke")
     model = make_model(cfg)
-    sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
-    loss, terms, _ = compute_loss(model, sample, cfg, generator(cfg, 5))
+    loss, terms = compute_loss(model, smoke_batch(cfg, model), cfg)
     loss.backward()
     assert math.isfinite(loss.item())
     assert all(term.ndim == 0 for term in terms.values())
@@ -144,119 +162,135 @@ def test_every_arm_learns_in_both_settings(arm, setting):
             assert p.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("arm", ["stopgrad", "simsiam", "byol", "dino"])
-def test_no_gradient_reaches_the_target(arm):
-    cfg = config(arm, "next_frame", "smoke")  # one prediction, so the target is one frame
+@pytest.mark.parametrize("method", METHODS)
+def test_a_loss_draws_nothing_and_moves_nothing(method):
+    cfg = config(method, "smoke")
+    model = make_model(cfg).eval()  # batch normalisation would follow the batch
+    batch, before = smoke_batch(cfg, model), torch.get_rng_state()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    first, second = (compute_loss(model, batch, cfg)[0] for _ in range(2))
+    assert torch.equal(first, second)
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("method", ["stopgrad", "simsiam", "byol", "dino"])
+def test_no_gradient_reaches_the_target(method):
+    cfg = config(method, "next_frame", "smoke")  # one prediction, so the target is one frame
     model = make_model(cfg)
-    sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
-    sample.x.requires_grad_()
-    compute_loss(model, sample, cfg, generator(cfg, 5))[0].backward()
-    assert sample.x.grad is not None
-    assert sample.x.grad[0].abs().sum() > 0
-    assert sample.x.grad[1].abs().sum() == 0
+    batch = smoke_batch(cfg, model)
+    batch.x.requires_grad_()
+    compute_loss(model, batch, cfg)[0].backward()
+    assert batch.x.grad is not None
+    assert batch.x.grad[0].abs().sum() > 0
+    assert batch.x.grad[1].abs().sum() == 0
 
 
 def test_naive_gradients_reach_both_sides():
     cfg = config("none", "next_frame", "smoke")
-    sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
-    sample.x.requires_grad_()
-    compute_loss(make_model(cfg), sample, cfg, generator(cfg, 5))[0].backward()
-    assert sample.x.grad is not None
-    assert (sample.x.grad.abs().sum(dim=(1, 2, 3, 4)) > 0).all()
-
-
-@pytest.mark.parametrize(("share", "term"), [(0.0, "prediction"), (1.0, "sigreg")])
-def test_the_share_of_sigreg(share, term):
-    cfg = config("sigreg", "smoke", weights__sigreg_share=share)
-    sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
-    loss, terms, _ = compute_loss(make_model(cfg), sample, cfg, generator(cfg, 5))
-    assert loss == terms[term]
-
-
-def views_of(cfg: Config) -> tuple[Model, Sample, Tensor]:
-    """An untrained model, a sample of two views, and their embeddings (2, B, D)."""
     model = make_model(cfg)
-    sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
-    return model, sample, model.embed(sample.x)
+    batch = smoke_batch(cfg, model)
+    batch.x.requires_grad_()
+    compute_loss(model, batch, cfg)[0].backward()
+    assert batch.x.grad is not None
+    assert (batch.x.grad.abs().sum(dim=(1, 2, 3, 4)) > 0).all()
+
+
+def views_of(cfg: Config) -> tuple[Model, Batch, Tensor]:
+    """An untrained model, a batch of two views, and their embeddings (2, B, D)."""
+    model = make_model(cfg)
+    batch = smoke_batch(cfg, model)
+    return model, batch, model.embed(batch.x)
 
 
 def test_what_is_trained_is_the_papers_vicreg_and_barlow_twins():
     cfg = config("vicreg", "smoke")
-    model, sample, z = views_of(cfg)
-    terms = losses.vicreg(z[0], z[1])
-    w = cfg.weights
+    model, batch, z = views_of(cfg)
+    terms, w = losses.vicreg(z[0], z[1]), cfg.loss_weights
     expected = (
-        w.invariance_weight * terms["invariance"]
-        + w.variance_weight * terms["variance"]
-        + w.covariance_weight * terms["covariance"]
+        w.invariance * terms["invariance"]
+        + w.variance * terms["variance"]
+        + w.covariance * terms["covariance"]
     )
-    torch.testing.assert_close(compute_loss(model, sample, cfg, generator(cfg, 5))[0], expected)
+    torch.testing.assert_close(compute_loss(model, batch, cfg)[0], expected)
     cfg = config("barlow", "smoke")
-    model, sample, z = views_of(cfg)
+    model, batch, z = views_of(cfg)
     terms = losses.barlow_twins(z[0], z[1])
-    expected = terms["invariance"] + cfg.weights.redundancy_weight * terms["redundancy"]
-    torch.testing.assert_close(compute_loss(model, sample, cfg, generator(cfg, 5))[0], expected)
+    expected = terms["invariance"] + cfg.loss_weights.redundancy * terms["redundancy"]
+    torch.testing.assert_close(compute_loss(model, batch, cfg)[0], expected)
 
 
 def test_what_is_trained_is_lejepa_whose_squared_error_is_a_fourth():
     cfg = config("sigreg", "smoke")
-    model, sample, z = views_of(cfg)
-    slices = random_slices(z.shape[-1], cfg.weights.num_slices, generator(cfg, 5))
-    theirs = lejepa(z, slices, num_knots=cfg.weights.num_knots)
-    share = cfg.weights.sigreg_share
+    model, batch, z = views_of(cfg)
+    assert batch.slices is not None
+    theirs = lejepa(z, batch.slices, num_knots=cfg.loss_weights.num_knots)
+    share = sigreg_share(cfg.loss_weights.sigreg_lambda, z.shape[1])
     expected = 4 * (1 - share) * theirs["prediction"] + share * theirs["sigreg"]
-    torch.testing.assert_close(compute_loss(model, sample, cfg, generator(cfg, 5))[0], expected)
+    torch.testing.assert_close(compute_loss(model, batch, cfg)[0], expected)
+
+
+def test_the_default_weight_of_sigreg_is_the_published_share():
+    cfg = config("sigreg")
+    share = sigreg_share(cfg.loss_weights.sigreg_lambda, cfg.batch_size)
+    assert share == pytest.approx(0.02, abs=1e-9)
+    cfg = config("sigreg", "smoke", loss_weights__sigreg_lambda=0.0)
+    model, batch, _ = views_of(cfg)
+    loss, terms = compute_loss(model, batch, cfg)
+    assert loss == terms["prediction"]
 
 
 def test_what_is_trained_is_dino_over_both_pairs_of_views():
     cfg = config("dino", "smoke")
-    model, sample, z = views_of(cfg)
-    student, teacher = model.head(z), model.teacher_head(model.teacher_embed(sample.x))
-    w = cfg.weights
+    model, batch, z = views_of(cfg)
+    assert batch.target is not None
+    w = cfg.loss_weights
     temperatures = {
         "student_temperature": w.student_temperature, "teacher_temperature": w.teacher_temperature
     }  # fmt: skip
-    expected = dino(student, teacher, model.centre.mean, **temperatures)["cross_entropy"]
-    torch.testing.assert_close(compute_loss(model, sample, cfg, generator(cfg, 5))[0], expected)
+    expected = dino(model.head(z), batch.target, model.centre.mean, **temperatures)
+    torch.testing.assert_close(compute_loss(model, batch, cfg)[0], expected["cross_entropy"])
 
 
 def test_the_teacher_follows_and_the_centre_moves():
     cfg = config("dino", "smoke")
     model = make_model(cfg)
-    sample = draw_sample(cfg, make_pool(cfg, 16, 4, generator(cfg, 1)), 16, generator(cfg, 4))
+    batch = smoke_batch(cfg, model)
+    assert batch.target is not None
     before = model.teacher_encoder.head.weight.clone()
     with torch.no_grad():
-        seen = model.teacher_head(model.teacher_embed(sample.x))  # (V, B, K)
-        _, _, logits = compute_loss(model, sample, cfg, generator(cfg, 5))
         model.encoder.head.weight += 1
-    after_step(model, logits, 0, cfg)
+    model.after_step(batch, 0)
     torch.testing.assert_close(model.teacher_encoder.head.weight, before + 0.01)
-    torch.testing.assert_close(model.centre.mean, 0.1 * seen.mean((0, 1)))
+    torch.testing.assert_close(model.centre.mean, 0.1 * batch.target.mean((0, 1)))
 
 
 def train_briefly(cfg: Config) -> tuple[float, float]:
     """Collapse ratio and mean std of held-out embeddings after 120 small steps."""
-    pool, model = make_pool(cfg, 64, 1, generator(cfg, 1)), make_model(cfg)
+    pool, model = make_pool(cfg, 64, 1, generator(cfg, Stream.TRAIN_EPISODES)), make_model(cfg)
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate)
-    samples, slices = generator(cfg, 4), generator(cfg, 5)
+    samples, slices = generator(cfg, Stream.TRAIN_SAMPLES), generator(cfg, Stream.TRAIN_SLICES)
     for _ in range(120):
-        loss, _, _ = compute_loss(model, draw_sample(cfg, pool, 32, samples), cfg, slices)
+        batch = make_batch(model, draw_sample(cfg, pool, 32, samples), cfg, slices)
+        loss, _ = compute_loss(model, batch, cfg)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        z = model.encoder(draw_sample(cfg, pool, 256, generator(cfg, 7)).x[0])
+        z = model.encoder(draw_sample(cfg, pool, 256, generator(cfg, Stream.TEST_LOOKS)).x[0])
     return collapse_ratio(z), z.std(0).mean().item()
 
 
 def test_naive_training_collapses_and_regularizers_stop_it():
-    found = {arm: train_briefly(config(arm, "smoke")) for arm in ("none", "vicreg", "sigreg")}
+    found = {
+        method: train_briefly(config(method, "smoke")) for method in ("none", "vicreg", "sigreg")
+    }
     assert found["none"][0] < 0.05
-    for arm in ("vicreg", "sigreg"):
-        ratio, spread = found[arm]
+    for method in ("vicreg", "sigreg"):
+        ratio, spread = found[method]
         assert ratio > 0.5, found
         assert spread > 0.3, found  # the ratio alone would miss a code that has shrunk to 0
-    ratio, spread = train_briefly(config("sigreg", "smoke", weights__sigreg_share=1e-5))
+    ratio, spread = train_briefly(config("sigreg", "smoke", loss_weights__sigreg_lambda=3.2e-4))
     assert ratio > 0.5 > 0.05 > spread
 
 
@@ -274,7 +308,7 @@ def test_the_constant_schedule_stays_at_its_peak():
     assert rates[10:] == [cfg.learning_rate] * 90
 
 
-# The theory, and the judge.
+# The theory, and the studies.
 
 
 @pytest.mark.parametrize("setting", ["next_frame", "views"])
@@ -292,13 +326,13 @@ def test_thresholds_of_the_theory():
     assert stability.crossing((1.0, 2.0, 4.0), [-1.0, -1.0, 3.0]) == pytest.approx(2.5)
 
 
-def test_a_judge_that_knows_the_order_scores_one():
+def test_a_predictor_that_knows_the_order_scores_one():
     quality = torch.arange(20.0)
-    rho, low, high = judge.correlation(-quality.exp(), quality)
-    assert (rho, low, high) == (pytest.approx(1), pytest.approx(1), pytest.approx(1))
-    rho, low, high = judge.correlation(torch.sin(7 * quality**2), quality)
-    assert low < rho < high
-    assert low < 0 < high
+    found = loss_quality_correlation.correlation(-quality.exp(), quality)
+    assert [found[key] for key in ("mean", "low", "high")] == [pytest.approx(1)] * 3
+    found = loss_quality_correlation.correlation(torch.sin(7 * quality**2), quality)
+    assert found["low"] < found["mean"] < found["high"]
+    assert found["low"] < 0 < found["high"]
 
 
 def test_runs_near_the_origin_count_once_without_and_once_with_those_that_are_read():
@@ -307,10 +341,31 @@ def test_runs_near_the_origin_count_once_without_and_once_with_those_that_are_re
         "sigreg_per_sample": torch.tensor([0.3, 0.402, 0.402, 0.1]),
         "position": torch.tensor([0.0, 0.1, 0.7, 0.4]),
     }
-    chosen = {rule: runs.tolist() for rule, runs in judge.chosen_runs(found).items()}
-    assert chosen["point"] == [False, True, True, True]
-    assert chosen["origin"] == [False, False, False, True]
-    assert chosen["read"] == [False, False, True, True]
+    chosen = loss_quality_correlation.chosen_runs(found)
+    assert {rule: runs.tolist() for rule, runs in chosen.items()} == {
+        "all": [True] * 4,
+        "not a point": [False, True, True, True],
+        "not collapsed": [False, False, False, True],
+        "not collapsed or still read": [False, False, True, True],
+    }
+
+
+def test_a_tolerance_is_the_longest_stretch_of_factors_near_the_best():
+    r2 = {0.1: 0.5, 1.0: 0.9, 10.0: 0.88, 100.0: 0.86, 1000.0: 0.2}
+    runs = {factor: {"r2": {"values": [value]}} for factor, value in r2.items()}
+    assert weight_tolerance.tolerance(runs, [0.9], "r2") == ([2.0], [False])
+    assert weight_tolerance.tolerance(runs, [0.5], "r2") == ([3.0], [True])
+
+
+def test_a_threshold_is_right_where_it_parts_the_runs_that_collapsed(tmp_path, monkeypatch):
+    def variant(weight: float, r2: list[float]) -> dict:
+        params = {"loss_weights.sigreg_lambda": weight}
+        return {"params": params, "metrics": {"position_1000": {"values": r2}}}
+
+    content = {"variants": {"low": variant(0.1, [0.0, 0.9]), "high": variant(1.0, [0.9, 0.9])}}
+    monkeypatch.setattr(collapse_line, "read_results", lambda path: content)
+    assert collapse_line.sides("phase_batch", 0.5) == [1.0, 0.5]
+    assert collapse_line.sides("phase_batch", 0.01) == [0.5, 1.0]
 
 
 # Figures.
@@ -341,20 +396,20 @@ def test_every_config_of_the_part_loads():
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["--weights.num_slices=0"], "num_slices"),
-        (["--weights.num_knots=0"], "num_knots"),
-        (["--weights.num_knots=16"], "odd, got 16: use 17"),
-        (["--weights.variance_weight=-1.0"], "variance_weight"),
-        (["--weights.sigreg_share=1.5"], "sigreg_share"),
-        (["--weights.ema_rate=1.0"], "ema_rate"),
-        (["--weights.ema_rate=-0.1"], "ema_rate"),
-        (["--weights.teacher_temperature=0.0"], "teacher_temperature"),
+        (["--loss_weights.num_slices=0"], "num_slices"),
+        (["--loss_weights.num_knots=0"], "num_knots"),
+        (["--loss_weights.num_knots=16"], "odd, got 16: use 17"),
+        (["--loss_weights.variance=-1.0"], "variance"),
+        (["--loss_weights.sigreg_lambda=-1.0"], "sigreg_lambda"),
+        (["--loss_weights.ema_rate=1.0"], "ema_rate"),
+        (["--loss_weights.ema_rate=-0.1"], "ema_rate"),
+        (["--loss_weights.teacher_temperature=0.0"], "teacher_temperature"),
         (["--batch_size=1"], "batch_size"),
-        (["--loss=vicregg"], "loss"),
+        (["--method=vicregg"], "method"),
         (["--rollout=3"], "use rollout 1, or setting next_frame"),
         (["--setting=next_frame", "--rollout=4"], "too short for rollout 4"),
-        (["--loss=dino"], "use target teacher"),
-        (["--loss=supervised", "--target=stopgrad"], "use target gradient"),
+        (["--method=dino"], "use target teacher"),
+        (["--method=supervised", "--target=stopgrad"], "use target gradient"),
         (["--world.num_balls=3"], "one or two grey balls"),
         (["--world.size=60", "--world.radius=[6.0,6.0]"], "divisible by 16"),
     ],
@@ -390,11 +445,11 @@ def test_the_same_seed_gives_the_same_files(tmp_path, run):
 @pytest.mark.slow
 def test_train_and_plot_as_documented(tmp_path, run):
     folders = []
-    for arm in ("none", "vicreg"):
-        folders.append(tmp_path / arm)
-        done = run(*TRAIN, "--config", CONFIGS / f"{arm}.yaml", "--run_dir", folders[-1])
+    for method in ("none", "vicreg"):
+        folders.append(tmp_path / method)
+        done = run(*TRAIN, "--config", CONFIGS / f"{method}.yaml", "--run_dir", folders[-1])
         starts = [line.split("  ")[0] for line in done.stdout.splitlines()]
-        assert {arm, "(untrained encoder)", "(raw pixels)"} <= set(starts), done.stdout
+        assert {method, "(untrained encoder)", "(raw pixels)"} <= set(starts), done.stdout
         figures = {path.name for path in (folders[-1] / "figures").iterdir()}
         assert {"pca.gif", "pca.npz", "correlation.png", "spectrum.png", "dashboard.png"} <= figures
     before = (folders[0] / "figures" / "spectrum.png").read_bytes()
@@ -413,7 +468,7 @@ def test_train_and_plot_as_documented(tmp_path, run):
 @pytest.mark.slow
 def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path, run, kill_at_random_steps):
     command = [*TRAIN, "--config", str(CONFIGS / "dino.yaml"), "--steps=400", "--save_every=20"]
-    command += ["--measure_every=100", "--figures=false"]
+    command += ["--eval_every=100", "--figures=false"]
     run(*command, "--run_dir", tmp_path / "undisturbed")
     kill_at_random_steps(command, tmp_path / "killed")
     run(*command, "--run_dir", tmp_path / "killed")
@@ -424,9 +479,9 @@ def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path, run, kill_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arm", ["barlow", "vicreg", "sigreg", "byol", "dino"])
-def test_two_processes_lose_what_one_does(tmp_path, run: Callable, arm: str):
-    arguments = ["--config", CONFIGS / f"{arm}.yaml", "--learning_rate=0.001", "--figures=false"]
+@pytest.mark.parametrize("method", ["barlow", "vicreg", "sigreg", "byol", "dino"])
+def test_two_processes_lose_what_one_does(tmp_path, run: Callable, method: str):
+    arguments = ["--config", CONFIGS / f"{method}.yaml", "--learning_rate=0.001", "--figures=false"]
     run(*TRAIN, *arguments, "--run_dir", tmp_path / "one")
     done = run(*DDP, *arguments, "--run_dir", tmp_path / "two")
     assert any(line.startswith("two ") for line in done.stdout.splitlines()), done.stdout
@@ -449,7 +504,7 @@ def test_two_processes_lose_what_one_does(tmp_path, run: Callable, arm: str):
     ("overrides", "words"),
     [
         (["--batch_size=15"], "gives unequal batches: use a multiple of 2, such as 14"),
-        (["--weights.num_slices=0"], "num_slices"),
+        (["--loss_weights.num_slices=0"], "num_slices"),
     ],
 )
 def test_ddp_refuses_what_it_cannot_share(tmp_path, run, overrides, words):

@@ -1,0 +1,99 @@
+"""Does the training loss tell how good an embedding is? Spearman correlations over many runs.
+
+LeJEPA (arXiv 2511.08544, sec. 6.3) reports 94.5% between its training loss, divided by
+weight^0.4, and linear accuracy. Here: the same over the runs of loss_vs_quality.json, on held-out
+frames; over all of them, and without those that collapsed, of whom two clusters alone, collapsed
+and not, can decide a correlation. Writes loss_quality_correlation.json, from that file, in seconds.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.harness.errors import no_options
+from common.harness.results import read_results, write_results
+from common.metrics import spearman
+from common.sigreg import sigreg_share
+from part3_collapse_regularizers.config import PART
+
+RUNS = PART / "results" / "loss_vs_quality.json"
+EXPONENT = 0.4  # the paper's
+COLLAPSED = 0.003  # collapse ratio below which an encoder counts as collapsed to a point ...
+AT_ORIGIN = 0.4  # ... SIGReg per sample above which that point is the origin (all zeros: 0.402)
+READ = 0.5  # position R^2 above which the noisy probe reads an encoder, wherever it lies
+QUALITY = "content_1000"
+RESAMPLES = 2000
+PREDICTORS = ("loss", "scaled_loss", "prediction", "sigreg", "rank")
+
+
+def columns(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Per run, (runs,): quality, what tells of a collapse, and each predictor (lower is better)."""
+    variants = content["variants"].values()
+
+    def read(metric: str) -> Tensor:
+        values = [variant["metrics"][metric]["mean"] for variant in variants]
+        return torch.tensor(values, dtype=torch.double)
+
+    batch = [variant["params"]["batch_size"] for variant in variants]
+    weight = [variant["params"]["loss_weights.sigreg_lambda"] for variant in variants]
+    share = torch.tensor([sigreg_share(*pair) for pair in zip(weight, batch, strict=True)]).double()
+    return {
+        "quality": read(QUALITY),
+        "position": read("position_1000"),
+        "collapse_ratio": read("collapse_ratio"),
+        "sigreg_per_sample": read("sigreg_per_sample"),
+        "loss": read("heldout_loss"),
+        "scaled_loss": read("heldout_loss") / share**EXPONENT,
+        "prediction": read("heldout_prediction"),
+        "sigreg": read("heldout_sigreg") / torch.tensor(batch),
+        "rank": -read("effective_rank"),
+    }
+
+
+def chosen_runs(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Which runs are compared, (runs,), by the rule that left the others out."""
+    not_a_point = found["collapse_ratio"] >= COLLAPSED
+    not_collapsed = not_a_point & (found["sigreg_per_sample"] < AT_ORIGIN)
+    return {
+        "all": torch.ones_like(not_a_point),
+        "not a point": not_a_point,
+        "not collapsed": not_collapsed,
+        "not collapsed or still read": not_collapsed | (found["position"] > READ),
+    }
+
+
+def correlation(predictor: Tensor, quality: Tensor) -> dict[str, Any]:
+    """Spearman of -predictor with quality, and its 95% percentile bootstrap interval over runs."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(len(quality), (RESAMPLES, len(quality)), generator=generator)
+    resampled = torch.tensor([spearman(-predictor[i], quality[i]) for i in drawn])
+    low, high = resampled.quantile(torch.tensor([0.025, 0.975])).tolist()
+    rho = spearman(-predictor, quality)
+    return {"mean": rho, "low": low, "high": high, "n": 1, "values": [rho]}
+
+
+def main() -> None:
+    no_options(__doc__)
+    begin = time.monotonic()
+    found = columns(read_results(RUNS))
+    variants = {}
+    for rule, chosen in chosen_runs(found).items():
+        number = float(chosen.sum())
+        count = {"mean": number, "low": None, "high": None, "n": 1, "values": [number]}
+        for name in PREDICTORS:
+            rho = correlation(found[name][chosen], found["quality"][chosen])
+            variants[f"{name}, {rule}"] = {
+                "params": {"predictor": name, "runs": rule},
+                "metrics": {"spearman": rho, "num_runs": count},
+            }
+    write_results(
+        PART / "results" / "loss_quality_correlation.json",
+        "python part3_collapse_regularizers/study.py loss_quality_correlation",
+        protocol={"of": RUNS.name, "quality": QUALITY, "resamples": RESAMPLES},
+        seconds=time.monotonic() - begin,
+        seeds=[0],
+        variants=variants,
+    )
