@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.dinov3 import IMAGENET_MEAN, IMAGENET_STD, SIZES, TIMM_PREFIX, load_dinov3, load_timm
+from common.encoders import ConvEncoder
 from common.harness.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from common.harness.errors import UserError, nearest
 from common.vit import ViT
@@ -31,6 +32,7 @@ RECIPES = ("ijepa", "vjepa", "dino", "lejepa")
 UNTRAINED = "vit_random"
 DEFAULT = "lejepa"  # whose probes are best
 WEIGHTS = Path(__file__).resolve().parent / "weights"  # published: encoders that ship
+CONV_JEPA = "conv_jepa.pt"  # in WEIGHTS: a convolutional encoder, which has no patch tokens
 VIT_SIZES = {
     "channels": 3, "patch_size": 8, "tubelet": 1, "dim": 96, "depth": 4, "num_heads": 3
 }  # fmt: skip
@@ -220,6 +222,24 @@ def save_vit(path: Path, vit: ViT, recipe: str, sizes: Mapping[str, int]) -> Non
     """Writes a trained ViT, in half precision, as load_frozen reads it."""
     weights = {name: value.to(torch.float16) for name, value in vit.state_dict().items()}
     save_checkpoint(path, {"recipe": recipe, "sizes": dict(sizes), "weights": weights})
+
+
+def load_conv_jepa() -> ConvEncoder:
+    """The shipped JEPA of one ball: grey frames (B, 1, 64, 64) in [0, 1] -> embeddings (B, D).
+
+    Sizes are read from the weights, which are made float32; for use, not for training.
+    """
+    path = WEIGHTS / CONV_JEPA
+    saved = load_checkpoint(path, f"git checkout common/weights/{CONV_JEPA}")
+    weights = {name: value.float() for name, value in saved.items()}
+    encoder = ConvEncoder(
+        in_channels=1,
+        channels=(len(weights["patch.bias"]), len(weights["merge.bias"])),
+        size=64,
+        embedding_dim=len(weights["head.bias"]),
+    )
+    load_weights(encoder, weights, path)
+    return encoder.eval().requires_grad_(False)
 
 
 def _load_recipe(name: str, path: Path, resolution: int | None) -> FrozenEncoder:
