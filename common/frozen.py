@@ -28,7 +28,7 @@ from common.harness.checkpoints import load_checkpoint, load_weights, save_check
 from common.harness.errors import UserError, nearest
 from common.vit import ViT
 
-RECIPES = ("ijepa", "vjepa", "dino", "lejepa")
+METHODS = ("ijepa", "vjepa", "dino", "lejepa")
 UNTRAINED = "vit_random"
 DEFAULT = "lejepa"  # whose probes are best
 WEIGHTS = Path(__file__).resolve().parent / "weights"  # published: encoders that ship
@@ -36,7 +36,7 @@ CONV_JEPA = "conv_jepa.pt"  # in WEIGHTS: a convolutional encoder, which has no 
 VIT_SIZES = {
     "channels": 3, "patch_size": 8, "tubelet": 1, "dim": 96, "depth": 4, "num_heads": 3
 }  # fmt: skip
-NAMES = (*RECIPES, UNTRAINED, *SIZES, "dinov3", *(f"{TIMM_PREFIX}{name}" for name in SIZES))
+NAMES = (*METHODS, UNTRAINED, *SIZES, "dinov3", *(f"{TIMM_PREFIX}{name}" for name in SIZES))
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def load_frozen(
 ) -> FrozenEncoder:
     """The encoder of that name, one of NAMES.
 
-    weights: a file or folder to read instead of the default place: of a recipe, the encoder.pt of
+    weights: a file or folder to read instead of the default place: of a method, the encoder.pt of
     a run; of DINOv3, a folder written by save_pretrained (any size under the name "dinov3") or a
     weights file. resolution: see FrozenEncoder; by default 224 for DINOv3 and a picture's own size
     for this repository's encoders. pretrained=False: random weights, said in ``name``.
@@ -180,12 +180,12 @@ def load_frozen(
         parts = load_dinov3(name, path, pretrained)
     elif name.startswith(TIMM_PREFIX) and name.removeprefix(TIMM_PREFIX) in SIZES:
         parts = load_timm(name.removeprefix(TIMM_PREFIX), path, pretrained)
-    elif name == UNTRAINED or (name in RECIPES and not pretrained):
+    elif name == UNTRAINED or (name in METHODS and not pretrained):
         if path is not None:
-            raise UserError(f"{UNTRAINED} has no weights to read: leave {path}, or name a recipe")
+            raise UserError(f"{UNTRAINED} has no weights to read: leave {path}, or name a method")
         return untrained_vit(resolution=resolution)
-    elif name in RECIPES:
-        return _load_recipe(name, path or WEIGHTS / f"{name}.pt", resolution)
+    elif name in METHODS:
+        return _load_own(name, path or WEIGHTS / f"{name}.pt", resolution)
     else:
         raise UserError(f"unknown encoder {name!r}{nearest(name, NAMES)}; use {', '.join(NAMES)}")
     return FrozenEncoder(
@@ -203,7 +203,7 @@ def load_frozen(
 def untrained_vit(
     sizes: Mapping[str, int] = VIT_SIZES, *, seed: int = 0, resolution: int | None = None
 ) -> FrozenEncoder:
-    """The recipes' ViT before any training."""
+    """The methods' ViT before any training."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vit = ViT(**sizes)
@@ -218,10 +218,10 @@ def freeze_vit(
     return FrozenEncoder(backbone, name, is_pretrained, vit.patch_size, vit.dim, resolution)
 
 
-def save_vit(path: Path, vit: ViT, recipe: str, sizes: Mapping[str, int]) -> None:
+def save_vit(path: Path, vit: ViT, method: str, sizes: Mapping[str, int]) -> None:
     """Writes a trained ViT, in half precision, as load_frozen reads it."""
     weights = {name: value.to(torch.float16) for name, value in vit.state_dict().items()}
-    save_checkpoint(path, {"recipe": recipe, "sizes": dict(sizes), "weights": weights})
+    save_checkpoint(path, {"method": method, "sizes": dict(sizes), "weights": weights})
 
 
 def load_conv_jepa() -> ConvEncoder:
@@ -242,15 +242,15 @@ def load_conv_jepa() -> ConvEncoder:
     return encoder.eval().requires_grad_(False)
 
 
-def _load_recipe(name: str, path: Path, resolution: int | None) -> FrozenEncoder:
-    made_by = f"train.py with --config configs/part4/{name}.yaml"
+def _load_own(name: str, path: Path, resolution: int | None) -> FrozenEncoder:
+    made_by = f"train.py --method={name}, which writes encoder.pt"
     if path.is_dir():
         path = path / "encoder.pt"
     saved: dict[str, Any] = load_checkpoint(path, made_by)
-    if saved.keys() != {"recipe", "sizes", "weights"}:
+    if saved.keys() != {"method", "sizes", "weights"}:
         raise UserError(f"{path}: not an encoder of this repository; make one with: {made_by}")
-    if saved["recipe"] != name:
-        raise UserError(f"{path} was trained by {saved['recipe']}: ask for that, or name another")
+    if saved["method"] != name:
+        raise UserError(f"{path} was trained by {saved['method']}: ask for that, or name another")
     vit = ViT(**saved["sizes"])
     load_weights(vit, saved["weights"], path)
     return freeze_vit(vit, f"{name} ViT (this repository)", True, resolution)

@@ -10,7 +10,7 @@ import torch
 from common.dinov3 import IMAGENET_MEAN, IMAGENET_STD, SIZES
 from common.frozen import (
     NAMES,
-    RECIPES,
+    METHODS,
     VIT_SIZES,
     WEIGHTS,
     FrozenEncoder,
@@ -165,7 +165,7 @@ def test_the_fingerprint_follows_weights_and_preprocessing():
     assert freeze_vit(vit, "one", True).fingerprint() in prints
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", METHODS)
 def test_the_published_weights_load_and_are_small(name):
     path = WEIGHTS / f"{name}.pt"
     assert path.stat().st_size <= 3 * 2**20
