@@ -113,24 +113,28 @@ def kmeans(
         raise ValueError(f"got {num_clusters} clusters of {len(x)} samples; wanted 1 to {len(x)}")
     best: tuple[float, Tensor, Tensor] | None = None
     for _ in range(restarts):
-        middles = _spread_starts(x, num_clusters, generator)
-        for _ in range(rounds):
-            near = nearest(x, middles)
-            moved = middles.new_zeros(middles.shape).index_add_(0, near, x)
-            count = near.bincount(minlength=num_clusters)
-            moved = moved / count.clamp(min=1)[:, None]
-            if (count == 0).any():
-                gap = (x - middles[near]).square().sum(1)
-                moved[count == 0] = x[gap.topk(int((count == 0).sum())).indices]
-            if torch.equal(moved, middles):
-                break
-            middles = moved
-        near = nearest(x, middles)
+        middles, near = lloyd(x, _spread_starts(x, num_clusters, generator), rounds)
         error = (x - middles[near]).square().sum().item()
         if best is None or error < best[0]:
             best = (error, middles, near)
     assert best is not None
     return best[1], best[2]
+
+
+def lloyd(x: Tensor, middles: Tensor, rounds: int = 30) -> tuple[Tensor, Tensor]:
+    """As ``kmeans``, from given middles (K, D)."""
+    for _ in range(rounds):
+        near = nearest(x, middles)
+        moved = middles.new_zeros(middles.shape).index_add_(0, near, x)
+        count = near.bincount(minlength=len(middles))
+        moved = moved / count.clamp(min=1)[:, None]
+        if (count == 0).any():
+            gap = (x - middles[near]).square().sum(1)
+            moved[count == 0] = x[gap.topk(int((count == 0).sum())).indices]
+        if torch.equal(moved, middles):
+            break
+        middles = moved
+    return middles, nearest(x, middles)
 
 
 def nearest(x: Tensor, middles: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from common.harness.files import write_atomic
 from common.harness.runs import RUNS
 from part4_dinov3_encoder.demo.images import read_photo, sample_photo, to_tensor
 from part4_dinov3_encoder.demo.page import View, render
-from part4_dinov3_encoder.options import add_encoder_options
+from part4_dinov3_encoder.scoring.encoders import add_encoder_options
 
 NUM_PATCHES = 28  # along the longer side, by default
 MOST_PATCHES = 2500  # in all: similarities of every pair are in the page

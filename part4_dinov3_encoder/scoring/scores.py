@@ -1,20 +1,24 @@
-"""What a frozen encoder knows of the hard ball world, and how much of it is in use."""
+"""What a frozen encoder knows of the textured world, and how much of it is in use."""
 
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from common.intervals import Interval, mean_interval
 from common.metrics import collapse_ratio, effective_rank
 from common.probes import ridge_probe
-from part4_dinov3_encoder.config import Config, generator
+from part4_dinov3_encoder.config import Config, Stream, generator
 from part4_dinov3_encoder.data.scenes import Scenes, ball_patches, make_scenes
 from part4_dinov3_encoder.scoring.features import Features, Subject, features, sampled, with_noise
 from part4_dinov3_encoder.scoring.foreground import foreground, iou, labelled_foreground
 from part4_dinov3_encoder.scoring.positional import blank_directions, leakage, remove_directions
 
 LABELS = (100, 1000)  # labelled frames that a probe learns from
+FIRST_SEED = 5  # of the worlds that results are scored in; 0 served to choose settings
+NO_END = 1e9  # where JSON knows no infinity
 TARGETS = {
     "position": slice(0, 2),
     "phase": slice(2, 4),
@@ -33,15 +37,19 @@ class Heldout:
 
 
 def make_test(cfg: Config) -> Scenes:
-    """Held-out scenes that every number comes from; the same for every recipe."""
+    """Held-out scenes that every number comes from; the same for every method."""
     world = replace(cfg.world, episode_length=2)
-    return make_scenes(world, cfg.texture, cfg.data.test_frames, generator(cfg, 3))
+    return make_scenes(
+        world, cfg.texture, cfg.data.num_test_frames, generator(cfg, Stream.TEST_DATA)
+    )
 
 
 def make_heldout(cfg: Config) -> Heldout:
     """Test scenes, and labelled ones for probes to learn from."""
     world = replace(cfg.world, episode_length=2)
-    labelled = make_scenes(world, cfg.texture, cfg.data.labelled, generator(cfg, 2))
+    labelled = make_scenes(
+        world, cfg.texture, cfg.data.num_labelled, generator(cfg, Stream.LABELLED_DATA)
+    )
     return Heldout(labelled, make_test(cfg))
 
 
@@ -93,6 +101,41 @@ def motion_scores(
     z, z_test = found.two_frames()[:num_labels], found_test.two_frames()
     r2 = ridge_probe(z, truth[:num_labels, velocity], z_test, test_truth[:, velocity]).mean().item()
     return {f"velocity2_all_{num_labels}": r2} if r2 == r2 else {}
+
+
+def limits(metrics: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """{metric: (least, most)} that each can be by its definition; R^2 is at most 1."""
+    found = {}
+    for metric in metrics:
+        family = metric.removeprefix("patch_").partition("_")[0]
+        match family:
+            case "collapse" | "foreground" | "leakage" | "initial":
+                found[metric] = (0.0, 1.0)
+            case "effective":
+                found[metric] = (1.0, NO_END)
+            case "mean" | "place":
+                found[metric] = (0.0, NO_END)
+            case _:
+                found[metric] = (-NO_END, 1.0)
+    return found
+
+
+def score_seeds(
+    subjects: Callable[[Config], Mapping[str, Subject]], cfgs: Sequence[Config]
+) -> dict[str, dict[str, Interval]]:
+    """{row: {metric: interval over the configs' seeds}}."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for cfg in cfgs:
+        held = make_heldout(cfg)
+        for name, subject in subjects(cfg).items():
+            found.setdefault(name, []).append(evaluate(subject, held, cfg))
+    return {
+        name: {
+            metric: mean_interval([run[metric] for run in runs], ends)
+            for metric, ends in limits(runs[0]).items()
+        }
+        for name, runs in found.items()
+    }
 
 
 def evaluate(subject: Subject, held: Heldout, cfg: Config) -> dict[str, float]:

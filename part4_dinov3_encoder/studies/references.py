@@ -1,0 +1,61 @@
+"""What the methods have to beat: raw pixels, an untrained ViT, and a JEPA of one ball on black.
+
+Scored as the sweep ``methods`` scores encoders, in its five worlds. Writes results/references.json.
+"""
+
+import time
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from common.frozen import load_conv_jepa
+from common.harness.config import load_config
+from common.harness.errors import no_options
+from common.harness.results import write_results
+from common.vit import ViT
+from part4_dinov3_encoder.config import BASELINE, PART, Config, protocol
+from part4_dinov3_encoder.scoring.encoders import frozen_subject, raw_pixels
+from part4_dinov3_encoder.scoring.features import Subject, subject_of
+from part4_dinov3_encoder.scoring.scores import FIRST_SEED, score_seeds
+
+NUM_SEEDS = 5
+
+
+def conv_jepa() -> Subject:
+    """Part 2's encoder, which has one vector for a frame of 64 px and no patches."""
+    encoder = load_conv_jepa()
+
+    def encode(frames: Tensor) -> tuple[Tensor, Tensor]:
+        z = encoder(frames)
+        return z, z.unsqueeze(1)
+
+    return Subject(encode, (1, 1), ("all",))
+
+
+def references(cfg: Config) -> dict[str, Subject]:
+    """What the methods have to beat, at one seed."""
+    torch.manual_seed(cfg.seed)
+    untrained = subject_of(ViT(**cfg.vit_sizes), cfg)
+    pixels = frozen_subject(raw_pixels(cfg), cfg)
+    return {"raw_pixels": pixels, "untrained": untrained, "part2_jepa": conv_jepa()}
+
+
+def main() -> None:
+    no_options(__doc__)
+    begin = time.monotonic()
+    torch.set_num_threads(1)  # as a sweep's runs
+    baseline = load_config(Config, [BASELINE])
+    seeds = range(FIRST_SEED, FIRST_SEED + NUM_SEEDS)
+    rows = score_seeds(references, [replace(baseline, seed=seed) for seed in seeds])
+    write_results(
+        PART / "results" / "references.json",
+        "python part4_dinov3_encoder/study.py references",
+        protocol=protocol(baseline),
+        seconds=time.monotonic() - begin,
+        seeds=seeds,
+        reference="untrained",
+        variants={
+            name: {"params": {"encoder": name}, "metrics": row} for name, row in rows.items()
+        },
+    )
