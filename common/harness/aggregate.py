@@ -153,10 +153,11 @@ def _intervals(
             raise UserError(f"{row}: {metric} is {values[0]!r}, expected a number")
         single = [each[metric] for each in outcomes if metric in each]
         if values:
+            low, high = summary.get("limits", {}).get(metric, (None, None))  # JSON has no infinity
             intervals[metric] = interval_of(
                 values,
                 summary.get("shares", {}).get(metric),
-                tuple(summary.get("limits", {}).get(metric, (-math.inf, math.inf))),
+                (-math.inf if low is None else low, math.inf if high is None else high),
                 single if len(single) == len(values) else None,
                 summary.get("same_episodes", False),
             )

@@ -180,7 +180,7 @@ class Run:
 
         {"variants": {method: {metric: number}}, "bounds": {bound: {metric: number}}, "protocol":
         {...}} is what a sweep aggregates; with {"shares": {metric: trials}}, "limits": {metric:
-        [low, high]} and "same_episodes" it says which interval a metric gets
+        [low, high]}, null for no limit, and "same_episodes" it says which interval a metric gets
         (``common.harness.aggregate.interval_of``). Raises UserError on a number that is not finite.
         """
         self._write_setting()
