@@ -47,7 +47,7 @@ def aggregate(
             rows = [run["variants"].get(method, {}) for run in runs]
             prefix = "" if len(inner) == 1 else f"{method}/"
             outcomes = [_outcomes(run, prefix) for run in folders[name]]
-            metrics = _intervals(row, rows, runs[0], outcomes)
+            metrics = metric_intervals(row, rows, runs[0], outcomes)
             if len(inner) == 1:
                 took = [read_json(run / "run.json")["seconds"] for run in folders[name]]
                 metrics["seconds"] = mean_interval(took, (0, math.inf))
@@ -136,7 +136,7 @@ def _outcomes(run: Path, prefix: str) -> dict[str, np.ndarray]:
         return {n.removeprefix(prefix): arrays[n] for n in arrays if n.startswith(prefix)}
 
 
-def _intervals(
+def metric_intervals(
     row: str,
     runs: Sequence[Mapping[str, Any]],
     summary: Mapping[str, Any],
@@ -144,7 +144,8 @@ def _intervals(
 ) -> dict[str, Any]:
     """{metric: interval} over runs; a metric that is null in a run lacks that value.
 
-    summary says which metrics are shares, of how many trials, and the limits of others.
+    summary says, as a run's does, which metrics are shares, of how many trials, and the limits of
+    others.
     """
     intervals = {}
     for metric in dict.fromkeys(metric for run in runs for metric in run):
@@ -178,7 +179,7 @@ def _bounds(summaries: Mapping[str, Sequence[Any]], per_variant: bool) -> dict[s
                         "variants before it; set bounds_per_variant: true if the worlds differ"
                     )
     summary = next(iter(summaries.values()))[0]
-    return {row: _intervals(row, list(runs.values()), summary) for row, runs in rows.items()}
+    return {row: metric_intervals(row, list(runs.values()), summary) for row, runs in rows.items()}
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -42,7 +42,7 @@ def option(default: Any = ..., *, when: str = "", **limits: float) -> Any:
     return pydantic.Field(default, json_schema_extra=extra, **limits)  # pyright: ignore
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(option,))
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 def config(cls: type[C]) -> type[C]:
     """A frozen dataclass that checks its fields wherever it is made; raises ValueError."""
     return checked_dataclass(cls, frozen=True, kw_only=True, config=STRICT)  # pyright: ignore
