@@ -9,7 +9,7 @@ from pydantic import Field
 
 from common.harness.config import config, option
 from common.masking import block_size, most_patches
-from common.schedules import stream, warmup_cosine
+from common.schedules import stream
 from common.world import World
 
 PART = Path(__file__).resolve().parent
@@ -287,17 +287,9 @@ def generator(cfg: Config, purpose: Stream) -> torch.Generator:
     return stream(cfg.seed, purpose)
 
 
-def learning_rate(step: int, cfg: Config) -> float:
-    """Linear warm-up to the peak, then half a cosine to zero."""
-    return warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
-
-
 def protocol(cfg: Config) -> dict[str, float | str]:
     """What a results file says of how its numbers were made."""
     return {
-        "steps": cfg.steps,
-        "batch_size": cfg.batch_size,
-        "embedding_dim": cfg.model.embedding_dim,
-        "depth": cfg.model.depth,
-        "num_test_frames": cfg.data.num_test_frames,
-    }
+        "steps": cfg.steps, "batch_size": cfg.batch_size, "embedding_dim": cfg.model.embedding_dim,
+        "depth": cfg.model.depth, "num_test_frames": cfg.data.num_test_frames,
+    }  # fmt: skip

@@ -33,7 +33,7 @@ from part4_dinov3_encoder.data.photos import HELD_OUT, load_photo
 from part4_dinov3_encoder.data.scenes import ball_patches
 from part4_dinov3_encoder.demo.similarity import color_likeness, cosines, mean_colors, pca_colors
 from part4_dinov3_encoder.demo.similarity import foreground as two_clusters
-from part4_dinov3_encoder.report.tables import METHODS, REFERENCES
+from part4_dinov3_encoder.report.tables import BASELINES, CONV_JEPA, METHODS
 from part4_dinov3_encoder.scoring.encoders import add_encoder_options, load_chosen, raw_pixels
 from part4_dinov3_encoder.scoring.features import features
 from part4_dinov3_encoder.scoring.foreground import foreground
@@ -147,7 +147,7 @@ def probes_figure() -> Figure:
     folder, contents = PART / "results", []
     for metric, title in PROBES.items():
         rows = {}
-        for name, label in (METHODS | REFERENCES).items():
+        for name, label in (METHODS | BASELINES | CONV_JEPA).items():
             found = find(folder, "methods", name)
             rows |= {label: {label: found[metric]}} if metric in found else {}
         contents.append(Bars(rows, "R²", title=title))

@@ -10,9 +10,7 @@ from part4_dinov3_encoder.config import PART
 
 HERE = "part4_dinov3_encoder.studies"
 STUDIES = {
-    "references": Study(
-        "what do raw pixels and an untrained ViT tell?", f"{HERE}.references:main"
-    ),
+    "references": Study("what do raw pixels and an untrained ViT tell?", f"{HERE}.references:main"),
     "tracking": Study("how well does each encoder follow the ball?", f"{HERE}.tracking:main"),
     "publish": Study("no experiment: ships the encoders of four runs", f"{HERE}.publish:main"),
 }

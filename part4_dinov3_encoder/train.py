@@ -6,10 +6,9 @@
 One small ViT, four ways to train it: I-JEPA and V-JEPA predict a slow teacher's tokens of hidden
 blocks, in pictures and in clips; DINO gives two views of a frame the same prototype; LeJEPA gives
 them the same embedding and keeps all embeddings Gaussian. Half of a batch are striped balls on a
-texture, half crops of photographs. Each run takes two minutes of one core and ends with what can be
-read from the frozen encoder (position R² near 0.69 for LeJEPA; an untrained ViT has 0.57), and with
-encoder.pt, which the other scripts of this part take as --weights.
-Files: runs/part4/<name>-seed<k>/.
+texture, half crops of photographs. Two minutes of one core, and it ends with what can be read from
+the frozen encoder: expect a position R² near 0.69 for LeJEPA, where an untrained ViT has 0.57.
+runs/part4/<name>-seed<k>/encoder.pt is what the other scripts of this part take as --weights.
 """
 
 from typing import assert_never
@@ -26,16 +25,10 @@ from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import squared_error
+from common.schedules import warmup_cosine
 from common.sigreg import lejepa, sigreg_share
 from common.vit import pick_tokens
-from part4_dinov3_encoder.config import (
-    BASELINE,
-    Config,
-    Stream,
-    generator,
-    learning_rate,
-    protocol,
-)  # fmt: skip
+from part4_dinov3_encoder.config import BASELINE, Config, Stream, generator, protocol
 from part4_dinov3_encoder.data.scenes import Scenes
 from part4_dinov3_encoder.data.views import Batch, Views, Windows, draw_batch, make_pool
 from part4_dinov3_encoder.model import Model, each, encode_views, make_model, tokens_at
@@ -47,7 +40,7 @@ from part4_dinov3_encoder.scoring.scores import (
     limits,
     make_heldout,
     make_test,
-)  # fmt: skip
+)
 
 Terms = dict[str, Tensor]
 
@@ -96,10 +89,8 @@ def dino_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
     if w.dense:
         patches = model.dense_head(tokens_at(tokens, batch.pairs))  # (2, B K', prototypes)
         centre = model.dense_centre.mean
-        crossed = [
-            cross_entropy(patches[v], named_patches[1 - v], centre, **temperatures)
-            for v in range(2)
-        ]
+        pairs = ((patches[v], named_patches[1 - v]) for v in range(2))
+        crossed = [cross_entropy(*pair, centre, **temperatures) for pair in pairs]
         terms["dense"] = torch.stack(crossed).mean()
         loss = loss + w.dense * terms["dense"]
     if batch.is_anchored:
@@ -199,7 +190,7 @@ def train(cfg: Config, run: Run) -> None:
 
     for step in tqdm(range(start, cfg.steps), initial=start, total=cfg.steps, desc="training"):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, cfg)
+            group["lr"] = warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
         done = step + 1
         with stopping_at(done):
             batch = draw_batch(cfg, pool, step, samples)

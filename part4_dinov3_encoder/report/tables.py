@@ -8,29 +8,18 @@ METHODS = {"ijepa": "I-JEPA", "vjepa": "V-JEPA", "dino": "DINO", "lejepa": "LeJE
 BASELINES = {"untrained": "untrained ViT", "raw_pixels": "raw pixels"}
 CONV_JEPA = {"part2_jepa": "part 2's JEPA"}
 LABELS = {
-    "patch_effective_rank": ("rank", 1),
-    "position_all_1000": ("position", 2),
-    "position_all_100": ("position, 100 labels", 2),
-    "position_mean_1000": ("mean token", 2),
-    "position_max_1000": ("maximum token", 2),
-    "position_all_removed": ("position, after", 2),
-    "phase_all_1000": ("phase", 2),
-    "radius_max_1000": ("radius", 2),
-    "balls_max_1000": ("balls", 2),
-    "velocity_all_1000": ("velocity, one frame", 2),
-    "velocity2_all_1000": ("velocity, two", 2),
-    "foreground": ("IoU", 2),
-    "foreground_removed": ("IoU, places taken out", 2),
-    "foreground_labelled": ("IoU, labels", 2),
-    "leakage": ("place's share", 2),
-    "leakage_removed": ("place's share, after", 2),
-    "place_directions": ("directions", 0),
-    "collapse_ratio": ("collapse ratio, frames", 3),
-    "effective_rank": ("rank, frames", 1),
-    "mean_std": ("mean std, frames", 3),
-    "patch_collapse_ratio": ("collapse ratio, patches", 3),
-    "initial_share": ("initial share", 3),
-}
+    "position_all_1000": ("position", 2), "position_all_100": ("position, 100 labels", 2),
+    "position_mean_1000": ("mean token", 2), "position_max_1000": ("maximum token", 2),
+    "position_all_removed": ("position, after", 2), "phase_all_1000": ("phase", 2),
+    "radius_max_1000": ("radius", 2), "balls_max_1000": ("balls", 2),
+    "velocity_all_1000": ("velocity, one frame", 2), "velocity2_all_1000": ("velocity, two", 2),
+    "foreground": ("IoU", 2), "foreground_labelled": ("IoU, labels", 2),
+    "foreground_removed": ("IoU, places taken out", 2), "leakage": ("place's share", 2),
+    "leakage_removed": ("place's share, after", 2), "place_directions": ("directions", 0),
+    "patch_effective_rank": ("rank", 1), "patch_collapse_ratio": ("collapse ratio", 3),
+    "effective_rank": ("rank, frames", 1), "collapse_ratio": ("collapse ratio, frames", 3),
+    "mean_std": ("mean std, frames", 3), "initial_share": ("initial share", 3),
+}  # fmt: skip
 RUN_NOTE = """
 rank: effective, of patch tokens. position to velocity: R² of noisy linear probes from 1,000
 labelled frames (all tokens, or their maximum for radius and balls). IoU: patches named ball by
@@ -41,16 +30,13 @@ def table(*metrics: str, less: str = "", conv_jepa: bool = False) -> Table:
     """Methods, then baselines; less: a metric whose paired difference from untrained is shown."""
     columns: dict[str, Column | tuple[str, int]] = {name: LABELS[name] for name in metrics}
     if less:
-        label = f"{LABELS[less][0]} less untrained"
-        columns["less"] = Column(label, 2, metric=less, part="differences")
+        label = f"{LABELS[less][0]}, less untrained"
+        columns["less"] = Column(label, part="differences", metric=less)
     others = BASELINES | (CONV_JEPA if conv_jepa else {})
     rows = METHODS | {f"references:{name}": label for name, label in others.items()}
     return Table("methods", rows, columns)
 
 
-MAIN = table(
-    "position_all_1000", "foreground_labelled", "patch_effective_rank", less="position_all_1000"
-)
 RUN = table(
     "patch_effective_rank", "position_all_1000", "phase_all_1000", "radius_max_1000",
     "balls_max_1000", "velocity_all_1000", "velocity2_all_1000", "foreground",
@@ -66,23 +52,26 @@ FOLLOWERS = METHODS | {
     "vit_random": "untrained ViT", "raw_pixels": "raw pixels",
     "true_labels": "upper bound: true labels", "never_moving": "a point that never moves",
 }  # fmt: skip
-ERROR = Pivot("tracking", "error_px", "encoder", "resolution", Column("px off, at"), FOLLOWERS)
-LOST = Pivot("tracking", "lost", "encoder", "resolution", Column("share lost, at"), FOLLOWERS)
+ERROR, LOST = (
+    Pivot("tracking", metric, "encoder", "resolution", Column(label), FOLLOWERS)
+    for metric, label in (("error_px", "px off, frame of"), ("lost", "share lost, frame of"))
+)
 PAGES = {
-    "README.md": {"main": MAIN, "claims": Claims(CLAIMS)},
+    "README.md": {
+        "main": table("position_all_1000", "foreground_labelled", "patch_effective_rank",
+                      less="position_all_1000"),
+        "claims": Claims(CLAIMS),
+    },
     "results/README.md": {
-        "criteria": Claims(CLAIMS, criteria=True),
-        "run": RUN,
+        "criteria": Claims(CLAIMS, criteria=True), "run": RUN, "error": ERROR, "lost": LOST,
+        "teacher": TEACHER,
         "position": table("position_all_100", "position_all_1000", "position_mean_1000",
                           "position_max_1000", less="position_all_100", conv_jepa=True),
         "foreground": table("foreground", "foreground_removed", less="foreground"),
         "labelled": table("foreground_labelled", less="foreground_labelled"),
         "places": table("leakage", "leakage_removed", "place_directions", "position_all_1000",
                         "position_all_removed"),
-        "error": ERROR,
-        "lost": LOST,
         "collapse": table("collapse_ratio", "effective_rank", "mean_std", "patch_collapse_ratio",
                           "patch_effective_rank", conv_jepa=True),
-        "teacher": TEACHER,
     },
 }  # fmt: skip

@@ -42,23 +42,25 @@ def load_chosen(
 
 
 class PixelBackbone(nn.Module):
-    """Patches of the grey picture as they are, for a FrozenEncoder."""
+    """Patches of the picture as they are, for a FrozenEncoder."""
 
-    def __init__(self, patch_size: int) -> None:
+    def __init__(self, patch_size: int, channels: int) -> None:
         super().__init__()
-        self.patch_size = patch_size
+        self.patch_size, self.channels = patch_size, channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = patchify(x[:, None, :1], self.patch_size).flatten(1, 3)
+        tokens = patchify(x[:, None, : self.channels], self.patch_size).flatten(1, 3)
         return tokens.mean(1), tokens
 
 
-def raw_pixels(cfg: Config, resolution: int | None = None) -> FrozenEncoder:
-    """Raw patches behind the encoders' interface: the row without an encoder."""
+def raw_pixels(cfg: Config, resolution: int | None = None, *, channels: int = 3) -> FrozenEncoder:
+    """Raw patches behind the encoders' interface: the row without an encoder.
+
+    channels: 1 holds each pixel of a grey picture once.
+    """
     patch = cfg.model.patch_size
-    return FrozenEncoder(
-        PixelBackbone(patch), "raw pixels", False, patch, patch**2, resolution=resolution
-    )
+    backbone, dim = PixelBackbone(patch, channels), channels * patch**2
+    return FrozenEncoder(backbone, "raw pixels", False, patch, dim, resolution=resolution)
 
 
 def frozen_subject(encoder: FrozenEncoder, cfg: Config) -> Subject:

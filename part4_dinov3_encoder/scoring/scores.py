@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from common.intervals import Interval, mean_interval
+from common.harness.aggregate import metric_intervals
+from common.intervals import Interval
 from common.metrics import collapse_ratio, effective_rank
 from common.probes import ridge_probe
 from part4_dinov3_encoder.config import Config, Stream, generator
@@ -18,7 +19,6 @@ from part4_dinov3_encoder.scoring.positional import blank_directions, leakage, r
 
 LABELS = (100, 1000)  # labelled frames that a probe learns from
 FIRST_SEED = 5  # of the worlds that results are scored in; 0 served to choose settings
-NO_END = 1e9  # where JSON knows no infinity
 TARGETS = {
     "position": slice(0, 2),
     "phase": slice(2, 4),
@@ -103,20 +103,19 @@ def motion_scores(
     return {f"velocity2_all_{num_labels}": r2} if r2 == r2 else {}
 
 
-def limits(metrics: Iterable[str]) -> dict[str, tuple[float, float]]:
-    """{metric: (least, most)} that each can be by its definition; R^2 is at most 1."""
-    found = {}
+def limits(metrics: Iterable[str]) -> dict[str, tuple[float | None, float | None]]:
+    """{metric: (least, most)} that each can be by its definition, None for no limit."""
+    found: dict[str, tuple[float | None, float | None]] = {}
     for metric in metrics:
-        family = metric.removeprefix("patch_").partition("_")[0]
-        match family:
+        match metric.removeprefix("patch_").partition("_")[0]:
             case "collapse" | "foreground" | "leakage" | "initial":
                 found[metric] = (0.0, 1.0)
             case "effective":
-                found[metric] = (1.0, NO_END)
+                found[metric] = (1.0, None)
             case "mean" | "place":
-                found[metric] = (0.0, NO_END)
-            case _:
-                found[metric] = (-NO_END, 1.0)
+                found[metric] = (0.0, None)
+            case _:  # R^2
+                found[metric] = (None, 1.0)
     return found
 
 
@@ -130,16 +129,13 @@ def score_seeds(
         for name, subject in subjects(cfg).items():
             found.setdefault(name, []).append(evaluate(subject, held, cfg))
     return {
-        name: {
-            metric: mean_interval([run[metric] for run in runs], ends)
-            for metric, ends in limits(runs[0]).items()
-        }
+        name: metric_intervals(name, runs, {"limits": limits(runs[0])})
         for name, runs in found.items()
     }
 
 
 def evaluate(subject: Subject, held: Heldout, cfg: Config) -> dict[str, float]:
-    """Every number of one encoder."""
+    """Every number of one encoder; *_removed: after what a blank picture shows is taken out."""
     labelled, test = (
         features(subject.encode, s, subject.encode_clip) for s in (held.labelled, held.test)
     )
@@ -165,37 +161,16 @@ def evaluate(subject: Subject, held: Heldout, cfg: Config) -> dict[str, float]:
     scores["foreground"] = iou(foreground(test_tokens, subject.grid), test_cover)
     scores["foreground_labelled"] = iou(found, test_cover)
     scores["leakage"] = leakage(test_tokens)
-    return scores | _without_places(subject, held, test_tokens, noisy, noisy_test, cfg)
-
-
-def _without_places(
-    subject: Subject,
-    held: Heldout,
-    test_tokens: Tensor,
-    noisy: Features,
-    noisy_test: Features,
-    cfg: Config,
-) -> dict[str, float]:
-    """Leakage, foreground and position again, after what a blank picture shows is taken out."""
-    size = cfg.world.size
+    blank = torch.full((1, 1, cfg.world.size, cfg.world.size), 0.5)
     with torch.no_grad():
-        _, blank = subject.encode(torch.full((1, 1, size, size), 0.5))
-    directions = blank_directions(blank[0])
-    tokens, cover = (
-        remove_directions(test_tokens, directions),
-        ball_patches(held.test.cover[:, 0], *subject.grid),
-    )
-    scores = {
-        "place_directions": float(len(directions)),
-        "leakage_removed": leakage(tokens),
-        "foreground_removed": iou(foreground(tokens, subject.grid), cover),
-    }
-    rest, rest_test = (
-        Features(f.cls, remove_directions(f.patches, directions)) for f in (noisy, noisy_test)
-    )
-    truth, test_truth = (targets(s, cfg.model.patch_size) for s in (held.labelled, held.test))
+        directions = blank_directions(subject.encode(blank)[1][0])
+    tokens = remove_directions(test_tokens, directions)
+    scores["place_directions"] = float(len(directions))
+    scores["leakage_removed"] = leakage(tokens)
+    scores["foreground_removed"] = iou(foreground(tokens, subject.grid), test_cover)
+    rest = [Features(f.cls, remove_directions(f.patches, directions)) for f in (noisy, noisy_test)]
     for pooling in ("mean", "all"):
-        z, z_test = (f.pooled(pooling)[0] for f in (rest, rest_test))
+        z, z_test = (f.pooled(pooling)[0] for f in rest)
         r2 = ridge_probe(z, truth[:, :2], z_test, test_truth[:, :2])
         scores[f"position_{pooling}_removed"] = r2.mean().item()
     return scores

@@ -1,6 +1,5 @@
 """Clips of the textured world, what follows a ball through them, and how far off it is."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -8,8 +7,9 @@ import torch
 from torch import Tensor
 
 from common.frozen import UNTRAINED, FrozenEncoder, load_frozen
+from common.harness.aggregate import metric_intervals
 from common.harness.config import load_config
-from common.intervals import Interval, mean_interval, share_interval
+from common.intervals import Interval
 from part4_dinov3_encoder.config import BASELINE, Config, Stream, generator
 from part4_dinov3_encoder.data.scenes import Scenes, make_scenes
 from part4_dinov3_encoder.scoring.encoders import raw_pixels
@@ -76,10 +76,9 @@ def compare(followers: Mapping[str, Follow]) -> dict[str, dict[str, Interval]]:
         for name, follower in followers.items():
             found[name].append(score(follower, clips))
     return {
-        name: {
-            "error_px": mean_interval([run["error_px"] for run in runs], (0, math.inf)),
-            "lost": share_interval([run["lost"] for run in runs], CLIPS),
-        }
+        name: metric_intervals(
+            name, runs, {"shares": {"lost": CLIPS}, "limits": {"error_px": (0, None)}}
+        )
         for name, runs in found.items()
     }
 

@@ -37,7 +37,7 @@ def references(cfg: Config) -> dict[str, Subject]:
     """What the methods have to beat, at one seed."""
     torch.manual_seed(cfg.seed)
     untrained = subject_of(ViT(**cfg.vit_sizes), cfg)
-    pixels = frozen_subject(raw_pixels(cfg), cfg)
+    pixels = frozen_subject(raw_pixels(cfg, channels=1), cfg)
     return {"raw_pixels": pixels, "untrained": untrained, "part2_jepa": conv_jepa()}
 
 
