@@ -40,7 +40,7 @@ from part4_dinov3_encoder.scoring.foreground import foreground
 from part4_dinov3_encoder.scoring.scores import make_test
 
 PATCHES = 28  # along the shorter side of a photograph
-SHOWN = 6  # scenes of foreground.png
+SHOWN = 4  # scenes of foreground.png
 PROBES = {
     "position_all_1000": "position",
     "radius_max_1000": "radius",
@@ -143,21 +143,21 @@ def grid_figure(
 
 
 def probes_figure() -> Figure:
-    """What can be read from each encoder, above the baselines."""
-    folder, contents = PART / "results", []
+    """What can be read from each encoder, above the baselines, in grey."""
+    contents, baselines = [], BASELINES | CONV_JEPA
     for metric, title in PROBES.items():
         rows = {}
-        for name, label in (METHODS | BASELINES | CONV_JEPA).items():
-            found = find(folder, "methods", name)
+        for name, label in (METHODS | baselines).items():
+            found = find(PART / "results", "methods", name)
             rows |= {label: {label: found[metric]}} if metric in found else {}
         contents.append(Bars(rows, "R²", title=title))
     note = (
         "Noisy linear probes from 1,000 labelled frames of the textured world: all patch tokens, "
         "or their maximum for radius and number. Whiskers: 95% interval over seeds; dots: seeds."
     )
-    figure = panels(contents, note=note, columns=2)
+    figure = panels(contents, dict.fromkeys(baselines.values(), "0.6"), note, columns=2)
     for ax in figure.axes:
-        ax.set_xlim(-0.05, 1)  # R2: 1 is all there is to read
+        ax.set_xlim(-0.1, 1)  # an R² of 1 is all there is to read
     return figure
 
 

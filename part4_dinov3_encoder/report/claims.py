@@ -39,8 +39,8 @@ CLAIMS = (
               cells(r, "position_mean_1000"), cells(r, "position_all_1000"), strict=True))),
     Claim("Two frames tell how fast the ball moves.",
           "velocity R² from two frames: a method's interval is above 0", "not shown",
-          "A linear probe reads no velocity from any of them; from V-JEPA, which sees both frames "
-          "as one clip, R² {methods[vjepa][velocity2_all_1000]:i2}.",
+          "A linear probe reads no velocity from any encoder; from V-JEPA, which sees both frames "
+          "as one clip, with R² {methods[vjepa][velocity2_all_1000]:i2}.",
           lambda r: any(cell.low > 0 for cell in cells(r, "velocity2_all_1000")) or None),
     Claim("Patch features find balls without labels where grey levels do not.",
           "a method's clusters have IoU of 0.8 or more, and more than those of raw pixels", "fails",
@@ -50,8 +50,9 @@ CLAIMS = (
           >= max(0.8, r["references"]["raw_pixels"]["foreground"].mean)),
     Claim("Frozen patches follow a ball to half a patch.",
           "on each of three grids a method's whole interval is within half a patch side", "fails",
-          "Only LeJEPA on 16 x 16 patches does, {tracking[lejepa@128][error_px]} px off; raw "
-          "pixels are {tracking[raw_pixels@128][error_px]} px off there.",
+          "A mark handed on to the most similar patch of the next frame stays that near only with "
+          "LeJEPA on 16 x 16 patches, {tracking[lejepa@128][error_px]} px off; with raw pixels, "
+          "without any encoder, it is {tracking[raw_pixels@128][error_px]} px off.",
           lambda r: all(within_half(r, side) for side in HALVES)),
     Claim("A blank picture shows which directions of a token tell its place.",
           "place's share of the untrained ViT's variance, paired: above that of raw pixels before "
@@ -65,8 +66,8 @@ CLAIMS = (
           "patches' collapse ratio is above 0.003 and effective rank above 3, in every seed",
           "holds",
           "Patch tokens spread over {methods[ijepa][patch_effective_rank]:.0f} directions or more; "
-          "but whole frames over {methods[ijepa][effective_rank]:.1f} (I-JEPA), where an untrained "
-          "ViT has {references[untrained][effective_rank]:.1f}.",
+          "but I-JEPA's whole frames over {methods[ijepa][effective_rank]:.1f} only, an untrained "
+          "ViT's over {references[untrained][effective_rank]:.1f}.",
           lambda r: min(v for c in cells(r, "patch_collapse_ratio") for v in c.values) > 0.003
           and min(v for c in cells(r, "patch_effective_rank") for v in c.values) > 3),
 )  # fmt: skip

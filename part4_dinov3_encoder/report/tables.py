@@ -63,7 +63,7 @@ PAGES = {
         "claims": Claims(CLAIMS),
     },
     "results/README.md": {
-        "criteria": Claims(CLAIMS, criteria=True), "run": RUN, "error": ERROR, "lost": LOST,
+        "claims": Claims(CLAIMS, criteria=True), "run": RUN, "error": ERROR, "lost": LOST,
         "teacher": TEACHER,
         "position": table("position_all_100", "position_all_1000", "position_mean_1000",
                           "position_max_1000", less="position_all_100", conv_jepa=True),
