@@ -52,16 +52,8 @@ def look(path: Path, encoder: FrozenEncoder, size: int | None) -> View:
     pixels = (grid[0] * patch, grid[1] * patch)
     frames = F.interpolate(to_tensor(photo), pixels, mode="bicubic", antialias=True).clamp(0, 1)
     tokens = replace(encoder, resolution=None).encode(frames)[0]
-    return View(
-        photo=photo,
-        file_name=printable(path.name),
-        encoder_name=encoder.name,
-        is_pretrained=encoder.is_pretrained,
-        patch_size=patch,
-        grid=grid,
-        frames=frames,
-        tokens=tokens,
-    )
+    name, is_pretrained = encoder.name, encoder.is_pretrained
+    return View(photo, printable(path.name), name, is_pretrained, patch, grid, frames, tokens)
 
 
 def printable(name: str | Path) -> str:

@@ -78,12 +78,9 @@ def features_figure(encoder: FrozenEncoder, cfg: Config) -> tuple[Figure, dict[s
         frames.append((frame, (y / cfg.world.size, x / cfg.world.size)))
     table = []
     for i, (frame, query) in enumerate(frames):
-        is_photo = i < len(HELD_OUT)
-        side = min(frame.shape[2:])
-        resolution = PATCHES * encoder.patch_size if is_photo else encoder.resolution
-        small = F.interpolate(
-            frame, scale_factor=min(1.0, 224 / side), mode="bicubic", antialias=True
-        ).clamp(0, 1)
+        resolution = PATCHES * encoder.patch_size if i < len(HELD_OUT) else encoder.resolution
+        scale = min(1.0, 224 / min(frame.shape[2:]))
+        small = F.interpolate(frame, scale_factor=scale, mode="bicubic", antialias=True).clamp(0, 1)
         table.append(picture_row(small, replace(encoder, resolution=resolution), query))
     titles = ["picture, patch", "like it: encoder", "like it: colour", "3 directions", "foreground"]
     note = (
@@ -101,7 +98,7 @@ def foreground_figure(encoder: FrozenEncoder, cfg: Config) -> tuple[Figure, dict
     pixels = raw_pixels(cfg, grid[0] * cfg.model.patch_size)
     masks = {"truth": ball_patches(scenes.cover[:, 0], *grid)}
     for name, shown in (("raw pixels", pixels), ("encoder", encoder)):
-        masks[name] = foreground(features(shown.encode_all, scenes).patches[0], grid)
+        masks[name] = foreground(features(shown, scenes).patches[0], grid)
     table = []
     for e in range(SHOWN):
         frame = to_float(scenes.frames[e, 0]).expand(3, -1, -1).permute(1, 2, 0)
@@ -178,12 +175,14 @@ def main() -> None:
     out: Path = arguments.out or PART / "results" / "figures"
     cfg = load_config(Config, [BASELINE])
     encoder = load_chosen(arguments, cfg)
-    for name, make in (("features", features_figure), ("foreground", foreground_figure)):
-        figure, arrays = make(encoder, cfg)
+    drawn = {
+        "features": features_figure(encoder, cfg),
+        "foreground": foreground_figure(encoder, cfg),
+        "probes": (probes_figure(), {}),
+    }
+    for name, (figure, arrays) in drawn.items():
         write_png(out / f"{name}.png", figure, **arrays)
         print(out / f"{name}.png")
-    write_png(out / "probes.png", probes_figure())
-    print(out / "probes.png")
 
 
 if __name__ == "__main__":

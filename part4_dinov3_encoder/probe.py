@@ -23,7 +23,7 @@ from common.harness.errors import command_line, run_script
 from common.harness.results import write_results
 from part4_dinov3_encoder.config import BASELINE, Config, protocol
 from part4_dinov3_encoder.report.tables import RUN, RUN_NOTE
-from part4_dinov3_encoder.scoring.encoders import add_encoder_options, frozen_subject, load_chosen
+from part4_dinov3_encoder.scoring.encoders import add_encoder_options, load_chosen
 from part4_dinov3_encoder.scoring.scores import FIRST_SEED, score_seeds
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     cfgs = [load_config(Config, [BASELINE, *arguments.config], {"seed": seed}) for seed in seeds]
     torch.set_num_threads(cfgs[0].threads)
     encoder = load_chosen(arguments, cfgs[0], arguments.resolution)
-    rows = score_seeds(lambda cfg: {encoder.name: frozen_subject(encoder, cfg)}, cfgs)
+    rows = score_seeds(lambda cfg: {encoder.name: encoder}, cfgs)
     means = {name: {key: cell["mean"] for key, cell in row.items()} for name, row in rows.items()}
     print(f"{RUN.text(means, {})}\n{RUN_NOTE}")
     if arguments.out is not None:

@@ -33,7 +33,8 @@ from part4_dinov3_encoder.data.scenes import Scenes
 from part4_dinov3_encoder.data.views import Batch, Views, Windows, draw_batch, make_pool
 from part4_dinov3_encoder.model import Model, each, encode_views, make_model, tokens_at
 from part4_dinov3_encoder.report.tables import RUN, RUN_NOTE
-from part4_dinov3_encoder.scoring.features import features, subject_of
+from part4_dinov3_encoder.scoring.encoders import frozen_copy
+from part4_dinov3_encoder.scoring.features import features
 from part4_dinov3_encoder.scoring.scores import (
     collapse_scores,
     evaluate,
@@ -186,7 +187,7 @@ def train(cfg: Config, run: Run) -> None:
         optimizer.load_state_dict(saved["optimizer"])
         samples.set_state(saved["samples"])
     else:
-        run.log(0, collapse(model, test, cfg))
+        run.log(0, collapse(model, test))
 
     for step in tqdm(range(start, cfg.steps), initial=start, total=cfg.steps, desc="training"):
         for group in optimizer.param_groups:
@@ -206,13 +207,13 @@ def train(cfg: Config, run: Run) -> None:
             scalars = {name: term.detach() for name, term in terms.items() if term.ndim == 0}
             run.log(done, {"loss": loss.detach()} | scalars)
         if done % cfg.eval_every == 0 or done == cfg.steps:
-            run.log(done, collapse(model, test, cfg))
+            run.log(done, collapse(model, test))
         if done % cfg.save_every == 0 or done == cfg.steps:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             run.save(done, state | {"samples": samples.get_state()})
 
     save_vit(run.folder / "encoder.pt", model.kept, cfg.method, cfg.vit_sizes)
-    scores = evaluate(subject_of(model.kept, cfg), make_heldout(cfg), cfg)
+    scores = evaluate(frozen_copy(model.kept), make_heldout(cfg), cfg)
     if cfg.method != "lejepa":
         scores["initial_share"] = initial_share(cfg.steps, cfg.loss_weights.ema_rate)
     variants = {cfg.method: scores}
@@ -220,9 +221,9 @@ def train(cfg: Config, run: Run) -> None:
     print(f"{RUN.text(variants, {})}\n{RUN_NOTE}")
 
 
-def collapse(model: Model, test: Scenes, cfg: Config) -> dict[str, float]:
+def collapse(model: Model, test: Scenes) -> dict[str, float]:
     """The collapse measures on held-out frames."""
-    return collapse_scores(features(subject_of(model.kept, cfg).encode, test))
+    return collapse_scores(features(frozen_copy(model.kept), test))
 
 
 def main() -> None:

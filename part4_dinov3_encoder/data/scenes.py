@@ -69,24 +69,6 @@ def ball_patches(cover: Tensor, rows: int, columns: int) -> Tensor:
     return F.adaptive_avg_pool2d(cover.float(), (rows, columns)).flatten(1) >= 0.5 * 255
 
 
-def _layers(world: World, texture: Texture, num_episodes: int, generator: torch.Generator):
-    """Background and squares, (E, T, H, W) uint8 and bool."""
-    size, length = world.size, world.episode_length
-    layers = [
-        sample_layers(distractor, size, num_episodes, length, generator)[0]
-        for distractor in (
-            Distractor(kind="background", cell_size=texture.cell_size, contrast=texture.contrast),
-            Distractor(
-                kind="squares", num_squares=texture.num_squares, square_size=texture.square_size
-            ),
-        )
-    ]
-    background, squares = layers
-    assert background is not None
-    assert squares is not None
-    return background.expand(-1, length, -1, -1), squares > 0
-
-
 def _paint(
     world: World,
     texture: Texture,
@@ -97,7 +79,17 @@ def _paint(
 ) -> tuple[Tensor, Tensor]:
     """Frames and cover of states (E, T, 2, 4), squares behind the balls."""
     num_episodes, length = states.shape[:2]
-    background, squares = _layers(world, texture, num_episodes, generator)
+    background, squares = (
+        sample_layers(layer, world.size, num_episodes, length, generator)[0]
+        for layer in (
+            Distractor(kind="background", cell_size=texture.cell_size, contrast=texture.contrast),
+            Distractor(
+                kind="squares", num_squares=texture.num_squares, square_size=texture.square_size
+            ),
+        )
+    )  # (E, 1, H, W), (E, T, H, W)
+    assert background is not None
+    assert squares is not None
     wavelength = uniform((num_episodes, 2), texture.stripe, generator)
     angle = uniform((num_episodes, 2), (0.0, math.pi), generator)
     wave = math.tau / wavelength[..., None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
@@ -108,8 +100,8 @@ def _paint(
     for begin in range(0, len(frames), CHUNK):
         index = torch.arange(begin, min(begin + CHUNK, len(frames)))
         episode, time = index // length, index % length
-        picture = background[episode, time].float()
-        picture[squares[episode, time]] = 255.0
+        picture = background[episode, 0].float()
+        picture[squares[episode, time] > 0] = 255.0
         seen = torch.zeros_like(picture)
         for n in (1, 0):  # the larger ball in front
             there = radius[episode, n] > 0

@@ -94,15 +94,11 @@ def foreground(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     return side if shares[0] < shares[1] else ~side
 
 
-def quantise(similarity: Tensor) -> np.ndarray:
-    """Similarities in [-1, 1] as int8, in steps of 1 / STEPS."""
-    return (similarity * STEPS).round().to(torch.int8).numpy()
-
-
 def pack(similarity: Tensor) -> str:
     """The upper triangle, with the diagonal, of a symmetric (N, N): N (N + 1) / 2 bytes, base64."""
     rows, columns = np.triu_indices(len(similarity))
-    return encode(quantise(similarity)[rows, columns])
+    steps = (similarity * STEPS).round().to(torch.int8).numpy()
+    return encode(steps[rows, columns])
 
 
 def encode(array: np.ndarray) -> str:

@@ -1,16 +1,15 @@
 """The encoders that are scored: those that options choose by name, and raw pixels."""
 
 import argparse
+import copy
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from common.frozen import DEFAULT, NAMES, FrozenEncoder, OwnBackbone, load_frozen
-from common.vit import patchify
+from common.frozen import DEFAULT, NAMES, FrozenEncoder, freeze_vit, load_conv_jepa, load_frozen
+from common.vit import ViT, patchify
 from part4_dinov3_encoder.config import Config
-from part4_dinov3_encoder.scoring.features import POOLINGS, Subject
 
 
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
@@ -63,22 +62,25 @@ def raw_pixels(cfg: Config, resolution: int | None = None, *, channels: int = 3)
     return FrozenEncoder(backbone, "raw pixels", False, patch, dim, resolution=resolution)
 
 
-def frozen_subject(encoder: FrozenEncoder, cfg: Config) -> Subject:
-    """A frozen encoder as what is scored; with its CLS token where that is not the mean.
+class ConvBackbone(nn.Module):
+    """A convolutional encoder of grey frames of 64 px, which has one vector for a frame."""
 
-    One of tubelets of two frames (V-JEPA of this repository) reads clips as well.
-    """
-    size = cfg.world.size
-    cls, patches = encoder.encode_all(torch.zeros(1, 1, size, size))
-    has_cls = not torch.allclose(cls, patches.mean(1))
-    poolings = (*POOLINGS, "cls") if has_cls else POOLINGS
-    vit = encoder.backbone.vit if isinstance(encoder.backbone, OwnBackbone) else None
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
 
-    @torch.no_grad()
-    def encode_clip(clips: Tensor) -> Tensor:
-        assert vit is not None
-        return vit(torch.stack([encoder.preprocess(clips[:, t]) for t in range(2)], dim=1))
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.encoder(x[:, :1])
+        return z, z.unsqueeze(1)
 
-    reads_clips = vit is not None and vit.tubelet == 2
-    grid = encoder.grid(size, size)
-    return Subject(encoder.encode_all, grid, poolings, encode_clip if reads_clips else None)
+
+def conv_jepa() -> FrozenEncoder:
+    """Part 2's encoder, which has seen one ball on black."""
+    encoder = load_conv_jepa()
+    dim = encoder.head.out_features
+    return FrozenEncoder(ConvBackbone(encoder), "part 2's JEPA", True, 64, dim)
+
+
+def frozen_copy(vit: ViT) -> FrozenEncoder:
+    """A ViT in training behind the interface: a copy, of which nothing is trained."""
+    return freeze_vit(copy.deepcopy(vit), "this run's ViT", True)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from common.frozen import FrozenEncoder
 from common.harness.aggregate import metric_intervals
 from common.intervals import Interval
 from common.metrics import collapse_ratio, effective_rank
 from common.probes import ridge_probe
 from part4_dinov3_encoder.config import Config, Stream, generator
 from part4_dinov3_encoder.data.scenes import Scenes, ball_patches, make_scenes
-from part4_dinov3_encoder.scoring.features import Features, Subject, features, sampled, with_noise
+from part4_dinov3_encoder.scoring.features import Features, features, sampled, with_noise
 from part4_dinov3_encoder.scoring.foreground import foreground, iou, labelled_foreground
 from part4_dinov3_encoder.scoring.positional import blank_directions, leakage, remove_directions
 
@@ -120,25 +121,24 @@ def limits(metrics: Iterable[str]) -> dict[str, tuple[float | None, float | None
 
 
 def score_seeds(
-    subjects: Callable[[Config], Mapping[str, Subject]], cfgs: Sequence[Config]
+    encoders: Callable[[Config], Mapping[str, FrozenEncoder]], cfgs: Sequence[Config]
 ) -> dict[str, dict[str, Interval]]:
     """{row: {metric: interval over the configs' seeds}}."""
     found: dict[str, list[dict[str, float]]] = {}
     for cfg in cfgs:
         held = make_heldout(cfg)
-        for name, subject in subjects(cfg).items():
-            found.setdefault(name, []).append(evaluate(subject, held, cfg))
+        for name, encoder in encoders(cfg).items():
+            found.setdefault(name, []).append(evaluate(encoder, held, cfg))
     return {
         name: metric_intervals(name, runs, {"limits": limits(runs[0])})
         for name, runs in found.items()
     }
 
 
-def evaluate(subject: Subject, held: Heldout, cfg: Config) -> dict[str, float]:
+def evaluate(encoder: FrozenEncoder, held: Heldout, cfg: Config) -> dict[str, float]:
     """Every number of one encoder; *_removed: after what a blank picture shows is taken out."""
-    labelled, test = (
-        features(subject.encode, s, subject.encode_clip) for s in (held.labelled, held.test)
-    )
+    labelled, test = (features(encoder, scenes) for scenes in (held.labelled, held.test))
+    grid = encoder.grid(cfg.world.size, cfg.world.size)
     noise = torch.Generator().manual_seed(0)
     noisy, noisy_test = (with_noise(f, noise) for f in (labelled, test))
     truth, test_truth = (targets(s, cfg.model.patch_size) for s in (held.labelled, held.test))
@@ -146,28 +146,25 @@ def evaluate(subject: Subject, held: Heldout, cfg: Config) -> dict[str, float]:
     for num_labels in LABELS:
         if num_labels > len(truth):
             continue  # of a smoke test's data
-        for pooling in subject.poolings:
+        for pooling in test.poolings:
             z, z_test = (f.pooled(pooling)[0] for f in (noisy, noisy_test))
             suffix = f"{pooling}_{num_labels}"
             scores |= probe_scores(z[:num_labels], truth[:num_labels], z_test, test_truth, suffix)
         scores |= motion_scores(noisy, truth, noisy_test, test_truth, num_labels)
-    if subject.grid == (1, 1):  # one vector for a frame: nothing below has a meaning
+    if grid == (1, 1):  # one vector for a frame: nothing below has a meaning
         return scores
     tokens, test_tokens = labelled.patches[0], test.patches[0]
-    cover, test_cover = (
-        ball_patches(s.cover[:, 0], *subject.grid) for s in (held.labelled, held.test)
-    )
+    cover, test_cover = (ball_patches(s.cover[:, 0], *grid) for s in (held.labelled, held.test))
     found = labelled_foreground(tokens[: LABELS[0]], cover[: LABELS[0]], test_tokens)
-    scores["foreground"] = iou(foreground(test_tokens, subject.grid), test_cover)
+    scores["foreground"] = iou(foreground(test_tokens, grid), test_cover)
     scores["foreground_labelled"] = iou(found, test_cover)
     scores["leakage"] = leakage(test_tokens)
     blank = torch.full((1, 1, cfg.world.size, cfg.world.size), 0.5)
-    with torch.no_grad():
-        directions = blank_directions(subject.encode(blank)[1][0])
+    directions = blank_directions(encoder.encode(blank)[0])
     tokens = remove_directions(test_tokens, directions)
     scores["place_directions"] = float(len(directions))
     scores["leakage_removed"] = leakage(tokens)
-    scores["foreground_removed"] = iou(foreground(tokens, subject.grid), test_cover)
+    scores["foreground_removed"] = iou(foreground(tokens, grid), test_cover)
     rest = [Features(f.cls, remove_directions(f.patches, directions)) for f in (noisy, noisy_test)]
     for pooling in ("mean", "all"):
         z, z_test = (f.pooled(pooling)[0] for f in rest)

@@ -7,38 +7,25 @@ import time
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
-from common.frozen import load_conv_jepa
+from common.frozen import FrozenEncoder, untrained_vit
 from common.harness.config import load_config
 from common.harness.errors import no_options
 from common.harness.results import write_results
-from common.vit import ViT
 from part4_dinov3_encoder.config import BASELINE, PART, Config, protocol
-from part4_dinov3_encoder.scoring.encoders import frozen_subject, raw_pixels
-from part4_dinov3_encoder.scoring.features import Subject, subject_of
+from part4_dinov3_encoder.scoring.encoders import conv_jepa, raw_pixels
 from part4_dinov3_encoder.scoring.scores import FIRST_SEED, score_seeds
 
 NUM_SEEDS = 5
 
 
-def conv_jepa() -> Subject:
-    """Part 2's encoder, which has one vector for a frame of 64 px and no patches."""
-    encoder = load_conv_jepa()
-
-    def encode(frames: Tensor) -> tuple[Tensor, Tensor]:
-        z = encoder(frames)
-        return z, z.unsqueeze(1)
-
-    return Subject(encode, (1, 1), ("all",))
-
-
-def references(cfg: Config) -> dict[str, Subject]:
+def references(cfg: Config) -> dict[str, FrozenEncoder]:
     """What the methods have to beat, at one seed."""
-    torch.manual_seed(cfg.seed)
-    untrained = subject_of(ViT(**cfg.vit_sizes), cfg)
-    pixels = frozen_subject(raw_pixels(cfg, channels=1), cfg)
-    return {"raw_pixels": pixels, "untrained": untrained, "part2_jepa": conv_jepa()}
+    return {
+        "raw_pixels": raw_pixels(cfg, channels=1),
+        "untrained": untrained_vit(cfg.vit_sizes, seed=cfg.seed),
+        "part2_jepa": conv_jepa(),
+    }
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from common.dinov3 import SIZES
-from common.frozen import METHODS, FrozenEncoder, freeze_vit, load_frozen
+from common.frozen import METHODS, FrozenEncoder, load_frozen
 from common.harness.config import REPOSITORY, load_config
 from common.harness.errors import ConfigError, UserError
 from common.harness.results import read_results
@@ -36,17 +36,16 @@ from part4_dinov3_encoder.data.views import (
 from part4_dinov3_encoder.model import make_model
 from part4_dinov3_encoder.scoring.encoders import (
     add_encoder_options,
-    frozen_subject,
+    conv_jepa,
+    frozen_copy,
     load_chosen,
     raw_pixels,
 )
 from part4_dinov3_encoder.scoring.features import (
     SAMPLED,
     Features,
-    Subject,
     features,
     sampled,
-    subject_of,
     with_noise,
 )
 from part4_dinov3_encoder.scoring.foreground import border, foreground, iou, labelled_foreground
@@ -61,7 +60,6 @@ from part4_dinov3_encoder.scoring.scores import (
     motion_scores,
     targets,
 )
-from part4_dinov3_encoder.studies import references
 from part4_dinov3_encoder.train import after_step, compute_loss, main
 
 CONFIGS = REPOSITORY / "configs" / "part4"
@@ -327,16 +325,15 @@ def test_places_of_unlike_contents_are_a_floor_that_a_place_blind_token_has():
 def test_two_frames_are_one_clip_to_an_encoder_of_tubelets_and_stand_side_by_side_to_others():
     cfg = config("vjepa", "smoke")
     scenes = make_test(cfg)
-    subject = subject_of(make_model(cfg).encoder, cfg)
-    found = features(subject.encode, scenes, subject.encode_clip)
+    encoder = frozen_copy(make_model(cfg).encoder)
+    found = features(encoder, scenes)
     assert found.two_frames().shape == (64, 64 * 32)
     backwards = replace(scenes, frames=scenes.frames.flip(1))
-    other = features(subject.encode, backwards, subject.encode_clip)
+    other = features(encoder, backwards)
     assert (found.two_frames() - other.two_frames()).abs().max() > 1e-3
     ijepa = config("ijepa", "smoke")
-    single = subject_of(make_model(ijepa).encoder, ijepa)
-    assert single.encode_clip is None
-    both = features(single.encode, scenes)
+    both = features(frozen_copy(make_model(ijepa).encoder), scenes)
+    assert both.clip is None
     assert torch.equal(both.two_frames(), torch.cat([*both.patches], dim=1).flatten(1))
 
 
@@ -402,17 +399,23 @@ def test_a_cluster_of_fixed_places_is_no_ball():
     assert iou(foreground(tokens, (8, 8), num_clusters=3), truth & ~square) > 0.95
 
 
+class Constant(torch.nn.Module):
+    """An encoder that says the same of every patch."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x.new_ones(len(x), 4), x.new_ones(len(x), 64, 4)
+
+
 def test_scores_are_the_same_each_time_and_a_perfect_encoder_gets_them():
     cfg = config("smoke")
     held = make_heldout(cfg)
     model = make_model(cfg)
-    subject = subject_of(model.encoder, cfg)
-    one, two = evaluate(subject, held, cfg), evaluate(subject, held, cfg)
+    encoder = frozen_copy(model.encoder)
+    one, two = evaluate(encoder, held, cfg), evaluate(encoder, held, cfg)
     assert one == two
     assert all(math.isfinite(value) for value in one.values())
     assert all(p.requires_grad for p in model.encoder.parameters())
-    blank = evaluate(Subject(lambda x: (x[:, 0, 0, :4] * 0 + 1, x.new_ones(len(x), 64, 4)),
-                             (8, 8)), held, cfg)  # fmt: skip
+    blank = evaluate(FrozenEncoder(Constant(), "constant", False, 8, 4), held, cfg)
     assert blank["collapse_ratio"] == 0
     assert blank["position_all_100"] < 0.05
 
@@ -420,22 +423,19 @@ def test_scores_are_the_same_each_time_and_a_perfect_encoder_gets_them():
 def test_raw_pixels_and_part_2s_encoder_are_rows():
     cfg = config("smoke")
     scenes = make_test(cfg)
-    found = features(raw_pixels(cfg, channels=1).encode_all, scenes)
+    found = features(raw_pixels(cfg, channels=1), scenes)
     assert found.patches.shape == (2, 64, 64, 64)
     assert found.pooled("all").shape == (2, 64, 4096)
-    found = features(references.conv_jepa().encode, scenes)
+    found = features(conv_jepa(), scenes)
     assert found.patches.shape == (2, 64, 1, 32)
 
 
-def test_a_frozen_v_jepa_reads_clips_as_the_one_in_training_does():
+def test_a_v_jepa_reads_two_frames_as_one_clip():
     cfg = config("vjepa", "smoke")
     vit = make_model(cfg).encoder
-    frozen = frozen_subject(freeze_vit(vit, "clips", True), cfg)
     scenes = make_test(cfg)
-    one, other = (features(s.encode, scenes, s.encode_clip) for s in (frozen, subject_of(vit, cfg)))
-    torch.testing.assert_close(one.two_frames(), other.two_frames())
-    still = frozen_subject(freeze_vit(make_model(config("smoke")).encoder, "stills", True), cfg)
-    assert still.encode_clip is None
+    clips = scenes.frames[:, :2].expand(-1, -1, 3, -1, -1) / 255
+    torch.testing.assert_close(features(frozen_copy(vit), scenes).clip, vit(clips).detach())
 
 
 def chosen(*words: str, resolution: int | None = None) -> FrozenEncoder:
@@ -537,7 +537,7 @@ def test_a_row_keeps_its_command_and_what_it_was_scored_in(tmp_path, monkeypatch
     arguments = ["--config", str(SMOKE), "--seeds=2", "--out", str(out)]
     monkeypatch.setattr(sys, "argv", ["probe.py", *arguments])
     rows = {"a ViT": {"position_all_100": mean_interval([0.1, 0.2])}}
-    monkeypatch.setattr(probe, "score_seeds", lambda subjects, cfgs: rows)
+    monkeypatch.setattr(probe, "score_seeds", lambda encoders, cfgs: rows)
     probe.main()
     content = read_results(out)
     assert content["command"].endswith(shlex.join(arguments))
@@ -599,8 +599,12 @@ def test_probe_of_dinov3_with_random_weights(tmp_path, run):
 def test_a_vit_of_tubelets_reads_single_frames():
     cfg = config("vjepa", "smoke")
     torch.manual_seed(0)
-    subject = subject_of(ViT(**cfg.vit_sizes), cfg)
-    assert features(subject.encode, make_test(cfg)).patches.shape == (2, 64, 64, 32)
+    assert features(frozen_copy(ViT(**cfg.vit_sizes)), make_test(cfg)).patches.shape == (
+        2,
+        64,
+        64,
+        32,
+    )
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
