@@ -1,6 +1,6 @@
 """What every method trains: one ViT, and around it what the method's loss needs, no more."""
 
-from typing import Self, assert_never
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
@@ -62,14 +62,6 @@ class Model(nn.Module):
                 )
             case _:
                 assert_never(cfg.method)
-
-    def train(self, mode: bool = True) -> Self:
-        """As nn.Module's; a teacher stays in evaluation mode."""
-        super().train(mode)
-        for name, module in self.named_children():
-            if "teacher" in name:
-                module.eval()
-        return self
 
     @property
     def kept(self) -> ViT:

@@ -15,11 +15,6 @@ def above_untrained(r: Results, *methods: str) -> bool | None:
     return None if any(d.low <= 0 <= d.high for d in less) else all(d.low > 0 for d in less)
 
 
-def within_half(r: Results, side: int) -> bool:
-    rows = [r["tracking"][f"{method}@{side}"]["error_px"] for method in METHODS]
-    return any(error.high <= HALVES[side] for error in rows)
-
-
 CLAIMS = (
     Claim("Two views teach an encoder where things are.",
           "position R² of DINO and of LeJEPA, paired, is above that of the untrained ViT", "holds",
@@ -53,7 +48,9 @@ CLAIMS = (
           "A mark handed on to the most similar patch of the next frame stays that near only with "
           "LeJEPA on 16 x 16 patches, {tracking[lejepa@128][error_px]} px off; with raw pixels, "
           "without any encoder, it is {tracking[raw_pixels@128][error_px]} px off.",
-          lambda r: all(within_half(r, side) for side in HALVES)),
+          lambda r: all(
+              any(r["tracking"][f"{m}@{side}"]["error_px"].high <= half for m in METHODS)
+              for side, half in HALVES.items())),
     Claim("A blank picture shows which directions of a token tell its place.",
           "place's share of the untrained ViT's variance, paired: above that of raw pixels before "
           "those directions are taken out, and not after", "holds",

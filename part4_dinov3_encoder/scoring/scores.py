@@ -19,6 +19,10 @@ from part4_dinov3_encoder.scoring.foreground import foreground, iou, labelled_fo
 from part4_dinov3_encoder.scoring.positional import blank_directions, leakage, remove_directions
 
 LABELS = (100, 1000)  # labelled frames that a probe learns from
+LIMITS: dict[str, tuple[float, float | None]] = {  # by a metric's first word; of all else, of R^2
+    "collapse": (0.0, 1.0), "foreground": (0.0, 1.0), "leakage": (0.0, 1.0), "initial": (0.0, 1.0),
+    "effective": (1.0, None), "mean": (0.0, None), "place": (0.0, None),
+}  # fmt: skip
 FIRST_SEED = 5  # of the worlds that results are scored in; 0 served to choose settings
 TARGETS = {
     "position": slice(0, 2),
@@ -93,31 +97,21 @@ def probe_scores(
 def motion_scores(
     found: Features, truth: Tensor, found_test: Features, test_truth: Tensor, num_labels: int
 ) -> dict[str, float]:
-    """A linear probe of velocity from two frames, R^2, velocity2_all_<num_labels>.
+    """The same of velocity from two frames, velocity2_all_<num_labels>.
 
     An encoder whose tokens are of two frames sees both as one clip; of any other, both frames'
-    tokens stand side by side. Empty where velocity does not vary in this world.
+    tokens stand side by side.
     """
-    velocity = TARGETS["velocity"]
     z, z_test = found.two_frames()[:num_labels], found_test.two_frames()
-    r2 = ridge_probe(z, truth[:num_labels, velocity], z_test, test_truth[:, velocity]).mean().item()
+    velocity, test_velocity = (y[:, TARGETS["velocity"]] for y in (truth, test_truth))
+    r2 = ridge_probe(z, velocity[:num_labels], z_test, test_velocity).mean().item()
     return {f"velocity2_all_{num_labels}": r2} if r2 == r2 else {}
 
 
 def limits(metrics: Iterable[str]) -> dict[str, tuple[float | None, float | None]]:
     """{metric: (least, most)} that each can be by its definition, None for no limit."""
-    found: dict[str, tuple[float | None, float | None]] = {}
-    for metric in metrics:
-        match metric.removeprefix("patch_").partition("_")[0]:
-            case "collapse" | "foreground" | "leakage" | "initial":
-                found[metric] = (0.0, 1.0)
-            case "effective":
-                found[metric] = (1.0, None)
-            case "mean" | "place":
-                found[metric] = (0.0, None)
-            case _:  # R^2
-                found[metric] = (None, 1.0)
-    return found
+    families = {metric: metric.removeprefix("patch_").partition("_")[0] for metric in metrics}
+    return {metric: LIMITS.get(family, (None, 1.0)) for metric, family in families.items()}
 
 
 def score_seeds(
