@@ -1,130 +1,264 @@
-"""What the scripts of this part share: the config, its streams of chance, its learning rate."""
+"""Every option of this part's runs: name, type, range and meaning; and its streams of chance."""
 
-from dataclasses import asdict, dataclass, field
+from enum import IntEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 
+from common.harness.config import config, option
 from common.masking import block_size, most_patches
-from common.schedules import stream, warmup_cosine
+from common.schedules import stream
 from common.world import World
-from part4_dinov3_encoder.data.scenes import Texture
-from part4_dinov3_encoder.settings import (
-    DataConfig,
-    MaskConfig,
-    ModelConfig,
-    ViewConfig,
-    WeightsConfig,
-)
 
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part4" / "baseline.yaml"
-Recipe = Literal["ijepa", "vjepa", "dino", "lejepa"]
+Method = Literal["ijepa", "vjepa", "dino", "lejepa"]
+Share = Annotated[float, Field(gt=0, le=1)]
+Aspect = Annotated[float, Field(gt=0, le=16)]
+Wavelength = Annotated[float, Field(ge=2, le=512)]
+MASKED, VIEWS = "method=ijepa|vjepa", "method=dino|lejepa"  # where an option is read
 
 
-@dataclass(frozen=True)
-class Config:
-    """One run of part 4: one recipe on the small ViT.
+class Stream(IntEnum):
+    """What a run's seed is drawn for; data of different purposes never overlap."""
 
-    Args:
-        seed: seeds weights, data and sampling.
-        recipe: what trains the encoder.
-        steps: optimizer steps.
-        batch_size: clips per step.
-        learning_rate: peak, after a linear warm-up and before a cosine decay to 0.
-        warmup: share of the steps that warm up.
-        weight_decay: of AdamW.
-        model: sizes.
-        mask: what the masked recipes hide.
-        views: how views differ.
-        weights: numbers of the losses.
-        data: amounts and sizes.
-        world: the physics of the balls; its size is that of the frames scored on.
-        texture: how the balls' world looks.
-        log_every: steps between lines of the loss in metrics.jsonl.
-        measure_every: steps between lines of the collapse measures.
-        save_every: steps between checkpoints.
-        threads: CPU threads.
-    """
+    TRAIN_DATA = 1
+    LABELLED_DATA = 2
+    TEST_DATA = 3
+    SAMPLES = 4
+    TRACKED_CLIPS = 40
 
-    seed: int = field(metadata={"min": 0, "max": 2**31 - 1})
-    recipe: Recipe
-    steps: int = field(metadata={"min": 1, "max": 10_000_000})
-    batch_size: int = field(metadata={"min": 2, "max": 65536})
-    learning_rate: float = field(metadata={"above": 0.0, "max": 10.0})
-    warmup: float = field(metadata={"min": 0.0, "max": 1.0})
-    weight_decay: float = field(metadata={"min": 0.0, "max": 10.0})
-    model: ModelConfig
-    mask: MaskConfig
-    views: ViewConfig
-    weights: WeightsConfig
-    data: DataConfig
-    world: World
-    texture: Texture
-    log_every: int = field(metadata={"min": 1, "max": 10_000_000})
-    measure_every: int = field(metadata={"min": 1, "max": 10_000_000})
-    save_every: int = field(metadata={"min": 1, "max": 10_000_000})
-    threads: int = field(metadata={"min": 1, "max": 1024})
+
+@config
+class ModelConfig:
+    """Sizes of the networks."""
+
+    patch_size: int = option(ge=2, le=64)
+    """Side of a patch (px)."""
+    tubelet: int = option(1, ge=1, le=16, when="method=vjepa")
+    """Frames of a token; vjepa alone reads clips."""
+    embedding_dim: int = option(ge=8, le=4096)
+    """D, the width of a token."""
+    depth: int = option(ge=1, le=64)
+    """Blocks of the encoder."""
+    num_heads: int = option(3, ge=1, le=64)
+    """Heads of its attention, and of the predictor's."""
+    predictor_dim: int = option(48, ge=8, le=4096, when=MASKED)
+    """Width of the predictor."""
+    predictor_depth: int = option(2, ge=1, le=64, when=MASKED)
+    """Blocks of the predictor."""
+    head_dim: int = option(256, ge=1, le=16384, when=VIEWS)
+    """Hidden width of the heads."""
+    projection_dim: int = option(64, ge=2, le=4096, when=VIEWS)
+    """Width of lejepa's projection, and of dino's bottleneck."""
+
+
+@config
+class MaskConfig:
+    """What the masked methods hide (ijepa, vjepa)."""
+
+    num_targets: int = option(4, ge=1, le=64, when=MASKED)
+    """Blocks to be predicted; in a clip, through all of its frames."""
+    target_scale: tuple[Share, Share] = option((0.1, 0.18), when=MASKED)
+    """Least and largest share of the picture of a target."""
+    target_aspect: tuple[Aspect, Aspect] = option((0.75, 1.5), when=MASKED)
+    """Least and largest height / width of a target."""
+    context_scale: tuple[Share, Share] = option((0.85, 1.0), when=MASKED)
+    """Least and largest share of the block that the context is what is left of."""
 
     def __post_init__(self) -> None:
+        for name in ("target_scale", "target_aspect", "context_scale"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"mask.{name} must run from low to high, got [{low:g}, {high:g}]")
+
+
+@config
+class ViewConfig:
+    """How the views of a frame differ (dino, lejepa)."""
+
+    num_local: int = option(ge=0, le=64, when=VIEWS)
+    """Local views, of half the side, beside two global ones."""
+    max_shift: int = option(ge=0, le=64, when=VIEWS)
+    """The global views lie up to so many patches apart on either axis."""
+    gain: float = option(0.6, ge=0, lt=1, when=VIEWS)
+    """Each view's contrast is multiplied by 1 +- up to this."""
+    offset: float = option(0.3, ge=0, le=1, when=VIEWS)
+    """Each view's brightness is moved by up to this."""
+    noise: float = option(0.03, ge=0, le=1, when=VIEWS)
+    """Standard deviation of the noise added to each pixel."""
+    num_pairs: int = option(16, ge=1, le=4096, when=VIEWS)
+    """Places that both global views see, drawn per frame, whose tokens are compared."""
+
+
+@config
+class LossWeights:
+    """Weights and other numbers of the losses."""
+
+    dense: float = option(1.0, ge=0, le=1e3, when=VIEWS)
+    """Of the loss between patch tokens, beside that between whole views."""
+    gram: float = option(0.0, ge=0, le=1e3, when="method=dino")
+    """Of Gram anchoring; 0 leaves it out."""
+    gram_start: float = option(0.5, ge=0, le=1, when="method=dino")
+    """Share of the steps after which it begins, and the Gram teacher is frozen."""
+    ema_rate: float = option(ge=0, lt=1, when="method=ijepa|vjepa|dino")
+    """How much of itself a teacher keeps each step, at the start; it rises to 1."""
+    sigreg_lambda: float = option(ge=0, le=1e6, when="method=lejepa")
+    """Weight of SIGReg per sample beside the mean squared error (common/sigreg.py)."""
+    num_slices: int = option(256, ge=1, le=65536, when="method=lejepa")
+    """Random directions of SIGReg, drawn afresh each step."""
+    num_prototypes: int = option(256, ge=2, le=65536, when="method=dino")
+    """K, the prototypes that a student names."""
+    student_temperature: float = option(0.1, gt=0, le=100, when="method=dino")
+    """Temperature of the student's names."""
+    teacher_temperature: float = option(0.04, gt=0, le=100, when="method=dino")
+    """Temperature of the teacher's names; lower sharpens."""
+    centre_momentum: float = option(0.9, ge=0, lt=1, when="method=dino")
+    """How much of itself the centre keeps each step."""
+
+
+@config
+class DataConfig:
+    """What is trained on, and scored on."""
+
+    num_ball_clips: int = option(ge=1, le=1_000_000)
+    """Clips of the textured world."""
+    num_photo_clips: int = option(ge=1, le=1_000_000)
+    """Clips of a window that drifts over a photograph."""
+    photo_share: float = option(ge=0, le=1)
+    """Share of a batch that is photographs."""
+    clip_length: int = option(4, ge=1, le=64)
+    """Frames of a training clip."""
+    canvas: int = option(96, ge=16, le=512)
+    """Side of a training frame (px); views are windows of it."""
+    view: int = option(64, ge=16, le=512)
+    """Side of a global view, and of what the masked methods see (px)."""
+    num_labelled: int = option(ge=100, le=100_000)
+    """Labelled frames that probes learn from at most."""
+    num_test_frames: int = option(ge=64, le=100_000)
+    """Held-out frames that every number comes from."""
+
+
+@config
+class Texture:
+    """How a scene looks, but for what World says."""
+
+    cell_size: int = option(19, ge=1, le=512)
+    """Side of the background's cells (px), each of one grey; never in step with the patches."""
+    contrast: float = option(0.6, ge=0, le=1)
+    """The background's greys are uniform in 0 .. contrast."""
+    num_squares: int = option(4, ge=1, le=4)
+    """White squares at fixed places, on or off by a fair coin each frame."""
+    square_size: int = option(8, ge=1, le=512)
+    """Their side (px)."""
+    stripe: tuple[Wavelength, Wavelength] = (4.0, 9.0)
+    """Least and largest wavelength of the balls' stripes (px)."""
+    stripe_contrast: float = option(0.6, ge=0, le=1)
+    """A stripe darkens a ball by up to this share."""
+    second_ball: float = option(0.5, gt=0, lt=1)
+    """Radius of the second ball, as a share of the one drawn for it."""
+
+
+@config
+class Config:
+    """One run of part 4: one method on the small ViT."""
+
+    seed: int = option(ge=0, le=2**31 - 1)
+    """Seeds weights, data and sampling."""
+    method: Method
+    """What trains the encoder."""
+    steps: int = option(ge=1, le=10_000_000)
+    """Optimizer steps."""
+    batch_size: int = option(ge=2, le=65536)
+    """Clips per step."""
+    learning_rate: float = option(gt=0, le=10)
+    """Its peak, after a linear warm-up and before a cosine decay to 0."""
+    warmup: float = option(0.1, ge=0, le=1)
+    """Share of the steps that warm up."""
+    weight_decay: float = option(0.05, ge=0, le=10)
+    """Of AdamW."""
+    model: ModelConfig
+    mask: MaskConfig = MaskConfig()
+    views: ViewConfig
+    loss_weights: LossWeights
+    data: DataConfig
+    world: World
+    texture: Texture = Texture()
+    log_every: int = option(20, ge=1, le=10_000_000)
+    """Steps between lines of the loss in metrics.jsonl."""
+    eval_every: int = option(50, ge=1, le=10_000_000)
+    """Steps between lines of the collapse measures."""
+    save_every: int = option(100, ge=1, le=10_000_000)
+    """Steps between checkpoints."""
+    threads: int = option(2, ge=1, le=1024)
+    """CPU threads."""
+
+    def __post_init__(self) -> None:
+        self._check_sizes()
+        self._check_world()
+        if self.method in ("ijepa", "vjepa"):
+            self._check_masks()
+        starts = self.loss_weights.gram_start * self.steps
+        if self.loss_weights.gram and (round(starts) < 1 or starts > self.steps - 1):
+            lacks = "an untrained teacher" if round(starts) < 1 else "no step to run in"
+            raise ValueError(
+                f"loss_weights.gram_start {self.loss_weights.gram_start:g} of {self.steps} steps "
+                f"leaves Gram anchoring {lacks}: use at least one step, and leave it one"
+            )
+        if self.model.tubelet > 1 and self.method != "vjepa":
+            raise ValueError(
+                f"method {self.method} reads single frames: use model.tubelet 1, or method vjepa"
+            )
+        if self.method == "vjepa" and self.data.clip_length % self.model.tubelet:
+            raise ValueError(
+                f"data.clip_length {self.data.clip_length} must be divisible by model.tubelet "
+                f"{self.model.tubelet}"
+            )
+
+    def _check_sizes(self) -> None:
+        """Raises ValueError where windows, views or widths do not fit."""
         patch, view, canvas = self.model.patch_size, self.data.view, self.data.canvas
         if view % (2 * patch):
             raise ValueError(
                 f"data.view must hold an even number of patches of {patch} px, got {view}: use "
                 f"{max(1, view // (2 * patch)) * 2 * patch}"
             )
-        for name in ("target_scale", "target_aspect", "context_scale"):
-            low, high = getattr(self.mask, name)
-            if low > high:
-                raise ValueError(f"mask.{name} must run from low to high, got [{low:g}, {high:g}]")
-        if self.recipe in ("ijepa", "vjepa"):
-            self._check_masks()
-        for width in (self.model.dim, self.model.predictor_dim):
+        for width in (self.model.embedding_dim, self.model.predictor_dim):
             if width % 4 or width % self.model.num_heads:
                 raise ValueError(
-                    f"model.dim and model.predictor_dim must be divisible by 4 and by "
+                    "model.embedding_dim and model.predictor_dim must be divisible by 4 and by "
                     f"model.num_heads {self.model.num_heads}, got {width}"
                 )
-        if view + self.views.max_shift * patch > canvas:
+        needed = view + self.views.max_shift * patch
+        if needed > canvas:
             raise ValueError(
                 f"two views of {view} px up to {self.views.max_shift} patches apart do not fit in "
-                f"data.canvas {canvas}: use {view + self.views.max_shift * patch} or more"
+                f"data.canvas {canvas}: use {needed} or more"
             )
         if self.views.max_shift * patch >= view:
             raise ValueError(
                 f"views.max_shift {self.views.max_shift} can leave the global views nothing in "
                 f"common: it must be below {view // patch}"
             )
-        if self.world.size % patch:
+
+    def _check_world(self) -> None:
+        """Raises ValueError for a world that this part does not draw."""
+        world, patch = self.world, self.model.patch_size
+        if world.size % patch:
             raise ValueError(
-                f"world.size must be divisible by the patch of {patch} px, got {self.world.size}"
+                f"world.size must be divisible by the patch of {patch} px, got {world.size}"
             )
-        if self.world.channels > 1 or self.world.axes == 1 or self.world.num_balls != 2:
+        if world.channels > 1 or world.axes == 1 or world.num_balls != 2:
             raise ValueError(
                 "this part draws one or two grey balls in the plane: use world.channels 1, "
                 "world.axes 2 and world.num_balls 2"
             )
-        if self.world.door_width or self.world.max_thrust:
+        if world.door_width or world.max_thrust or world.episode_length != World().episode_length:
             raise ValueError(
-                "this part knows no inner wall and no thrust: set world.door_width and "
-                "world.max_thrust to 0"
-            )
-        starts = self.weights.gram_start * self.steps
-        if self.weights.gram_weight and (round(starts) < 1 or starts > self.steps - 1):
-            lacks = "an untrained teacher" if round(starts) < 1 else "no step to run in"
-            raise ValueError(
-                f"weights.gram_start {self.weights.gram_start:g} of {self.steps} steps leaves Gram "
-                f"anchoring {lacks}: use at least one step, and leave it one"
-            )
-        if self.model.tubelet > 1 and self.recipe != "vjepa":
-            raise ValueError(
-                f"recipe {self.recipe} reads single frames: use model.tubelet 1, or recipe vjepa"
-            )
-        if self.recipe == "vjepa" and self.data.clip_length % self.model.tubelet:
-            raise ValueError(
-                f"data.clip_length {self.data.clip_length} must be divisible by model.tubelet "
-                f"{self.model.tubelet}"
+                "this part knows no inner wall and no thrust, and its clips have lengths of their "
+                "own: leave world.door_width, world.max_thrust and world.episode_length"
             )
 
     def _check_masks(self) -> None:
@@ -141,26 +275,21 @@ class Config:
     @property
     def vit_sizes(self) -> dict[str, int]:
         """What the encoder is made from."""
-        keys = ("patch_size", "tubelet", "dim", "depth", "num_heads")
-        return {"channels": 3} | {key: asdict(self.model)[key] for key in keys}
+        size = self.model
+        return {
+            "channels": 3, "patch_size": size.patch_size, "tubelet": size.tubelet,
+            "dim": size.embedding_dim, "depth": size.depth, "num_heads": size.num_heads,
+        }  # fmt: skip
 
 
-def generator(cfg: Config, purpose: int) -> torch.Generator:
-    """An independent stream of the run's seed; data of different purposes never overlap."""
+def generator(cfg: Config, purpose: Stream) -> torch.Generator:
+    """An independent stream of the run's seed."""
     return stream(cfg.seed, purpose)
-
-
-def learning_rate(step: int, cfg: Config) -> float:
-    """Linear warm-up to the peak, then half a cosine to zero."""
-    return warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
 
 
 def protocol(cfg: Config) -> dict[str, float | str]:
     """What a results file says of how its numbers were made."""
     return {
-        "steps": cfg.steps,
-        "batch_size": cfg.batch_size,
-        "dim": cfg.model.dim,
-        "depth": cfg.model.depth,
-        "test_frames": cfg.data.test_frames,
-    }
+        "steps": cfg.steps, "batch_size": cfg.batch_size, "embedding_dim": cfg.model.embedding_dim,
+        "depth": cfg.model.depth, "num_test_frames": cfg.data.num_test_frames,
+    }  # fmt: skip

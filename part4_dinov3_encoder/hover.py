@@ -32,7 +32,7 @@ from common.harness.files import write_atomic
 from common.harness.runs import RUNS
 from part4_dinov3_encoder.demo.images import read_photo, sample_photo, to_tensor
 from part4_dinov3_encoder.demo.page import View, render
-from part4_dinov3_encoder.options import add_encoder_options
+from part4_dinov3_encoder.scoring.encoders import add_encoder_options
 
 NUM_PATCHES = 28  # along the longer side, by default
 MOST_PATCHES = 2500  # in all: similarities of every pair are in the page
@@ -52,16 +52,8 @@ def look(path: Path, encoder: FrozenEncoder, size: int | None) -> View:
     pixels = (grid[0] * patch, grid[1] * patch)
     frames = F.interpolate(to_tensor(photo), pixels, mode="bicubic", antialias=True).clamp(0, 1)
     tokens = replace(encoder, resolution=None).encode(frames)[0]
-    return View(
-        photo=photo,
-        file_name=printable(path.name),
-        encoder_name=encoder.name,
-        is_pretrained=encoder.is_pretrained,
-        patch_size=patch,
-        grid=grid,
-        frames=frames,
-        tokens=tokens,
-    )
+    name, is_pretrained = encoder.name, encoder.is_pretrained
+    return View(photo, printable(path.name), name, is_pretrained, patch, grid, frames, tokens)
 
 
 def printable(name: str | Path) -> str:

@@ -1,14 +1,14 @@
-"""The figures of this part, from published weights and results/*.json; trains nothing.
+"""The figures of this part, from shipped weights and results/*.json; trains nothing.
 
-    python part4_dinov3_encoder/report.py                             this repository's default
-    python part4_dinov3_encoder/report.py --encoder dinov3_vits16 --out somewhere
+    python part4_dinov3_encoder/plot.py --results                     -> results/figures
+    python part4_dinov3_encoder/plot.py --encoder dinov3_vits16 --out somewhere
 
-features.png: two photographs that no recipe has seen and two scenes of the hard world; for each,
-what is like the marked patch to the encoder, and to plain colour, its principal directions as
+features.png: two photographs that no method has seen and two scenes of the textured world; for
+each, what is like the marked patch to the encoder, and to plain colour, its principal directions as
 colours, and its foreground without labels. foreground.png: scenes, the truth, and what clusters of
-raw pixels and of the encoder name ball, all on the encoder's grid. probes.png, from
-results/recipes.json and references.json. Scenes are shown at 8 x 8 tokens, to DINOv3 as well.
-Each figure names its encoder, and has the arrays it was drawn from beside it.
+raw pixels and of the encoder name ball, all on the encoder's grid. probes.png, from the results
+files. Scenes are shown at 8 x 8 tokens, to DINOv3 as well. Each figure names its encoder, and has
+the arrays it was drawn from beside it.
 """
 
 import argparse
@@ -24,32 +24,23 @@ from torch.nn import functional as F
 
 from common.episodes import to_float
 from common.figures.charts import DPI, FONT, QUIET, WIDTH, Bars, panels, wrap, write_png
-from common.frozen import FrozenEncoder
+from common.frozen import DEFAULT, FrozenEncoder
 from common.harness.config import load_config
 from common.harness.errors import run_script
-from common.harness.results import read_results
+from common.harness.tables import find
 from part4_dinov3_encoder.config import BASELINE, PART, Config
 from part4_dinov3_encoder.data.photos import HELD_OUT, load_photo
 from part4_dinov3_encoder.data.scenes import ball_patches
 from part4_dinov3_encoder.demo.similarity import color_likeness, cosines, mean_colors, pca_colors
 from part4_dinov3_encoder.demo.similarity import foreground as two_clusters
-from part4_dinov3_encoder.options import add_encoder_options, is_default, load_chosen
+from part4_dinov3_encoder.report.tables import BASELINES, CONV_JEPA, METHODS
+from part4_dinov3_encoder.scoring.encoders import add_encoder_options, load_chosen, raw_pixels
 from part4_dinov3_encoder.scoring.features import features
 from part4_dinov3_encoder.scoring.foreground import foreground
 from part4_dinov3_encoder.scoring.scores import make_test
-from part4_dinov3_encoder.scoring.tracking import raw_pixels
 
 PATCHES = 28  # along the shorter side of a photograph
-SHOWN = 6  # scenes of foreground.png
-ROWS = {
-    "raw_pixels": "raw pixels",
-    "part2_jepa": "part 2's JEPA",
-    "untrained": "untrained ViT",
-    "ijepa": "I-JEPA",
-    "vjepa": "V-JEPA",
-    "dino": "DINO",
-    "lejepa": "LeJEPA",
-}
+SHOWN = 4  # scenes of foreground.png
 PROBES = {
     "position_all_1000": "position",
     "radius_max_1000": "radius",
@@ -87,17 +78,14 @@ def features_figure(encoder: FrozenEncoder, cfg: Config) -> tuple[Figure, dict[s
         frames.append((frame, (y / cfg.world.size, x / cfg.world.size)))
     table = []
     for i, (frame, query) in enumerate(frames):
-        is_photo = i < len(HELD_OUT)
-        side = min(frame.shape[2:])
-        resolution = PATCHES * encoder.patch_size if is_photo else encoder.resolution
-        small = F.interpolate(
-            frame, scale_factor=min(1.0, 224 / side), mode="bicubic", antialias=True
-        ).clamp(0, 1)
+        resolution = PATCHES * encoder.patch_size if i < len(HELD_OUT) else encoder.resolution
+        scale = min(1.0, 224 / min(frame.shape[2:]))
+        small = F.interpolate(frame, scale_factor=scale, mode="bicubic", antialias=True).clamp(0, 1)
         table.append(picture_row(small, replace(encoder, resolution=resolution), query))
     titles = ["picture, patch", "like it: encoder", "like it: colour", "3 directions", "foreground"]
     note = (
         f"Encoder: {encoder.name}. Centred cosine, likeness of mean colour: -1 (blue) to 1 "
-        "(red). The photographs were in no recipe's training data. Foreground: two clusters of "
+        "(red). The photographs were in no method's training data. Foreground: two clusters of "
         "the one picture, as in hover.py, not the rule that the table scores."
     )
     return grid_figure(table, titles, note)
@@ -110,7 +98,7 @@ def foreground_figure(encoder: FrozenEncoder, cfg: Config) -> tuple[Figure, dict
     pixels = raw_pixels(cfg, grid[0] * cfg.model.patch_size)
     masks = {"truth": ball_patches(scenes.cover[:, 0], *grid)}
     for name, shown in (("raw pixels", pixels), ("encoder", encoder)):
-        masks[name] = foreground(features(shown.encode_all, scenes).patches[0], grid)
+        masks[name] = foreground(features(shown, scenes).patches[0], grid)
     table = []
     for e in range(SHOWN):
         frame = to_float(scenes.frames[e, 0]).expand(3, -1, -1).permute(1, 2, 0)
@@ -152,23 +140,22 @@ def grid_figure(
 
 
 def probes_figure() -> Figure:
-    """What can be read from each encoder, beside the references."""
-    arms = {}
-    for name in ("references", "recipes"):
-        arms |= read_results(PART / "results" / f"{name}.json")["arms"]
-    contents = []
+    """What can be read from each encoder, above the baselines, in grey."""
+    contents, baselines = [], BASELINES | CONV_JEPA
     for metric, title in PROBES.items():
-        rows = {
-            label: {label: arms[arm][metric]}
-            for arm, label in ROWS.items()
-            if metric in arms.get(arm, {})
-        }
+        rows = {}
+        for name, label in (METHODS | baselines).items():
+            found = find(PART / "results", "methods", name)
+            rows |= {label: {label: found[metric]}} if metric in found else {}
         contents.append(Bars(rows, "R²", title=title))
     note = (
-        "Noisy linear probes from 1,000 labelled frames of the hard world: all patch tokens, or "
-        "their maximum for radius and number. Whiskers: 95% interval over seeds; dots: seeds."
+        "Noisy linear probes from 1,000 labelled frames of the textured world: all patch tokens, "
+        "or their maximum for radius and number. Whiskers: 95% interval over seeds; dots: seeds."
     )
-    return panels(contents, note=note, columns=2)
+    figure = panels(contents, dict.fromkeys(baselines.values(), "0.6"), note, columns=2)
+    for ax in figure.axes:
+        ax.set_xlim(-0.1, 1)  # an R² of 1 is all there is to read
+    return figure
 
 
 def main() -> None:
@@ -176,22 +163,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_encoder_options(parser)
-    parser.add_argument("--out", type=Path, help="a folder; default: results/figures")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--results", action="store_true", help="into results/figures")
+    where.add_argument("--out", type=Path, help="into a folder, for any encoder")
     arguments = parser.parse_args()
-    out: Path | None = arguments.out
-    if out is None and not is_default(arguments):
+    asked = (arguments.encoder, arguments.weights, arguments.random_weights)
+    if arguments.results and asked != (DEFAULT, None, False):
         parser.error(
             "results/figures shows the default encoder: give another its folder with --out"
         )
-    out = out or PART / "results" / "figures"
+    out: Path = arguments.out or PART / "results" / "figures"
     cfg = load_config(Config, [BASELINE])
     encoder = load_chosen(arguments, cfg)
-    for name, make in (("features", features_figure), ("foreground", foreground_figure)):
-        figure, arrays = make(encoder, cfg)
+    drawn = {
+        "features": features_figure(encoder, cfg),
+        "foreground": foreground_figure(encoder, cfg),
+        "probes": (probes_figure(), {}),
+    }
+    for name, (figure, arrays) in drawn.items():
         write_png(out / f"{name}.png", figure, **arrays)
         print(out / f"{name}.png")
-    write_png(out / "probes.png", probes_figure())
-    print(out / "probes.png")
 
 
 if __name__ == "__main__":

@@ -1,73 +1,71 @@
-"""Follows the ball of the hard world (or any point) through a clip, by frozen features alone.
+"""Follows the ball of the textured world (or any point) through a clip, by frozen features alone.
 
     python part4_dinov3_encoder/track.py                                  this repository's default
     python part4_dinov3_encoder/track.py --encoder dinov3_vits16 --weights FOLDER
     python part4_dinov3_encoder/track.py --point 20,40 --clip 3           any patch of a clip
     python part4_dinov3_encoder/track.py --resolution 128                 larger frames, more tokens
-    python part4_dinov3_encoder/track.py --all                            -> results/tracking.json
 
-Label propagation (``propagation.py``) from the true place of the larger ball in the first of 16
-frames. Prints the mean error in px, over 5 sets of clips, beside an untrained ViT, raw pixels, true
-labels in every frame (what the grid alone costs) and a point that never moves, all on the encoder's
-grid (by default 8 x 8 tokens: DINOv3 then sees frames of 128 px), and draws one clip as a GIF
-(--out; default runs/part4/track/track.gif, of --all results/figures/track.gif). --all scores every
-recipe with published weights, one training seed each, at three resolutions.
+Label propagation (``scoring/propagation.py``) from the true place of the larger ball in the first
+of 16 frames. Prints the mean error in px, over 5 sets of clips, beside an untrained ViT, raw
+pixels, true labels in every frame (what the grid alone costs) and a point that never moves, all on
+the encoder's grid (by default 8 x 8 tokens: DINOv3 then sees frames of 128 px), and draws one clip
+as a GIF (--out; default runs/part4/track/track.gif).
 """
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from common.figures.charts import PALETTE
-from common.figures.frames import Group, strip, write_gif
-from common.frozen import RECIPES
+from common.frozen import FrozenEncoder
 from common.harness.config import load_config
 from common.harness.errors import UserError, run_script
-from common.harness.results import format_interval, write_results
 from common.harness.runs import RUNS
-from part4_dinov3_encoder.config import BASELINE, PART, Config
-from part4_dinov3_encoder.options import add_encoder_options, is_default, load_chosen
+from common.harness.tables import Column, format_interval
+from part4_dinov3_encoder.config import BASELINE, Config
+from part4_dinov3_encoder.scoring.encoders import add_encoder_options, load_chosen, raw_pixels
 from part4_dinov3_encoder.scoring.tracking import (
     CLIPS,
-    FRAMES,
-    LOST,
-    SEEDS,
     compare,
     controls,
     follow,
     make_clips,
-    published,
-    raw_pixels,
     with_features,
-)
-
-RESOLUTIONS = (64, 128, 192)  # px that frames of 64 px are enlarged to: 8, 16, 24 tokens a side
+)  # fmt: skip
 
 
-def marked(frame: Tensor, places: dict[str, Tensor], scale: int = 4) -> np.ndarray:
-    """A frame (1, H, W) uint8, enlarged, with a black and white cross at each place (px)."""
+def marked(frame: Tensor, place: Tensor, scale: int = 4) -> np.ndarray:
+    """A frame (1, H, W) uint8, enlarged, with a black and white cross at a place (2,) in px."""
     picture = frame[0].float().div(255).repeat_interleave(scale, 0).repeat_interleave(scale, 1)
-    for place in places.values():
-        x, y = (int(v) for v in (place * scale).round())
-        for radius, level in ((2, 0.0), (1, 1.0)):
-            picture[max(0, y - 12) : y + 12, max(0, x - radius) : x + radius] = level
-            picture[max(0, y - radius) : y + radius, max(0, x - 12) : x + 12] = level
+    x, y = (int(v) for v in (place * scale).round())
+    for radius, level in ((2, 0.0), (1, 1.0)):
+        picture[max(0, y - 12) : y + 12, max(0, x - radius) : x + radius] = level
+        picture[max(0, y - radius) : y + radius, max(0, x - 12) : x + 12] = level
     return picture.numpy()
 
 
-def draw(path: Path, clip: Tensor, places: dict[str, Tensor], note: str) -> None:
-    """A GIF of a clip (T, 1, H, W): a column a tracker, a cross where it is (places (T, 2))."""
-    groups = [Group(name, 1, PALETTE["vermillion"]) for name in places]
+def draw_clip(
+    path: Path, encoder: FrozenEncoder, cfg: Config, index: int = 0, point: Tensor | None = None
+) -> None:
+    """A GIF of a clip, where the encoder and raw pixels on its grid see a point go.
+
+    point (2,) of the first frame, by default the larger ball's place.
+    """
+    from common.figures.charts import PALETTE
+    from common.figures.frames import Group, strip, write_gif
+
+    clips = make_clips(cfg, CLIPS)
+    clip, start = clips.frames[index], clips.states[index, 0, 0, :2]
+    side = encoder.grid(cfg.world.size, cfg.world.size)[0]
+    pixels = raw_pixels(cfg, side * cfg.model.patch_size)
+    ways = {e.name: follow(e, clip, start if point is None else point) for e in (encoder, pixels)}
+    groups = [Group(name, 1, PALETTE["vermillion"]) for name in ways]
+    note = f"Label propagation from frame 0, frozen features. Clip {index} of the textured world."
     figures = [
         strip(
-            [[marked(frame, {name: way[t]}) for name, way in places.items()]],
-            groups,
-            [[f"frame {t}", *[""] * (len(places) - 1)]],
-            note,
+            [[marked(frame, way[t]) for way in ways.values()]], groups, [[f"frame {t}", ""]], note
         )
         for t, frame in enumerate(clip)
     ]
@@ -95,58 +93,24 @@ def main() -> None:
     )
     parser.add_argument("--clip", type=int, default=0, help="which of the clips is drawn")
     parser.add_argument("--point", help="x,y in px of its first frame; default: the larger ball")
-    parser.add_argument("--out", type=Path, help="the GIF")
-    parser.add_argument("--all", action="store_true", help="every recipe, and a results file")
+    default = RUNS / "part4" / "track" / "track.gif"
+    parser.add_argument("--out", type=Path, default=default, help="the GIF")
     args = parser.parse_args()
     if not 0 <= args.clip < CLIPS:
         raise UserError(f"--clip {args.clip}: expected 0 to {CLIPS - 1}")
-    if args.all and (any((args.point, args.resolution, args.out)) or not is_default(args)):
-        parser.error("--all scores what is published: leave every other option but --clip")
-    begin, cfg = time.monotonic(), load_config(Config, [BASELINE])
+    cfg = load_config(Config, [BASELINE])
     torch.set_num_threads(1)
     point = None if args.point is None else parse_point(args.point, cfg.world.size)
-    resolution = RESOLUTIONS[-1] if args.all else args.resolution
-    own = load_chosen(args, cfg, resolution)
-    side = own.grid(cfg.world.size, cfg.world.size)[0]
-    pixels = raw_pixels(cfg, side * cfg.model.patch_size)
-    clips = make_clips(cfg, CLIPS)
-    clip, truth = clips.frames[args.clip], clips.states[args.clip, :, 0, :2]
-    first = truth[0] if point is None else point
-    places = {own.name: follow(own, clip, first), pixels.name: follow(pixels, clip, first)}
-    note = f"Label propagation from frame 0, frozen features. Clip {args.clip} of the hard world."
-    out = args.out or RUNS / "part4" / "track" / "track.gif"
-    if args.all:
-        out = PART / "results" / "figures" / "track.gif"
-    draw(out, clip, places, note)
-    print(out)
+    encoder = load_chosen(args, cfg, args.resolution)
+    draw_clip(args.out, encoder, cfg, args.clip, point)
+    print(args.out)
     if point is not None:
         return
-    if args.all:
-        followers = {}
-        for px in RESOLUTIONS:
-            followers |= published(RECIPES, cfg, px)
-    else:
-        followers = {own.name: with_features(own)} | controls(cfg, side)
-    rows = compare(followers)
+    side = encoder.grid(cfg.world.size, cfg.world.size)[0]
+    rows = compare({encoder.name: with_features(encoder)} | controls(cfg, side))
     for name, metrics in rows.items():
-        lost = f"{100 * metrics['lost']['mean']:.0f}% lost"
-        print(f"{name:40} {format_interval(metrics['error_px'], 2)} px, {lost} at the end")
-    if args.all:
-        arms = {name: row for name, row in rows.items() if name.split("@")[0] in RECIPES}
-        write_results(
-            PART / "results" / "tracking.json",
-            "python part4_dinov3_encoder/track.py --all",
-            protocol={
-                "clips": CLIPS,
-                "frames": FRAMES,
-                "lost_px": LOST,
-                "resolutions": RESOLUTIONS,
-            },
-            seconds=time.monotonic() - begin,
-            seeds=SEEDS,
-            arms=arms,
-            bounds={name: row for name, row in rows.items() if name not in arms},
-        )
+        error = format_interval(metrics["error_px"], Column("", 2))
+        print(f"{name:40} {error} px, {100 * metrics['lost']['mean']:.0f}% lost at the end")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Photographs that come inside an installed package, and clips of a window that drifts over them.
 
 scikit-image's wheel holds those trained on, ``TRAINED``; matplotlib's holds grace_hopper.jpg.
-``HELD_OUT`` are shown on pages and figures, and no recipe has seen them.
+``HELD_OUT`` are shown on pages and figures, and no method has seen them.
 """
 
 import importlib.util

@@ -1,10 +1,10 @@
-"""The hard ball world: one or two striped balls of any size on a texture, among flickering squares.
+"""The textured world: one or two striped balls of any size on a texture, among flickering squares.
 
 Grey levels of balls, texture and squares overlap, so that no threshold finds a ball.
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,31 +14,9 @@ from common.distractors import Distractor, sample_layers
 from common.rendering import disc
 from common.simulator import sample_scene, sample_start, step, uniform
 from common.world import World
+from part4_dinov3_encoder.config import Texture
 
 CHUNK = 512  # frames painted at a time
-
-
-@dataclass(frozen=True)
-class Texture:
-    """How a scene looks, but for what World says.
-
-    Args:
-        cell_size: side of the background's cells (px), each of one grey.
-        contrast: the background's greys are uniform in 0 .. contrast.
-        num_squares: white squares at fixed places, on or off by a fair coin each frame.
-        square_size: their side (px).
-        stripe: least and largest wavelength of the balls' stripes (px).
-        stripe_contrast: a stripe darkens a ball by up to this share.
-        second_ball: radius of the second ball, as a share of the one drawn for it.
-    """
-
-    cell_size: int = field(metadata={"min": 1, "max": 512})
-    contrast: float = field(metadata={"min": 0.0, "max": 1.0})
-    num_squares: int = field(metadata={"min": 1, "max": 4})
-    square_size: int = field(metadata={"min": 1, "max": 512})
-    stripe: tuple[float, float] = field(metadata={"min": 2.0, "max": 512})
-    stripe_contrast: float = field(metadata={"min": 0.0, "max": 1.0})
-    second_ball: float = field(metadata={"above": 0.0, "below": 1.0})
 
 
 @dataclass(frozen=True)
@@ -91,22 +69,6 @@ def ball_patches(cover: Tensor, rows: int, columns: int) -> Tensor:
     return F.adaptive_avg_pool2d(cover.float(), (rows, columns)).flatten(1) >= 0.5 * 255
 
 
-def _layers(world: World, texture: Texture, num_episodes: int, generator: torch.Generator):
-    """Background and squares, (E, T, H, W) uint8 and bool."""
-    base = {
-        "num_dots": 1, "num_squares": texture.num_squares, "square_size": texture.square_size,
-        "cell_size": texture.cell_size, "contrast": texture.contrast,
-    }  # fmt: skip
-    size, length = world.size, world.episode_length
-    drawn = [
-        sample_layers(Distractor(kind=kind, **base), size, num_episodes, length, generator)[0]
-        for kind in ("background", "squares")
-    ]
-    assert drawn[0] is not None
-    assert drawn[1] is not None
-    return drawn[0].expand(-1, length, -1, -1), drawn[1] > 0
-
-
 def _paint(
     world: World,
     texture: Texture,
@@ -117,7 +79,17 @@ def _paint(
 ) -> tuple[Tensor, Tensor]:
     """Frames and cover of states (E, T, 2, 4), squares behind the balls."""
     num_episodes, length = states.shape[:2]
-    background, squares = _layers(world, texture, num_episodes, generator)
+    background, squares = (
+        sample_layers(layer, world.size, num_episodes, length, generator)[0]
+        for layer in (
+            Distractor(kind="background", cell_size=texture.cell_size, contrast=texture.contrast),
+            Distractor(
+                kind="squares", num_squares=texture.num_squares, square_size=texture.square_size
+            ),
+        )
+    )  # (E, 1, H, W), (E, T, H, W)
+    assert background is not None
+    assert squares is not None
     wavelength = uniform((num_episodes, 2), texture.stripe, generator)
     angle = uniform((num_episodes, 2), (0.0, math.pi), generator)
     wave = math.tau / wavelength[..., None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
@@ -128,8 +100,8 @@ def _paint(
     for begin in range(0, len(frames), CHUNK):
         index = torch.arange(begin, min(begin + CHUNK, len(frames)))
         episode, time = index // length, index % length
-        picture = background[episode, time].float()
-        picture[squares[episode, time]] = 255.0
+        picture = background[episode, 0].float()
+        picture[squares[episode, time] > 0] = 255.0
         seen = torch.zeros_like(picture)
         for n in (1, 0):  # the larger ball in front
             there = radius[episode, n] > 0

@@ -1,14 +1,17 @@
-"""What the recipes are trained on: clips of balls and of photographs, and windows of them.
+"""What the methods are trained on: clips of balls and of photographs, and windows of them.
 
 Windows are cut, never resized: a training frame is larger than a view of it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import assert_never
 
 import torch
 from torch import Tensor
 
 from common.episodes import to_float
+from common.masking import block_masks
+from common.sigreg import random_slices
 from common.simulator import uniform
 from part4_dinov3_encoder.config import Config
 from part4_dinov3_encoder.data.photos import photo_clips
@@ -24,25 +27,46 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """What a masked method sees in a step: windows x (B, T, 3, V, V) in [0, 1].
+
+    seen (B, n), wanted (B, m): tokens that it sees, and has to predict, of a grid (T', H', W').
+    """
+
+    x: Tensor
+    seen: Tensor
+    wanted: Tensor
+    grid: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
 class Views:
-    """Views of B frames, in [0, 1].
+    """What dino and lejepa see in a step: views of B frames, in [0, 1].
 
     large (2, B, 3, V, V); small (L, B, 3, V / 2, V / 2); pairs (2, B, K): the token of each large
-    view at K places that both of them see.
+    view at K places that both of them see. slices (P, M) of SIGReg, for lejepa. is_anchored:
+    whether dino's Gram anchoring has begun.
     """
 
     large: Tensor
     small: Tensor
     pairs: Tensor
+    slices: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    is_anchored: bool = False
+
+
+Batch = Windows | Views
 
 
 def make_pool(cfg: Config, generator: torch.Generator) -> Pool:
     """The training clips of a config: balls in a box of the canvas' size, drifting photographs."""
     world = replace(cfg.world, size=cfg.data.canvas, episode_length=max(2, cfg.data.clip_length))
-    scenes = make_scenes(world, cfg.texture, cfg.data.ball_clips, generator)
+    scenes = make_scenes(world, cfg.texture, cfg.data.num_ball_clips, generator)
     photos = None
     if cfg.data.photo_share > 0:
-        photos = photo_clips(cfg.data.photo_clips, cfg.data.clip_length, cfg.data.canvas, generator)
+        photos = photo_clips(
+            cfg.data.num_photo_clips, cfg.data.clip_length, cfg.data.canvas, generator
+        )
     return Pool(scenes.frames[:, : cfg.data.clip_length], photos)
 
 
@@ -60,13 +84,40 @@ def draw_clips(cfg: Config, pool: Pool, length: int, generator: torch.Generator)
     return torch.cat(parts)
 
 
-def draw_windows(cfg: Config, pool: Pool, generator: torch.Generator) -> Tensor:
-    """One window of a clip each, in [0, 1]: (B, T, 3, V, V), T = 1 for recipes of single frames."""
-    length = cfg.data.clip_length if cfg.recipe == "vjepa" else 1
+def draw_batch(cfg: Config, pool: Pool, step: int, generator: torch.Generator) -> Batch:
+    """All that the loss of a step reads and chance decides, drawn in this order."""
+    w = cfg.loss_weights
+    match cfg.method:
+        case "ijepa" | "vjepa":
+            return draw_windows(cfg, pool, generator)
+        case "dino":
+            begun = w.gram > 0 and step >= w.gram_start * cfg.steps
+            return replace(draw_views(cfg, pool, generator), is_anchored=begun)
+        case "lejepa":
+            views = draw_views(cfg, pool, generator)
+            slices = random_slices(cfg.model.projection_dim, w.num_slices, generator)
+            return replace(views, slices=slices)
+        case _:
+            assert_never(cfg.method)
+
+
+def draw_windows(cfg: Config, pool: Pool, generator: torch.Generator) -> Windows:
+    """One window of a clip each, and the blocks that are hidden in it; ijepa sees one frame."""
+    length = cfg.data.clip_length if cfg.method == "vjepa" else 1
     clips = draw_clips(cfg, pool, length, generator)
     room = cfg.data.canvas - cfg.data.view + 1
     corner = torch.randint(room, (len(clips), 2), generator=generator)
-    return to_float(cut(clips, corner, cfg.data.view))
+    side = cfg.data.view // cfg.model.patch_size
+    grid = (length // cfg.model.tubelet, side, side)
+    seen, wanted = block_masks(side, side, len(clips), generator, **asdict(cfg.mask))
+    x = to_float(cut(clips, corner, cfg.data.view))
+    return Windows(x, through_time(seen, grid), through_time(wanted, grid), grid)
+
+
+def through_time(index: Tensor, grid: tuple[int, int, int]) -> Tensor:
+    """Patches (B, n) of a picture as tokens of every time of a clip, (B, T n)."""
+    length, rows, columns = grid
+    return (index[:, None] + torch.arange(length)[:, None] * rows * columns).flatten(1)
 
 
 def draw_views(cfg: Config, pool: Pool, generator: torch.Generator) -> Views:

@@ -62,6 +62,7 @@ def payload(view: View) -> dict[str, object]:
     """What the page's script reads: names, sizes, and arrays as base64."""
     tokens = view.tokens
     mask = similarity.foreground(tokens, view.grid)
+    inside = similarity.pca_colors(tokens, mask)
     colors = similarity.to_bytes(similarity.mean_colors(view.frames, view.grid))
     palette = matplotlib.colormaps[COLOR_MAP](np.arange(256), bytes=True)[:, :3]
     return {
@@ -78,9 +79,7 @@ def payload(view: View) -> dict[str, object]:
         "colors": similarity.encode(colors),
         "spread": similarity.color_spread(torch.from_numpy(colors) / 255),
         "pca": similarity.encode(similarity.to_bytes(similarity.pca_colors(tokens))),
-        "pcaForeground": similarity.encode(
-            similarity.to_bytes(similarity.pca_colors(tokens, mask))
-        ),
+        "pcaForeground": similarity.encode(similarity.to_bytes(inside)),
         "foreground": similarity.encode(mask.numpy().astype(np.uint8)),
         "palette": similarity.encode(palette),
     }

@@ -15,6 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.probes import lloyd
+from part4_dinov3_encoder.scoring.foreground import border
+
 STEPS = 127  # of the byte that holds a similarity in [-1, 1]: off by at most 0.004
 TINY = 1e-12
 
@@ -73,7 +76,7 @@ def pca_colors(tokens: Tensor, shown: Tensor | None = None) -> Tensor:
     return colors
 
 
-def foreground(tokens: Tensor, grid: tuple[int, int], num_rounds: int = 50) -> Tensor:
+def foreground(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """Two clusters of unit tokens (N, D) by k-means; True (N,) is the one touching the border less.
 
     No labels and no chance: k-means starts from the sides of the first principal direction. The
@@ -83,29 +86,19 @@ def foreground(tokens: Tensor, grid: tuple[int, int], num_rounds: int = 50) -> T
     unit = unit - unit.mean(0)
     _, _, axes = torch.linalg.svd(unit, full_matrices=False)
     side = unit @ axes[0] > 0
-    for _ in range(num_rounds):
-        if side.all() or not side.any():
-            break
-        first, second = unit[side].mean(0), unit[~side].mean(0)
-        nearer = (unit - first).square().sum(-1) < (unit - second).square().sum(-1)
-        if torch.equal(nearer, side):
-            break
-        side = nearer
-    border = torch.ones(grid, dtype=torch.bool)
-    border[1:-1, 1:-1] = False
-    shares = [border.flatten()[part].double().mean().nan_to_num(2.0) for part in (side, ~side)]
+    if side.any() and not side.all():
+        starts = torch.stack([unit[~side].mean(0), unit[side].mean(0)])
+        side = lloyd(unit, starts, rounds=50)[1] == 1
+    rim = border(*grid)
+    shares = [rim[part].double().mean().nan_to_num(2.0) for part in (side, ~side)]
     return side if shares[0] < shares[1] else ~side
-
-
-def quantise(similarity: Tensor) -> np.ndarray:
-    """Similarities in [-1, 1] as int8, in steps of 1 / STEPS."""
-    return (similarity * STEPS).round().to(torch.int8).numpy()
 
 
 def pack(similarity: Tensor) -> str:
     """The upper triangle, with the diagonal, of a symmetric (N, N): N (N + 1) / 2 bytes, base64."""
     rows, columns = np.triu_indices(len(similarity))
-    return encode(quantise(similarity)[rows, columns])
+    steps = (similarity * STEPS).round().to(torch.int8).numpy()
+    return encode(steps[rows, columns])
 
 
 def encode(array: np.ndarray) -> str:

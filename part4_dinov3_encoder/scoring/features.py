@@ -1,4 +1,4 @@
-"""Who is scored, and what it makes of scenes of two frames: tokens of each, and of the clip."""
+"""What a frozen encoder makes of scenes of two frames: tokens of each, and of the clip."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,30 +7,13 @@ import torch
 from torch import Tensor
 
 from common.episodes import to_float
+from common.frozen import FrozenEncoder, OwnBackbone
 from common.probes import add_noise
-from common.vit import ViT, pick_tokens
-from part4_dinov3_encoder.config import Config
+from common.vit import pick_tokens
 from part4_dinov3_encoder.data.scenes import Scenes
 
-POOLINGS = ("mean", "max", "all")  # all: every patch token, side by side
 CHUNK = 256  # frames encoded at a time
 SAMPLED = 16  # tokens of a frame that the collapse of patches is measured on
-
-Encode = Callable[[Tensor], tuple[Tensor, Tensor]]  # frames -> cls (B, D), patches (B, N, D)
-EncodeClip = Callable[[Tensor], Tensor]  # clips of two frames (B, 2, C, H, W) -> tokens (B, N, D)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is scored: a way to encode, its grid of patches, its poolings (cls where it has one).
-
-    encode_clip: of an encoder whose tokens are of two frames each; None where they are of one.
-    """
-
-    encode: Encode
-    grid: tuple[int, int]
-    poolings: tuple[str, ...] = POOLINGS
-    encode_clip: EncodeClip | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +26,14 @@ class Features:
     cls: Tensor
     patches: Tensor
     clip: Tensor | None = None
+
+    @property
+    def poolings(self) -> tuple[str, ...]:
+        """How patches become one vector; all: side by side; cls where that is not their mean."""
+        if self.patches.shape[2] == 1:
+            return ("all",)
+        is_mean = torch.allclose(self.cls, self.patches.mean(2), rtol=1e-4, atol=1e-5)
+        return ("mean", "max", "all") if is_mean else ("mean", "max", "all", "cls")
 
     def pooled(self, pooling: str) -> Tensor:
         """One vector for each frame, (2, n, .)."""
@@ -63,34 +54,27 @@ class Features:
         return self.patches.transpose(0, 1).flatten(1)
 
 
-def subject_of(vit: ViT, cfg: Config) -> Subject:
-    """A ViT of a config, trained or in training; nothing of it is changed."""
-
-    def encode(frames: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = vit(frames.expand(-1, 3, -1, -1))
-        return tokens.mean(1), tokens
-
-    def encode_clip(clips: Tensor) -> Tensor:
-        return vit(clips.expand(-1, -1, 3, -1, -1))
-
-    side = cfg.world.size // vit.patch_size
-    return Subject(encode, (side, side), encode_clip=encode_clip if vit.tubelet == 2 else None)
+def clip_reader(encoder: FrozenEncoder) -> Callable[[Tensor], Tensor] | None:
+    """Clips of two frames (B, 2, C, H, W) -> tokens (B, N, D); None of tokens of one frame each."""
+    vit = encoder.backbone.vit if isinstance(encoder.backbone, OwnBackbone) else None
+    if vit is None or vit.tubelet != 2:
+        return None
+    return lambda x: vit(torch.stack([encoder.preprocess(x[:, t]) for t in range(2)], dim=1))
 
 
 @torch.no_grad()
-def features(encode: Encode, scenes: Scenes, encode_clip: EncodeClip | None = None) -> Features:
-    """Tokens of both frames of every scene, and of the two as a clip where encode_clip is given."""
-    both, clip = [], None
+def features(encoder: FrozenEncoder, scenes: Scenes) -> Features:
+    """Tokens of both frames of every scene, and of the two as a clip where it has such tokens."""
+    both = []
     for t in range(2):
-        parts = [encode(to_float(part)) for part in scenes.frames[:, t].split(CHUNK)]
-        both.append((torch.cat([cls for cls, _ in parts]), torch.cat([p for _, p in parts])))
-    if encode_clip is not None:
-        clip = torch.cat(
-            [encode_clip(to_float(part)) for part in scenes.frames[:, :2].split(CHUNK)]
-        )
-    return Features(
-        torch.stack([cls for cls, _ in both]), torch.stack([patches for _, patches in both]), clip
-    )
+        parts = [encoder.encode_all(to_float(x)) for x in scenes.frames[:, t].split(CHUNK)]
+        both.append([torch.cat(part) for part in zip(*parts, strict=True)])
+    cls, patches = (torch.stack(pair) for pair in zip(*both, strict=True))
+    read = clip_reader(encoder)
+    if read is None:
+        return Features(cls, patches)
+    clips = [read(to_float(part)) for part in scenes.frames[:, :2].split(CHUNK)]
+    return Features(cls, patches, torch.cat(clips))
 
 
 def with_noise(found: Features, generator: torch.Generator) -> Features:

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from common.probes import kmeans, nearest
+from common.probes import kmeans, nearest, ridge_fit
 
 NUM_CLUSTERS = 32
 NUM_DIRECTIONS = 32
@@ -61,17 +61,10 @@ def labelled_foreground(
 
     tokens (n, N, D) with truth (n, N); least squares, at the threshold with the best IoU on them.
     """
-    x = tokens.flatten(0, 1).double()
-    center, scale = x.mean(0), x.std(0).clamp(min=1e-12)
-    y = truth.flatten().double()
-    features = (x - center) / scale
-    gram = features.T @ features / len(x) + ridge * torch.eye(x.shape[1], dtype=x.dtype)
-    weights = torch.linalg.solve(gram, features.T @ (y - y.mean()) / len(x))
-    score = features @ weights + y.mean()
+    fitted = ridge_fit(tokens.flatten(0, 1), truth.flatten()[:, None].double(), ridge)
+    score, test_score = (fitted(x.flatten(0, 1)).view(x.shape[:2]) for x in (tokens, test_tokens))
     thresholds = torch.linspace(0.05, 0.95, 37).tolist()
-    best = max(thresholds, key=lambda t: iou(score >= t, truth.flatten()))
-    test_score = (test_tokens.double() - center) / scale @ weights + y.mean()
-    return test_score >= best
+    return test_score >= max(thresholds, key=lambda t: iou(score >= t, truth))
 
 
 def border(rows: int, columns: int) -> Tensor:

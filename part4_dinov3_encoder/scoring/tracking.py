@@ -1,50 +1,30 @@
-"""Clips of the hard world, what follows a ball through them, and how far off it is."""
+"""Clips of the textured world, what follows a ball through them, and how far off it is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from common.frozen import UNTRAINED, FrozenEncoder, load_frozen
+from common.harness.aggregate import metric_intervals
 from common.harness.config import load_config
-from common.intervals import mean_interval
-from common.vit import patchify
-from part4_dinov3_encoder.config import BASELINE, Config, generator
+from common.intervals import Interval
+from part4_dinov3_encoder.config import BASELINE, Config, Stream, generator
 from part4_dinov3_encoder.data.scenes import Scenes, make_scenes
+from part4_dinov3_encoder.scoring.encoders import raw_pixels
 from part4_dinov3_encoder.scoring.propagation import centres, read_out, start_labels, track
 
-FRAMES, CLIPS, PURPOSE = 16, 24, 40
+FRAMES, CLIPS = 16, 24
 SEEDS = (0, 1, 2, 3, 4)
 LOST = 8.0  # px: the ball counts as lost when the last frame's error is larger
 Follow = Callable[[Tensor, Tensor], Tensor]  # frames (T, 1, H, W) uint8, truth (T, 2) -> (T, 2)
 
 
-class PixelBackbone(nn.Module):
-    """Patches of the picture as they are, for a FrozenEncoder: the row to beat."""
-
-    def __init__(self, patch_size: int) -> None:
-        super().__init__()
-        self.patch_size = patch_size
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = patchify(x.unsqueeze(1), self.patch_size).flatten(1, 3)
-        return tokens.mean(1), tokens
-
-
-def raw_pixels(cfg: Config, resolution: int | None = None) -> FrozenEncoder:
-    """Raw patches behind the encoders' interface."""
-    patch, channels = cfg.model.patch_size, 3
-    backbone = PixelBackbone(patch)
-    return FrozenEncoder(
-        backbone, "raw pixels", False, patch, channels * patch**2, resolution=resolution
-    )
-
-
 def make_clips(cfg: Config, count: int) -> Scenes:
     """Clips that no encoder was trained on."""
     world = replace(cfg.world, episode_length=FRAMES)
-    return make_scenes(world, cfg.texture, count, generator(cfg, PURPOSE))
+    return make_scenes(world, cfg.texture, count, generator(cfg, Stream.TRACKED_CLIPS))
 
 
 def follow(encoder: FrozenEncoder, clip: Tensor, point: Tensor) -> Tensor:
@@ -58,12 +38,12 @@ def with_features(encoder: FrozenEncoder) -> Follow:
 
 
 def never_moving(clip: Tensor, truth: Tensor) -> Tensor:
-    """The floor."""
+    """The worst row: the point stays where it was."""
     return truth[:1].expand_as(truth)
 
 
 def true_labels(tokens_a_side: int) -> Follow:
-    """The ceiling: every frame's labels are true; what is left is the grid's and the readout's."""
+    """The upper bound: all labels are true; what is left is the grid's and the readout's."""
 
     def read(clip: Tensor, truth: Tensor) -> Tensor:
         grid, patch = (tokens_a_side, tokens_a_side), clip.shape[2] / tokens_a_side
@@ -88,7 +68,7 @@ def score(follower: Follow, clips: Scenes) -> dict[str, float]:
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
-def compare(followers: Mapping[str, Follow]) -> dict[str, dict]:
+def compare(followers: Mapping[str, Follow]) -> dict[str, dict[str, Interval]]:
     """{row: {metric: interval over seeds}} on the clips of every seed."""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in followers}
     for seed in SEEDS:
@@ -96,13 +76,15 @@ def compare(followers: Mapping[str, Follow]) -> dict[str, dict]:
         for name, follower in followers.items():
             found[name].append(score(follower, clips))
     return {
-        name: {metric: mean_interval([run[metric] for run in runs]) for metric in runs[0]}
+        name: metric_intervals(
+            name, runs, {"shares": {"lost": CLIPS}, "limits": {"error_px": (0, None)}}
+        )
         for name, runs in found.items()
     }
 
 
 def controls(cfg: Config, side: int) -> dict[str, Follow]:
-    """The rows beside an encoder of side x side tokens: untrained, raw pixels, ceiling, floor.
+    """The rows beside an encoder of side x side tokens, from an untrained ViT to true labels.
 
     All on that grid, whatever the encoder's patch: the grid decides more than the features do.
     """
@@ -114,11 +96,3 @@ def controls(cfg: Config, side: int) -> dict[str, Follow]:
         "true_labels": true_labels(side),
         "never_moving": never_moving,
     }
-
-
-def published(recipes: Sequence[str], cfg: Config, resolution: int) -> dict[str, Follow]:
-    """Published recipes and controls at a resolution, named "lejepa@128"."""
-    encoders = {name: load_frozen(name, resolution=resolution) for name in recipes}
-    rows = {name: with_features(encoder) for name, encoder in encoders.items()}
-    rows |= controls(cfg, resolution // cfg.model.patch_size)
-    return {f"{name}@{resolution}": row for name, row in rows.items()}

@@ -10,12 +10,12 @@ from common.harness.errors import run_script
 from part4_dinov3_encoder import track as script
 from part4_dinov3_encoder.config import BASELINE, Config
 from part4_dinov3_encoder.scoring import tracking
+from part4_dinov3_encoder.scoring.encoders import raw_pixels
 from part4_dinov3_encoder.scoring.propagation import centres, read_out, start_labels, track
 from part4_dinov3_encoder.scoring.tracking import (
     controls,
     follow,
     make_clips,
-    raw_pixels,
     score,
     tracking_error,
     true_labels,
@@ -118,7 +118,7 @@ def test_controls_are_on_the_encoders_grid(monkeypatch):
 
 def test_a_cross_is_drawn_where_the_place_is():
     frame = torch.zeros(1, 64, 64, dtype=torch.uint8)
-    picture = marked(frame, {"a": torch.tensor([10.0, 40.0])})
+    picture = marked(frame, torch.tensor([10.0, 40.0]))
     assert picture.shape == (256, 256)
     assert picture[160, 40] == 1
     assert picture[40, 160] == 0

@@ -1,40 +1,51 @@
-"""Part 4's recipes as their reader uses them: scenes, samples, gradients, scores, commands."""
+"""Part 4's methods as their reader uses them: scenes, samples, gradients, scores, commands."""
 
 import argparse
 import math
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from common.dinov3 import SIZES
-from common.frozen import RECIPES, FrozenEncoder, freeze_vit, load_frozen
+from common.frozen import METHODS, FrozenEncoder, load_frozen
 from common.harness.config import REPOSITORY, load_config
 from common.harness.errors import ConfigError, UserError
 from common.harness.results import read_results
 from common.intervals import mean_interval
 from common.masking import block_masks
+from common.sigreg import sigreg_share
 from common.vit import ViT, patchify
-from part4_dinov3_encoder import plot as report
-from part4_dinov3_encoder import probe
-from part4_dinov3_encoder.config import BASELINE, Config, generator
+from part4_dinov3_encoder import plot, probe
+from part4_dinov3_encoder.config import BASELINE, Config, Stream, generator
 from part4_dinov3_encoder.data import photos
 from part4_dinov3_encoder.data.photos import HELD_OUT, TRAINED, load_photo, photo_clips
 from part4_dinov3_encoder.data.scenes import ball_patches, make_scenes
-from part4_dinov3_encoder.data.views import Pool, draw_views, draw_windows, make_pool, shared_places
+from part4_dinov3_encoder.data.views import (
+    Pool,
+    draw_batch,
+    draw_views,
+    draw_windows,
+    make_pool,
+    shared_places,
+    through_time,
+)
 from part4_dinov3_encoder.model import make_model
-from part4_dinov3_encoder.options import add_encoder_options, load_chosen
-from part4_dinov3_encoder.probe import frozen_subject, part2_encoder, raw_pixels
+from part4_dinov3_encoder.scoring.encoders import (
+    add_encoder_options,
+    conv_jepa,
+    frozen_copy,
+    load_chosen,
+    raw_pixels,
+)
 from part4_dinov3_encoder.scoring.features import (
     SAMPLED,
     Features,
-    Subject,
     features,
     sampled,
-    subject_of,
     with_noise,
 )
 from part4_dinov3_encoder.scoring.foreground import border, foreground, iou, labelled_foreground
@@ -43,16 +54,17 @@ from part4_dinov3_encoder.scoring.scores import (
     TARGETS,
     collapse_scores,
     evaluate,
+    limits,
     make_heldout,
     make_test,
     motion_scores,
     targets,
 )
-from part4_dinov3_encoder.settings import MaskConfig
-from part4_dinov3_encoder.train import after_step, compute_loss, kept, main, through_time
+from part4_dinov3_encoder.train import after_step, compute_loss, main
 
 CONFIGS = REPOSITORY / "configs" / "part4"
 SMOKE = CONFIGS / "smoke.yaml"
+GRAM = ["--method=dino", "--loss_weights.gram=1"]
 TRAIN = [sys.executable, "part4_dinov3_encoder/train.py", "--config", str(SMOKE), "--threads=1"]
 
 
@@ -161,7 +173,7 @@ def test_without_photographs(monkeypatch):
 
 def test_pairs_show_the_same_patch_in_both_views():
     cfg = config("smoke", views__gain=0.0, views__offset=0.0, views__noise=0.0, views__num_pairs=64)
-    views = draw_views(cfg, make_pool(cfg, generator(cfg, 1)), seeded())
+    views = draw_views(cfg, make_pool(cfg, generator(cfg, Stream.TRAIN_DATA)), seeded())
     assert views.large.shape == (2, 8, 3, 64, 64)
     assert views.small.shape == (cfg.views.num_local, 8, 3, 32, 32)
     patches = [patchify(view.unsqueeze(1), 8).flatten(1, 3) for view in views.large]
@@ -180,7 +192,7 @@ def test_pairs_reach_everything_that_both_views_see():
 
 def test_views_differ_in_looks():
     cfg = config("smoke", views__max_shift=0)
-    views = draw_views(cfg, make_pool(cfg, generator(cfg, 1)), seeded())
+    views = draw_views(cfg, make_pool(cfg, generator(cfg, Stream.TRAIN_DATA)), seeded())
     assert 0 <= views.large.min() < views.large.max() <= 1
     assert (views.large[0] - views.large[1]).abs().mean() > 0.05
     still = [view.flatten(1) - view.flatten(1).mean(1, keepdim=True) for view in views.large]
@@ -191,17 +203,18 @@ def test_views_differ_in_looks():
 def test_windows_are_clips_for_vjepa_alone():
     for name, length in (("ijepa", 1), ("vjepa", 4)):
         cfg = config(name, "smoke")
-        x = draw_windows(cfg, make_pool(cfg, generator(cfg, 1)), seeded())
-        assert x.shape == (8, length, 3, 64, 64)
+        windows = draw_windows(cfg, make_pool(cfg, generator(cfg, Stream.TRAIN_DATA)), seeded())
+        assert windows.x.shape == (8, length, 3, 64, 64)
+        assert windows.grid == (length // cfg.model.tubelet, 8, 8)
 
 
 @pytest.mark.parametrize(("share", "num_photos"), [(0.5, 4), (0.25, 2), (0.0, 0), (1.0, 8)])
 def test_a_share_of_a_batch_are_photographs_and_they_come_last(share, num_photos):
-    cfg = config("smoke", data__photo_share=share)
+    cfg = config("ijepa", "smoke", data__photo_share=share)
     red = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None]
     balls = torch.full((5, 4, 1, 96, 96), 128, dtype=torch.uint8)
     pool = Pool(balls, red.expand(5, 4, 3, 96, 96))
-    x = draw_windows(cfg, pool, seeded())
+    x = draw_windows(cfg, pool, seeded()).x
     is_photo = (x == red / 255).flatten(1).all(1)
     assert is_photo.tolist() == [False] * (8 - num_photos) + [True] * num_photos
 
@@ -209,15 +222,20 @@ def test_a_share_of_a_batch_are_photographs_and_they_come_last(share, num_photos
 # The losses.
 
 
-@pytest.mark.parametrize("name", [*RECIPES, "dino_gram"])
-def test_every_recipe_learns_and_its_teacher_does_not(name):
-    cfg = config(name, "smoke", steps=4, weights__gram_start=0.25)
+@pytest.mark.parametrize("name", [*METHODS, "dino_gram"])
+def test_every_method_learns_and_its_teacher_does_not(name):
+    cfg = config(name, "smoke", steps=4, loss_weights__gram_start=0.25)
     model = make_model(cfg)
-    pool = make_pool(cfg, generator(cfg, 1))
-    loss, terms = compute_loss(model, pool, cfg, 1, seeded())
+    pool = make_pool(cfg, generator(cfg, Stream.TRAIN_DATA))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    batch = draw_batch(cfg, pool, 1, seeded())
+    loss, terms = compute_loss(model, batch, cfg)
     loss.backward()
     assert math.isfinite(loss.item())
-    assert all(term.ndim == 0 for term in terms.values())
+    moved = {
+        key for key, value in model.state_dict().items() if not torch.equal(value, before[key])
+    }
+    assert all(".norm." in key for key in moved)  # the running means of batch normalisation alone
     assert ("gram" in terms) == (name == "dino_gram")
     for key, p in model.named_parameters():
         if "teacher" in key:
@@ -227,11 +245,17 @@ def test_every_recipe_learns_and_its_teacher_does_not(name):
             assert p.grad.abs().sum() > 0, key
 
 
-def test_every_recipe_starts_from_the_same_encoder():
+def test_every_method_starts_from_the_same_encoder():
     first = [make_model(config(n, "smoke")).encoder.state_dict() for n in ("ijepa", "dino")]
     first.append(make_model(config("lejepa", "smoke")).encoder.state_dict())
     for other in first[1:]:
         assert all(torch.equal(value, other[name]) for name, value in first[0].items())
+
+
+def test_the_baseline_weighs_sigreg_as_lejepa_does():
+    cfg = config()
+    share = sigreg_share(cfg.loss_weights.sigreg_lambda, cfg.batch_size, prediction_scale=0.25)
+    assert share == pytest.approx(0.05, abs=1e-8)
 
 
 def test_a_hidden_block_is_hidden_at_all_times():
@@ -242,28 +266,29 @@ def test_a_hidden_block_is_hidden_at_all_times():
 def test_the_teacher_follows_and_is_what_is_kept():
     cfg = config("ijepa", "smoke")
     model = make_model(cfg)
-    before = kept(model, cfg).norm.weight.clone()
+    before = model.kept.norm.weight.clone()
     with torch.no_grad():
         model.encoder.norm.weight += 1
-    after_step(model, 0, cfg)
-    rate = cfg.weights.ema_rate
-    torch.testing.assert_close(kept(model, cfg).norm.weight, before + 1 - rate)
-    lejepa = config("lejepa", "smoke")
-    model = make_model(lejepa)
-    assert kept(model, lejepa) is model.encoder
+    after_step(model, {}, 0, cfg)
+    rate = cfg.loss_weights.ema_rate
+    torch.testing.assert_close(model.kept.norm.weight, before + 1 - rate)
+    model = make_model(config("lejepa", "smoke"))
+    assert model.kept is model.encoder
 
 
 def test_the_gram_teacher_is_an_earlier_teacher():
-    cfg = config("dino_gram", "smoke", steps=4, weights__gram_start=0.5)
+    cfg = config("dino_gram", "smoke", steps=4, loss_weights__gram_start=0.5)
     model = make_model(cfg)
+    terms = {key: torch.ones(2, 4, 256) for key in ("teacher_logits", "teacher_dense_logits")}
     with torch.no_grad():
         model.encoder.norm.weight += 1
-    after_step(model, 0, cfg)
+    after_step(model, terms, 0, cfg)
+    torch.testing.assert_close(model.centre.mean, torch.full((256,), 0.1))
     assert not torch.equal(model.gram_teacher.norm.weight, model.teacher.norm.weight)
-    after_step(model, 1, cfg)
+    after_step(model, terms, 1, cfg)
     frozen = model.gram_teacher.norm.weight.clone()
     assert torch.equal(frozen, model.teacher.norm.weight)
-    after_step(model, 2, cfg)
+    after_step(model, terms, 2, cfg)
     assert torch.equal(frozen, model.gram_teacher.norm.weight)
 
 
@@ -300,16 +325,15 @@ def test_places_of_unlike_contents_are_a_floor_that_a_place_blind_token_has():
 def test_two_frames_are_one_clip_to_an_encoder_of_tubelets_and_stand_side_by_side_to_others():
     cfg = config("vjepa", "smoke")
     scenes = make_test(cfg)
-    subject = subject_of(make_model(cfg).encoder, cfg)
-    found = features(subject.encode, scenes, subject.encode_clip)
+    encoder = frozen_copy(make_model(cfg).encoder)
+    found = features(encoder, scenes)
     assert found.two_frames().shape == (64, 64 * 32)
     backwards = replace(scenes, frames=scenes.frames.flip(1))
-    other = features(subject.encode, backwards, subject.encode_clip)
+    other = features(encoder, backwards)
     assert (found.two_frames() - other.two_frames()).abs().max() > 1e-3
     ijepa = config("ijepa", "smoke")
-    single = subject_of(make_model(ijepa).encoder, ijepa)
-    assert single.encode_clip is None
-    both = features(single.encode, scenes)
+    both = features(frozen_copy(make_model(ijepa).encoder), scenes)
+    assert both.clip is None
     assert torch.equal(both.two_frames(), torch.cat([*both.patches], dim=1).flatten(1))
 
 
@@ -349,7 +373,7 @@ def test_noise_is_a_share_of_a_token_however_many_there_are():
 
 
 def test_the_foreground_of_tokens_that_know_it():
-    cfg = config("smoke", data__test_frames=256)
+    cfg = config("smoke", data__num_test_frames=256)
     truth = ball_patches(make_test(cfg).cover[:, 0], 8, 8)
     tokens = torch.randn(256, 64, 4, generator=seeded()) * 0.1
     tokens[..., 0] += truth.float() * 3
@@ -364,7 +388,7 @@ def test_the_foreground_of_tokens_that_know_it():
 
 
 def test_a_cluster_of_fixed_places_is_no_ball():
-    cfg = config("smoke", data__test_frames=256)
+    cfg = config("smoke", data__num_test_frames=256)
     truth = ball_patches(make_test(cfg).cover[:, 0], 8, 8)
     square = torch.zeros(256, 64, dtype=torch.bool)
     square[:, [9, 14]] = torch.rand(256, 2, generator=seeded()) < 0.5
@@ -375,17 +399,23 @@ def test_a_cluster_of_fixed_places_is_no_ball():
     assert iou(foreground(tokens, (8, 8), num_clusters=3), truth & ~square) > 0.95
 
 
+class Constant(torch.nn.Module):
+    """An encoder that says the same of every patch."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x.new_ones(len(x), 4), x.new_ones(len(x), 64, 4)
+
+
 def test_scores_are_the_same_each_time_and_a_perfect_encoder_gets_them():
     cfg = config("smoke")
     held = make_heldout(cfg)
     model = make_model(cfg)
-    subject = subject_of(model.encoder, cfg)
-    one, two = evaluate(subject, held, cfg), evaluate(subject, held, cfg)
+    encoder = frozen_copy(model.encoder)
+    one, two = evaluate(encoder, held, cfg), evaluate(encoder, held, cfg)
     assert one == two
     assert all(math.isfinite(value) for value in one.values())
     assert all(p.requires_grad for p in model.encoder.parameters())
-    blank = evaluate(Subject(lambda x: (x[:, 0, 0, :4] * 0 + 1, x.new_ones(len(x), 64, 4)),
-                             (8, 8)), held, cfg)  # fmt: skip
+    blank = evaluate(FrozenEncoder(Constant(), "constant", False, 8, 4), held, cfg)
     assert blank["collapse_ratio"] == 0
     assert blank["position_all_100"] < 0.05
 
@@ -393,22 +423,19 @@ def test_scores_are_the_same_each_time_and_a_perfect_encoder_gets_them():
 def test_raw_pixels_and_part_2s_encoder_are_rows():
     cfg = config("smoke")
     scenes = make_test(cfg)
-    found = features(raw_pixels(cfg).encode, scenes)
+    found = features(raw_pixels(cfg, channels=1), scenes)
     assert found.patches.shape == (2, 64, 64, 64)
     assert found.pooled("all").shape == (2, 64, 4096)
-    found = features(part2_encoder(), scenes)
+    found = features(conv_jepa(), scenes)
     assert found.patches.shape == (2, 64, 1, 32)
 
 
-def test_a_frozen_v_jepa_reads_clips_as_the_one_in_training_does():
+def test_a_v_jepa_reads_two_frames_as_one_clip():
     cfg = config("vjepa", "smoke")
     vit = make_model(cfg).encoder
-    frozen = frozen_subject(freeze_vit(vit, "clips", True), cfg)
     scenes = make_test(cfg)
-    one, other = (features(s.encode, scenes, s.encode_clip) for s in (frozen, subject_of(vit, cfg)))
-    torch.testing.assert_close(one.two_frames(), other.two_frames())
-    still = frozen_subject(freeze_vit(make_model(config("smoke")).encoder, "stills", True), cfg)
-    assert still.encode_clip is None
+    clips = scenes.frames[:, :2].expand(-1, -1, 3, -1, -1) / 255
+    torch.testing.assert_close(features(frozen_copy(vit), scenes).clip, vit(clips).detach())
 
 
 def chosen(*words: str, resolution: int | None = None) -> FrozenEncoder:
@@ -441,25 +468,31 @@ def test_every_config_of_the_part_loads():
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["--recipe=dinov3"], "recipe"),
+        (["--method=dinov3"], "method"),
         (["--steps=0"], "steps"),
-        (["--weights.num_slices=0"], "num_slices"),
-        (["--weights.sigreg_share=1.5"], "sigreg_share"),
-        (["--weights.ema_rate=1.0"], "ema_rate"),
-        (["--model.tubelet=2"], "use model.tubelet 1, or recipe vjepa"),
+        (["--loss_weights.num_slices=0"], "num_slices"),
+        (["--loss_weights.sigreg_lambda=-1"], "sigreg_lambda"),
+        (["--loss_weights.ema_rate=1.0"], "ema_rate"),
+        (["--model.tubelet=2"], "use model.tubelet 1, or method vjepa"),
         (["--data.view=60"], "use 48"),
         (["--data.canvas=64"], "use 88 or more"),
         (["--model.num_heads=5"], "divisible by"),
         (["--world.size=60"], "divisible by the patch"),
         (["--world.num_balls=1"], "world.num_balls 2"),
-        (["--mask.target_scale=[0.5,0.5]", "--recipe=ijepa"], "use fewer or smaller targets"),
+        (["--mask.target_scale=[0.5,0.5]", "--method=ijepa"], "use fewer or smaller targets"),
         (["--learning_rte=1"], "did you mean --learning_rate"),
         (["--world.door_width=30"], "knows no inner wall and no thrust"),
-        (["--mask.target_aspect=[2.0,0.5]"], "must run from low to high, got [2, 0.5]"),
-        (["--weights.gram_weight=1", "--weights.gram_start=0"], "at least one step"),
-        (["--weights.gram_weight=1", "--weights.gram_start=1"], "no step to run in"),
-        (["--weights.gram_weight=1", "--weights.gram_start=0.8"], "no step to run in"),
-        (["--recipe=ijepa", "--data.view=48"], "4 of up to 9 patches can cover a context of 6 x 6"),
+        (["--world.episode_length=9"], "lengths of their own"),
+        (["--loss_weights.ema_rate=0.9"], "nothing reads it here"),
+        (["--method=ijepa", "--views.gain=0.1"], "nothing reads it here"),
+        (
+            ["--method=ijepa", "--mask.target_aspect=[2.0,0.5]"],
+            "must run from low to high, got [2, 0.5]",
+        ),
+        ([*GRAM, "--loss_weights.gram_start=0"], "at least one step"),
+        ([*GRAM, "--loss_weights.gram_start=1"], "no step to run in"),
+        ([*GRAM, "--loss_weights.gram_start=0.8"], "no step to run in"),
+        (["--method=ijepa", "--data.view=48"], "4 of up to 9 patches can cover a context of 6 x 6"),
     ],
 )
 def test_contradictions_end_in_one_clear_line(tmp_path, refusal, overrides, words):
@@ -467,11 +500,10 @@ def test_contradictions_end_in_one_clear_line(tmp_path, refusal, overrides, word
     assert words in refusal(main, "--config", SMOKE, *overrides, where)
 
 
-def test_what_no_recipe_reads_is_not_refused():
+def test_masks_that_no_method_reads_are_not_checked():
     assert config("smoke", data__view=48).data.view == 48  # lejepa has no masks
     cfg = config("vjepa", "smoke", data__clip_length=8, data__photo_share=0.0)
-    assert cfg.data.clip_length > cfg.world.episode_length
-    assert draw_windows(cfg, make_pool(cfg, seeded()), seeded()).shape[1] == 8
+    assert draw_windows(cfg, make_pool(cfg, seeded()), seeded()).x.shape[1] == 8
 
 
 def test_masks_that_a_config_allows_are_never_refused_in_training():
@@ -481,7 +513,7 @@ def test_masks_that_a_config_allows_are_never_refused_in_training():
         except ConfigError:
             continue
         side = view // cfg.model.patch_size
-        sizes = {key: getattr(cfg.mask, key) for key in MaskConfig.__dataclass_fields__}
+        sizes = asdict(cfg.mask)
         for seed in range(300):
             block_masks(side, side, 2, seeded(seed), **sizes)
 
@@ -489,30 +521,34 @@ def test_masks_that_a_config_allows_are_never_refused_in_training():
 @pytest.mark.parametrize(
     ("script", "arguments", "words"),
     [
-        (probe, ["--references", "--encoder=dino"], "leave --encoder"),
-        (probe, ["--references", "--random_weights"], "leave --encoder"),
-        (probe, ["--references", f"--config={SMOKE}"], "give --out"),
-        (probe, ["--references", "--seeds=2"], "leave these out"),
         (probe, ["--seeds=0"], "expected at least 1, got 0"),
-        (report, ["--encoder=dino"], "give another its folder with --out"),
-        (report, ["--random_weights"], "give another its folder with --out"),
+        (probe, ["--out=row.txt"], "ends in .json"),
+        (plot, ["--results", "--encoder=dino"], "give another its folder with --out"),
+        (plot, ["--results", "--random_weights"], "give another its folder with --out"),
+        (plot, ["--encoder=dino"], "--results --out is required"),
     ],
 )
 def test_committed_results_are_not_replaced_by_others(refusal, script, arguments, words):
     assert words in refusal(script.main, *arguments)
 
 
-def test_references_of_another_config_name_their_command(tmp_path, monkeypatch):
+def test_a_row_keeps_its_command_and_what_it_was_scored_in(tmp_path, monkeypatch):
     out = tmp_path / "small.json"
-    arguments = ["--references", "--config", str(SMOKE), "--out", str(out)]
+    arguments = ["--config", str(SMOKE), "--seeds=2", "--out", str(out)]
     monkeypatch.setattr(sys, "argv", ["probe.py", *arguments])
-    arms = {"raw_pixels": {"position_all_100": mean_interval([0.1] * 5)}}
-    monkeypatch.setattr(probe, "score_seeds", lambda subjects, cfgs: arms)
+    rows = {"a ViT": {"position_all_100": mean_interval([0.1, 0.2])}}
+    monkeypatch.setattr(probe, "score_seeds", lambda encoders, cfgs: rows)
     probe.main()
     content = read_results(out)
     assert content["command"].endswith(shlex.join(arguments))
-    assert content["seeds"] == [5, 6, 7, 8, 9]
-    assert content["protocol"]["test_frames"] == 64
+    assert content["seeds"] == [5, 6]
+    assert content["protocol"]["num_test_frames"] == 64
+    assert content["variants"]["a ViT"]["params"] == {"encoder": "lejepa", "is_pretrained": True}
+
+
+def test_metrics_end_where_their_definition_ends():
+    ends = limits(("patch_collapse_ratio", "effective_rank", "position_all_100", "foreground"))
+    assert list(ends.values()) == [(0.0, 1.0), (1.0, None), (None, 1.0), (0.0, 1.0)]
 
 
 def test_the_same_seed_gives_the_same_files(tmp_path, run):
@@ -523,7 +559,7 @@ def test_the_same_seed_gives_the_same_files(tmp_path, run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", METHODS)
 def test_train_then_probe_as_documented(tmp_path, run, name):
     folder = tmp_path / name
     done = run(*TRAIN, "--config", CONFIGS / f"{name}.yaml", "--steps=4", "--run_dir", folder)
@@ -539,7 +575,7 @@ def test_train_then_probe_as_documented(tmp_path, run, name):
 @pytest.mark.slow
 def test_killed_at_random_steps_it_resumes_to_the_same_bits(tmp_path, run, kill_at_random_steps):
     command = [*TRAIN, "--config", str(CONFIGS / "dino_gram.yaml"), "--steps=400"]
-    command += ["--save_every=20", "--measure_every=400", "--batch_size=4"]
+    command += ["--save_every=20", "--eval_every=400", "--batch_size=4"]
     run(*command, "--run_dir", tmp_path / "undisturbed")
     kill_at_random_steps(command, tmp_path / "killed")
     run(*command, "--run_dir", tmp_path / "killed")
@@ -563,8 +599,12 @@ def test_probe_of_dinov3_with_random_weights(tmp_path, run):
 def test_a_vit_of_tubelets_reads_single_frames():
     cfg = config("vjepa", "smoke")
     torch.manual_seed(0)
-    subject = subject_of(ViT(**cfg.vit_sizes), cfg)
-    assert features(subject.encode, make_test(cfg)).patches.shape == (2, 64, 64, 32)
+    assert features(frozen_copy(ViT(**cfg.vit_sizes)), make_test(cfg)).patches.shape == (
+        2,
+        64,
+        64,
+        32,
+    )
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
