@@ -23,7 +23,7 @@ from typing import Any, TypeVar, dataclass_transform
 import pydantic
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from common.harness.errors import ConfigError, nearest, one_line
+from common.harness.errors import ConfigError, nearest
 from common.harness.strict_yaml import dump, flatten, load_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -144,7 +144,7 @@ def load_config(
     except pydantic.ValidationError as invalid:
         key, problem = _problem(invalid)
     last = ([place for place, node in sources if node] or [source])[-1].removeprefix("--")
-    raise ConfigError(one_line(origin.get(key, sources[0][0] if key else last) + problem))
+    raise ConfigError(origin.get(key, sources[0][0] if key else last) + problem)
 
 
 def to_yaml(cfg: Any) -> str:
@@ -162,7 +162,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         siblings = [str(file) for file in sorted(found.parent.glob("*.yaml"))]
         raise ConfigError(f"{path}: no such file{nearest(str(found), siblings)}") from None
     except (OSError, ValueError) as error:
-        raise ConfigError(one_line(f"{path}: {getattr(error, 'strerror', 0) or error}")) from None
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', 0) or error}") from None
     if not isinstance(node, dict | None):
         raise ConfigError(f"{path}: expected a mapping (key: value), got {str(node)[:80]}")
     return node or {}

@@ -24,7 +24,10 @@ class UserError(Exception):
 
 
 class ConfigError(UserError, ValueError):
-    """A config that cannot be used; the message says what was got and what is wanted."""
+    """A config that cannot be used: what was got and what is wanted, on one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 def command_line() -> str:

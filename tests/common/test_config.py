@@ -192,6 +192,8 @@ MISTAKES = [  # in a file, and what the message must hold beside the file's name
     ("world: 3", "world", ""),
     ("- steps", "expected a mapping (key: value)", "got ['steps']"),
     ("steps", "expected a mapping (key: value)", "got steps"),
+    ("'\n\n'", "expected a mapping (key: value)", ""),
+    ("? 'a\n\n'\n: 1", "unknown key a", ""),
     ("steps: 1\nsteps: 2", "line 1: duplicate key 'steps'", "expected it once"),
     ("world: {axes: 1, axes: 2}", "line 1: duplicate key 'axes'", "expected it once"),
     ("1: 2", "line 1: expected a name as key", ""),
