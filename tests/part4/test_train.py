@@ -34,6 +34,7 @@ from part4_dinov3_encoder.data.views import (
     through_time,
 )
 from part4_dinov3_encoder.model import make_model
+from part4_dinov3_encoder.report.tables import METHODS as METHOD_LABELS
 from part4_dinov3_encoder.scoring.encoders import (
     add_encoder_options,
     conv_jepa,
