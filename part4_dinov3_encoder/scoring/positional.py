@@ -32,7 +32,7 @@ def leakage(tokens: Tensor) -> float:
 
     Where all places hold the same on average, a token that knows nothing of its place scores about
     1 / n. Not so in this world, where balls keep their radius from the border and squares flicker
-    at fixed places: what raw pixels score, which know of no place, is the floor to compare with.
+    at fixed places: what raw pixels score, which know of no place, is the baseline to compare with.
     """
     overall = (tokens - tokens.mean(dim=(0, 1))).square().sum(-1).mean()
     by_place = tokens.mean(0)  # (N, D)

@@ -88,9 +88,9 @@ def test_lost_is_told_by_the_last_frame_and_the_error_leaves_out_the_first():
 def test_finer_grids_read_true_labels_better_and_follow_better():
     cfg = load_config(Config, [BASELINE], {"seed": 7})
     clips = make_clips(cfg, 4)
-    ceilings = [score(true_labels(side), clips)["error_px"] for side in (8, 16, 24)]
-    assert ceilings[0] < 2
-    assert ceilings == sorted(ceilings, reverse=True)
+    bounds = [score(true_labels(side), clips)["error_px"] for side in (8, 16, 24)]
+    assert bounds[0] < 2
+    assert bounds == sorted(bounds, reverse=True)
     errors = []
     for resolution in (64, 128):
         encoder = raw_pixels(cfg, resolution)

@@ -34,6 +34,7 @@ from part4_dinov3_encoder.data.views import (
     through_time,
 )
 from part4_dinov3_encoder.model import make_model
+from part4_dinov3_encoder.report.tables import METHODS as METHOD_LABELS
 from part4_dinov3_encoder.scoring.encoders import (
     add_encoder_options,
     conv_jepa,
@@ -316,7 +317,7 @@ def test_places_are_taken_out_and_the_rest_is_left():
     assert len(blank_directions(torch.ones(16, 8))) == 0
 
 
-def test_places_of_unlike_contents_are_a_floor_that_a_place_blind_token_has():
+def test_places_of_unlike_contents_give_a_place_blind_token_its_share():
     draw = torch.randn(400, 16, 1, generator=seeded())
     content = draw + torch.linspace(-1, 1, 16)[None, :, None]  # a world with more on one side
     assert leakage(content) == pytest.approx(0.38 / 1.38, rel=0.1)  # variances: places, contents
@@ -563,7 +564,7 @@ def test_the_same_seed_gives_the_same_files(tmp_path, run):
 def test_train_then_probe_as_documented(tmp_path, run, name):
     folder = tmp_path / name
     done = run(*TRAIN, "--config", CONFIGS / f"{name}.yaml", "--steps=4", "--run_dir", folder)
-    assert done.stdout.splitlines()[2].startswith(name)
+    assert done.stdout.splitlines()[2].startswith(METHOD_LABELS[name])
     assert load_frozen(name, folder).is_pretrained
     done = run(
         sys.executable, "part4_dinov3_encoder/probe.py", "--encoder", name, "--weights", folder,
