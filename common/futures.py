@@ -43,7 +43,7 @@ def possible_next(
         probabilities = now.new_full(now.shape[:2], 1 / len(hidden))
     else:
         probabilities = _count_visits(world, now, scene)
-    flat = step(world, now.reshape(-1, 1, 4), _repeat(scene, len(hidden)))
+    flat = step(world, now.reshape(-1, 1, 4), scene.repeat(len(hidden)))
     return _only_real(flat.reshape(*now.shape[:2], 1, 4), probabilities), probabilities
 
 
@@ -65,15 +65,6 @@ def _only_real(states: Tensor, probabilities: Tensor) -> Tensor:
     """States (B, F, 1, 4) with those of probability 0 replaced by the likeliest one."""
     likeliest = states[torch.arange(len(states)), probabilities.argmax(1)].unsqueeze(1)
     return torch.where(probabilities[:, :, None, None] > 0, states, likeliest)
-
-
-def _repeat(scene: Scene, times: int) -> Scene:
-    """Each episode's scene, times over."""
-    return Scene(
-        scene.radius.repeat_interleave(times, 0),
-        scene.color.repeat_interleave(times, 0),
-        scene.door.repeat_interleave(times, 0),
-    )
 
 
 def _count_visits(world: World, now: Tensor, scene: Scene) -> Tensor:

@@ -11,6 +11,7 @@ walls and balls are resolved elastically.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,8 +32,21 @@ class Scene:
     color: Tensor
     door: Tensor
 
-    def __getitem__(self, index: Tensor) -> "Scene":
+    def __getitem__(self, index: Tensor | slice) -> "Scene":
         return Scene(self.radius[index], self.color[index], self.door[index])
+
+    def repeat(self, times: int) -> "Scene":
+        """Each episode's scene so many times over, one after another."""
+        return self[torch.arange(len(self.door)).repeat_interleave(times)]
+
+    @staticmethod
+    def cat(scenes: Sequence["Scene"]) -> "Scene":
+        """The episodes of several scenes, one scene after another."""
+        return Scene(
+            torch.cat([scene.radius for scene in scenes]),
+            torch.cat([scene.color for scene in scenes]),
+            torch.cat([scene.door for scene in scenes]),
+        )
 
 
 def uniform(shape: tuple[int, ...], bounds: tuple[float, float], generator: torch.Generator):
