@@ -147,15 +147,15 @@ class DiscreteConfig:
 
     kind: Literal["enumerate", "random", "cem", "icem", "mppi"]
     horizon: int = option(ge=1, le=1000)
-    num_samples: int = option(1, ge=1, le=1_000_000)
-    num_iterations: int = option(1, ge=1, le=10_000)
-    num_elites: int = option(1, ge=1, le=1_000_000)
-    smoothing: float = option(0.0, ge=0, lt=0.5)
+    num_samples: int = option(default=1, ge=1, le=1_000_000)
+    num_iterations: int = option(default=1, ge=1, le=10_000)
+    num_elites: int = option(default=1, ge=1, le=1_000_000)
+    smoothing: float = option(default=0.0, ge=0, lt=0.5)
     """Least probability of a choice: no choice is ever ruled out."""
-    momentum: float = option(0.0, ge=0, lt=1)
-    keep_share: float = option(0.0, ge=0, le=1)
+    momentum: float = option(default=0.0, ge=0, lt=1)
+    keep_share: float = option(default=0.0, ge=0, le=1)
     """Share of the elites that iCEM keeps, as they are and with one step changed."""
-    temperature: float = option(1.0, gt=0, le=1e6)
+    temperature: float = option(default=1.0, gt=0, le=1e6)
 
     def __post_init__(self) -> None:
         _check_elites(self.kind, self.num_elites, self.num_samples)

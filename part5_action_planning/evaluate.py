@@ -39,7 +39,15 @@ from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectorie
 from part5_action_planning.scoring.model_metrics import describe, rank_correlation
 from part5_action_planning.scoring.surprise import check_events, score_surprise
 
-SHARES = ("last", "held", "ever", "at_start", "greedy_last", "greedy_held", "greedy_ever")
+SHARES: tuple[str, ...] = (
+    "last",
+    "held",
+    "ever",
+    "at_start",
+    "greedy_last",
+    "greedy_held",
+    "greedy_ever",
+)
 ANY = 1e300  # JSON knows no infinity
 LIMITS = {  # metrics that are no shares, and what they can be
     "*_auroc": (0.0, 1.0), "*_r2": (-ANY, 1.0), "rank_correlation": (-1.0, 1.0),
@@ -102,7 +110,7 @@ def baselines(episodes: EvalEpisodes, cfg: Config) -> dict[str, dict[str, float]
 
 def uncertainty(cfg: Config, scores: dict[str, float]) -> dict[str, Any]:
     """What says which interval each score gets, for summary.json: see ``Run.finish``."""
-    trials = dict.fromkeys(SHARES, cfg.evaluation.num_test_episodes)
+    trials: dict[str, int] = dict.fromkeys(SHARES, cfg.evaluation.num_test_episodes)
     trials["crossing_share"] = cfg.data.num_train_episodes
     for name in scores:
         if name.endswith(("_false_alarms", "_calm_share")):

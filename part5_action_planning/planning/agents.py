@@ -21,7 +21,7 @@ from part5_action_planning.config import (
     generator,
 )
 from part5_action_planning.data import random_actions
-from part5_action_planning.model.world_models import Model, Oracle, Policy, WorldModel
+from part5_action_planning.model.world_models import Policy, WorldModel
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.planning.costs import goal_distance, make_cost
 from part5_action_planning.planning.discrete import plan_discrete
@@ -228,7 +228,7 @@ def plan_choices(
 
 
 def make_agent(
-    model: Model | Oracle, episodes: EvalEpisodes, cfg: Config
+    model: WorldModel | Policy, episodes: EvalEpisodes, cfg: Config
 ) -> PlanningAgent | CloningAgent:
     """Acts on what was trained: a planner on a world model, or the policy itself."""
     if isinstance(model, Policy):

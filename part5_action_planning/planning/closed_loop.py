@@ -128,8 +128,13 @@ class EvalEpisodes:
             states.append(env.state)
             frames.append(env.frames())
             distances.append(env.distance())
-        path = (torch.stack(each, 1) for each in (states, frames, actions, distances))
-        return Trajectories(*path, seconds)
+        return Trajectories(
+            states=torch.stack(states, 1),
+            frames=torch.stack(frames, 1),
+            actions=torch.stack(actions, 1),
+            distance=torch.stack(distances, 1),
+            seconds=seconds,
+        )
 
 
 def reached(distance: Tensor, task: Task) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ the event on.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from typing import Literal, assert_never, get_args
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ BEFORE, AFTER = 8, 6  # frames until the event, frames after it
 JUMP, SPEED, SHADE = 10.0, 2.0, 0.3  # px, px/frame, brightness: least size of an event
 DETECTION = 0.95
 Event = Literal["teleport", "flip", "wall", "colour"]
+EVENTS: tuple[Event, ...] = get_args(Event)
 ROUNDS = 100  # draws of starts, before an event counts as impossible in a world
 
 
@@ -174,9 +175,13 @@ def auroc(event: Tensor, control: Tensor) -> float:
 
 def events(cfg: Config) -> list[Event]:
     """The kinds of event that a config's world is scored on."""
-    kinds: list[Event] = ["teleport", "flip"]
-    kinds += ["wall"] if cfg.world.door_width else []
-    return kinds + (["colour"] if cfg.world.channels == 3 else [])
+    there = {
+        "teleport": True,
+        "flip": True,
+        "wall": cfg.world.door_width > 0,
+        "colour": cfg.world.channels == 3,
+    }
+    return [kind for kind in EVENTS if there[kind]]
 
 
 def check_events(cfg: Config) -> None:

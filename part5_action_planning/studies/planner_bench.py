@@ -1,7 +1,5 @@
 """Every planner against optima that are known: are plans bad because of the model or the search?
 
-    python part5_action_planning/planner_bench.py            -> results/planner_bench.json
-
 The dynamics are true, so what is missed is the planner's fault alone (``bench_problems`` says what
 the problems are). Discrete: 400 problems whose best sequence is known, since all are scored; each
 planner may ask for a tenth of that. Continuous: regret, the cost beyond the best that is known,
@@ -9,125 +7,110 @@ which a search of a hundred times the calls, started twice, or any planner found
 chosen on other problems, among equally many for each planner that has any.
 """
 
-import time
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from common.harness.errors import no_options, run_script
-from common.harness.results import write_results
-from common.intervals import mean_interval, wilson
+from common.intervals import mean_interval, share_interval
 from common.schedules import stream
-from part5_action_planning.config import PART
-from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
-from part5_action_planning.planning.search_state import Plan, Score
+from part5_action_planning.config import DiscreteConfig
+from part5_action_planning.planning.discrete import plan_discrete
+from part5_action_planning.planning.search_state import CostFn, Plan
+from part5_action_planning.studies import write_study
 from part5_action_planning.studies.bench_problems import (
     CALLS,
     COSTS,
     STEPS,
+    BenchStream,
     continuous_problems,
-    discrete_score,
+    discrete_cost,
 )
 from part5_action_planning.studies.bench_search import (
     CONTINUOUS_PROBLEMS,
     DISCRETE,
     HORIZONS,
-    ITERATIONS,
-    LONGER,
-    RESTARTS,
-    SAMPLES,
     best_setting,
     choose_continuous,
+    continuous_protocol,
     discrete_settings,
     long_search,
     over_problems,
     regrets,
     search,
-    used_settings,
 )
 
 DISCRETE_PROBLEMS, DISCRETE_CHOICE = 400, 100
 TIE = 1e-6
 
 
-def optimum(score: Score, count: int) -> Tensor:
+def optimum(cost_fn: CostFn, count: int) -> Tensor:
     """The least cost (E,) of all sequences."""
     everything = replace(DISCRETE, kind="enumerate")
-    return plan_discrete(everything, score, 2, count, stream(0, 0)).cost
+    return plan_discrete(everything, cost_fn, 2, count, stream(0, BenchStream.OPTIMUM)).cost
 
 
 def bench_discrete() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arms "<cost>/<planner>", and the settings by planner."""
-    scores, best = {}, {}
+    """Variants "<cost>/<planner>", and the settings by planner."""
+    costs, best = {}, {}
     for split, count in (("validation", DISCRETE_CHOICE), ("test", DISCRETE_PROBLEMS)):
         for cost in COSTS:
-            scores[split, cost] = discrete_score(cost, count, split)
-            best[split, cost] = optimum(scores[split, cost], count)
+            costs[split, cost] = discrete_cost(cost, count, split)
+            best[split, cost] = optimum(costs[split, cost], count)
 
     def excess(cfg: DiscreteConfig, split: str, cost: str) -> tuple[Tensor, Plan]:
-        known = best[split, cost]
-        found = plan_discrete(cfg, scores[split, cost], 2, len(known), stream(0, 1))
+        known, chance = best[split, cost], stream(0, BenchStream.DISCRETE_SEARCH)
+        found = plan_discrete(cfg, costs[split, cost], 2, len(known), chance)
         return found.cost - known, found
 
     def missed(cfg: DiscreteConfig) -> float:
         beyond = [excess(cfg, "validation", cost)[0] for cost in COSTS[1:]]  # the first is trivial
         return (torch.cat(beyond) > TIE).double().mean().item()
 
-    arms, chosen = {}, {}
+    variants, chosen = {}, {}
     for kind in ("random", "cem", "icem", "mppi"):
         chosen[f"discrete/{kind}"] = cfg = best_setting(discrete_settings(kind), missed)
         for cost in COSTS:
             beyond, found = excess(cfg, "test", cost)
-            hits = int((beyond <= TIE).sum())
-            low, high = wilson(hits, len(beyond))
-            share = hits / len(beyond)
-            arms[f"{cost}/{kind}"] = {
-                "found": {"mean": share, "low": low, "high": high, "n": 1, "values": [share]},
+            hits = (beyond <= TIE).double().mean().item()
+            metrics = {
+                "found": share_interval([hits], len(beyond)),
                 "regret": over_problems(beyond),
                 "calls": mean_interval([found.calls]),
             }
-            print(f"{cost}/{kind}: optimum found {share:.4f} [{low:.4f}, {high:.4f}]", flush=True)
-    return arms, chosen
+            params = {"cost": cost, "planner": kind}
+            variants[f"{cost}/{kind}"] = {"params": params, "metrics": metrics}
+            print(f"{cost}/{kind}: optimum found {hits:.4f}", flush=True)
+    return variants, chosen
 
 
 def bench() -> tuple[dict[str, Any], dict[str, Any]]:
     """Everything at equal calls."""
-    arms, chosen = bench_discrete()
+    variants, chosen = bench_discrete()
     for horizon in HORIZONS:
         settings = choose_continuous(horizon)
         problems = continuous_problems(horizon, CONTINUOUS_PROBLEMS, "test")
         found = {kind: search(cfg, problems) for kind, cfg in settings.items()}
-        arms |= regrets(found, long_search(problems, horizon), horizon)
+        variants |= regrets(found, long_search(problems, horizon), horizon)
         chosen |= {f"horizon{horizon}/{kind}": cfg for kind, cfg in settings.items()}
-    return arms, chosen
+    return variants, chosen
 
 
-def main() -> None:
-    no_options(__doc__)
-    begin = time.monotonic()
-    torch.set_num_threads(1)
-    with torch.no_grad():
-        arms, chosen = bench()
-    write_results(
-        PART / "results" / "planner_bench.json",
-        "python part5_action_planning/planner_bench.py",
-        protocol={
+def measure() -> dict[str, Any]:
+    variants, chosen = bench()
+    return {
+        "variants": variants,
+        "bounds": {"enumeration": {"calls": mean_interval([2**STEPS])}},
+        "protocol": {
             "discrete_problems": DISCRETE_PROBLEMS,
             "discrete_calls": CALLS,
             "tie": TIE,
-            "continuous_problems": CONTINUOUS_PROBLEMS,
-            "continuous_calls": SAMPLES * ITERATIONS,
-            "long_search": f"CEM, {LONGER} times the calls, best of {RESTARTS} searches",
-            "settings": {row: used_settings(cfg) for row, cfg in chosen.items()},
+            **continuous_protocol(chosen),
         },
-        seconds=time.monotonic() - begin,
-        seeds=[0],
-        arms=arms,
-        bounds={"enumeration": {"calls": mean_interval([2**STEPS])}},
-    )
+        "seeds": [0],
+    }
 
 
-if __name__ == "__main__":
-    run_script(main)
+def main() -> None:
+    write_study("planner_bench", measure, __doc__)
