@@ -96,11 +96,11 @@ class Task:
 
     def __post_init__(self) -> None:
         for name in ("held_steps", "thrust_steps"):
-            if getattr(self, name) > self.budget:
-                raise ValueError(
-                    f"task.{name} {getattr(self, name)} is more than the budget of {self.budget} "
-                    "steps"
-                )
+            steps = getattr(self, name)
+            _require(
+                steps <= self.budget,
+                f"task.{name} {steps} is more than the budget of {self.budget} steps",
+            )
 
     @property
     def num_choices(self) -> int | None:
@@ -149,24 +149,23 @@ class DiscreteConfig:
     horizon: int = option(ge=1, le=1000)
     num_samples: int = option(default=1, ge=1, le=1_000_000)
     num_iterations: int = option(default=1, ge=1, le=10_000)
-    num_elites: int = option(default=1, ge=1, le=1_000_000)
-    smoothing: float = option(default=0.0, ge=0, lt=0.5)
+    num_elites: int = option(default=1, ge=1, le=1_000_000, when="kind=cem|icem")
+    smoothing: float = option(default=0.0, ge=0, lt=0.5, when="kind=cem|icem|mppi")
     """Least probability of a choice: no choice is ever ruled out."""
-    momentum: float = option(default=0.0, ge=0, lt=1)
-    keep_share: float = option(default=0.0, ge=0, le=1)
+    momentum: float = option(default=0.0, ge=0, lt=1, when="kind=cem|icem|mppi")
+    keep_share: float = option(default=0.0, ge=0, le=1, when="kind=icem")
     """Share of the elites that iCEM keeps, as they are and with one step changed."""
-    temperature: float = option(default=1.0, gt=0, le=1e6)
+    temperature: float = option(default=1.0, gt=0, le=1e6, when="kind=mppi")
 
     def __post_init__(self) -> None:
         _check_elites(self.kind, self.num_elites, self.num_samples)
 
 
-def _check_elites(kind: str, num_elites: int, num_samples: int) -> None:
-    if kind in ("cem", "icem") and num_elites > num_samples:
-        raise ValueError(
-            f"num_elites {num_elites} is more than num_samples {num_samples}: use at most "
-            f"{num_samples}"
-        )
+def _check_elites(kind: str, elites: int, samples: int) -> None:
+    _require(
+        kind not in ("cem", "icem") or elites <= samples,
+        f"num_elites {elites} is more than num_samples {samples}: use at most {samples}",
+    )
 
 
 @config
@@ -249,102 +248,110 @@ class Config:
         _check_model(self)
 
 
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
+
+
 def _check_task(task: Task, world: World) -> None:
     """Raises ValueError where a world does not fit its task."""
-    if world.num_balls != 1 or world.wall == "stochastic":
-        raise ValueError(
-            f"task {task.kind} steers one ball that the dynamics alone decide about: set "
-            f"world.num_balls to 1 (got {world.num_balls}) and world.wall to reflect or turn_back "
-            f"(got {world.wall})"
-        )
-    if task.kind in ("two_rooms", "bank_shot") and not world.door_width:
-        raise ValueError(f"task {task.kind} needs an inner wall: set world.door_width above 0")
+    _require(
+        world.num_balls == 1 and world.wall != "stochastic",
+        f"task {task.kind} steers one ball that the dynamics alone decide about: set "
+        f"world.num_balls to 1 (got {world.num_balls}) and world.wall to reflect or turn_back "
+        f"(got {world.wall})",
+    )
+    _require(
+        task.kind not in ("two_rooms", "bank_shot") or world.door_width > 0,
+        f"task {task.kind} needs an inner wall: set world.door_width above 0",
+    )
     if task.kind == "left_right":
-        if world.axes != 1 or world.max_thrust or len(world.speeds) != 1:
-            raise ValueError(
-                "task left_right moves the ball by one speed: it needs world.axes 1, "
-                f"world.max_thrust 0 and one of world.speeds, got {world.axes}, "
-                f"{world.max_thrust:g} and {list(world.speeds)}"
-            )
-    elif world.max_thrust == 0:
-        raise ValueError(f"task {task.kind} needs an action: set world.max_thrust above 0")
-    elif world.speeds != (0.0,):
-        raise ValueError(
-            f"task {task.kind} starts from rest: set world.speeds to [0.0], got "
-            f"{list(world.speeds)}"
+        _require(
+            world.axes == 1 and world.max_thrust == 0 and len(world.speeds) == 1,
+            "task left_right moves the ball by one speed: it needs world.axes 1, world.max_thrust "
+            f"0 and one of world.speeds, got {world.axes}, {world.max_thrust:g} and "
+            f"{list(world.speeds)}",
         )
+        return
+    _require(
+        world.max_thrust > 0, f"task {task.kind} needs an action: set world.max_thrust above 0"
+    )
+    _require(
+        world.speeds == (0.0,),
+        f"task {task.kind} starts from rest: set world.speeds to [0.0], got {list(world.speeds)}",
+    )
 
 
 def _check_data(cfg: Config) -> None:
     """Raises ValueError where clips or episodes are too short for what reads them."""
     shortest, length = cfg.model.history_length + cfg.rollout, cfg.data.clip_length
-    if length < shortest:
-        raise ValueError(
-            f"data.clip_length {length} is too short for a history of {cfg.model.history_length} "
-            f"and a rollout of {cfg.rollout}: use {shortest} or more"
-        )
-    if length > cfg.world.episode_length:
-        raise ValueError(
-            f"data.clip_length {length} is longer than an episode: use at most "
-            f"world.episode_length, {cfg.world.episode_length}"
-        )
-    frames = cfg.task.budget + 1
-    if cfg.task.kind == "bank_shot" and cfg.world.episode_length < frames:
-        raise ValueError(
-            "bank_shot pushes only at the start, so recorded episodes must last as long as its "
-            f"budget: set world.episode_length to {frames} or more"
-        )
+    frames, episode_length = cfg.task.budget + 1, cfg.world.episode_length
+    _require(
+        length >= shortest,
+        f"data.clip_length {length} is too short for a history of {cfg.model.history_length} and "
+        f"a rollout of {cfg.rollout}: use {shortest} or more",
+    )
+    _require(
+        length <= episode_length,
+        f"data.clip_length {length} is longer than an episode: use at most world.episode_length, "
+        f"{episode_length}",
+    )
+    _require(
+        cfg.task.kind != "bank_shot" or episode_length >= frames,
+        "bank_shot pushes only at the start, so recorded episodes must last as long as its budget: "
+        f"set world.episode_length to {frames} or more",
+    )
 
 
 def _check_plan(cfg: Config) -> None:
     """Raises ValueError for plans that are longer than the episode, or of too many sequences."""
     task, cost, horizon = cfg.task, cfg.cost, cfg.planner.horizon
-    if task.kind == "bank_shot" and task.thrust_steps % cost.action_repeat:
-        raise ValueError(
-            f"cost.action_repeat {cost.action_repeat} holds a push beyond task.thrust_steps "
-            f"{task.thrust_steps}, where pushes do nothing: use a divisor of it"
-        )
     ahead = horizon * cost.action_repeat
-    if ahead > task.budget:
-        raise ValueError(
-            f"planner.horizon {horizon} x cost.action_repeat {cost.action_repeat} looks {ahead} "
-            f"steps ahead, but task.budget is {task.budget}: use at most that"
-        )
-    if task.num_choices is not None and task.num_choices**horizon > MAX_SEQUENCES:
-        raise ValueError(
-            f"task {task.kind} is planned by trying every sequence, and {task.num_choices} choices "
-            f"over planner.horizon {horizon} are more than {MAX_SEQUENCES:,}: use a shorter horizon"
-        )
-    if cost.replan_every > ahead:
-        raise ValueError(
-            f"cost.replan_every {cost.replan_every} carries out more steps than are planned: use "
-            f"at most planner.horizon x cost.action_repeat, {ahead}"
-        )
+    _require(
+        task.kind != "bank_shot" or task.thrust_steps % cost.action_repeat == 0,
+        f"cost.action_repeat {cost.action_repeat} holds a push beyond task.thrust_steps "
+        f"{task.thrust_steps}, where pushes do nothing: use a divisor of it",
+    )
+    _require(
+        ahead <= task.budget,
+        f"planner.horizon {horizon} x cost.action_repeat {cost.action_repeat} looks {ahead} steps "
+        f"ahead, but task.budget is {task.budget}: use at most that",
+    )
+    _require(
+        task.num_choices is None or task.num_choices**horizon <= MAX_SEQUENCES,
+        f"task {task.kind} is planned by trying every sequence, and {task.num_choices} choices "
+        f"over planner.horizon {horizon} are more than {MAX_SEQUENCES:,}: use a shorter horizon",
+    )
+    _require(
+        cost.replan_every <= ahead,
+        f"cost.replan_every {cost.replan_every} carries out more steps than are planned: use at "
+        f"most planner.horizon x cost.action_repeat, {ahead}",
+    )
 
 
 def _check_model(cfg: Config) -> None:
     """Raises ValueError where networks do not fit the world, the method or each other."""
-    model, tokens = cfg.model, cfg.method in ("vjepa2_ac", "dino_wm")
-    if cfg.world.size % 16:
-        raise ValueError(
-            f"the encoder needs world.size divisible by 16, got {cfg.world.size}: use "
-            f"{16 * max(1, round(cfg.world.size / 16))}"
-        )
-    if tokens != (model.encoder == "frozen"):
-        raise ValueError(
-            f"method {cfg.method} and model.encoder {model.encoder} do not fit: vjepa2_ac and "
-            "dino_wm predict a frozen encoder's tokens, no other method does"
-        )
-    if model.predictor != "mlp" and model.hidden_dim % 16:
-        raise ValueError(
-            f"model.predictor {model.predictor} has a head for every 16 of model.hidden_dim: use a "
-            f"multiple of 16, got {model.hidden_dim}"
-        )
-    if model.predictor == ("adaln" if tokens else "attention"):
-        raise ValueError(
-            f"model.predictor {model.predictor} does not predict what {cfg.method} has as its "
-            f"state: use mlp or {'attention' if tokens else 'adaln'}"
-        )
+    model, tokens, size = cfg.model, cfg.method in ("vjepa2_ac", "dino_wm"), cfg.world.size
+    _require(
+        size % 16 == 0,
+        f"the encoder needs world.size divisible by 16, got {size}: use "
+        f"{16 * max(1, round(size / 16))}",
+    )
+    _require(
+        tokens == (model.encoder == "frozen"),
+        f"method {cfg.method} and model.encoder {model.encoder} do not fit: vjepa2_ac and dino_wm "
+        "predict a frozen encoder's tokens, no other method does",
+    )
+    _require(
+        model.predictor == "mlp" or model.hidden_dim % 16 == 0,
+        f"model.predictor {model.predictor} has a head for every 16 of model.hidden_dim: use a "
+        f"multiple of 16, got {model.hidden_dim}",
+    )
+    _require(
+        model.predictor != ("adaln" if tokens else "attention"),
+        f"model.predictor {model.predictor} does not predict what {cfg.method} has as its state: "
+        f"use mlp or {'attention' if tokens else 'adaln'}",
+    )
 
 
 class Stream(IntEnum):
@@ -387,24 +394,17 @@ def protocol(cfg: Config) -> dict[str, Any]:
     """What a number of this run depends on, for its results file."""
     planner, cost, task = cfg.planner, cfg.cost, cfg.task
     search: dict[str, Any] = {
-        "planner": planner.kind,
-        "samples": planner.num_samples,
+        "planner": planner.kind, "samples": planner.num_samples,
         "iterations": planner.num_iterations,
-    }
+    }  # fmt: skip
     if task.num_choices is not None:  # every sequence is tried, whatever the planner's settings
         search = {"planner": "enumeration", "samples": task.num_choices**planner.horizon}
     return {
-        "task": task.kind,
-        "budget_steps": task.budget,
-        "success_radius_px": task.success_radius,
-        "held_steps": task.held_steps,
-        "episodes": cfg.evaluation.num_test_episodes,
-        "split": cfg.evaluation.split,
-        **search,
-        "horizon_blocks": planner.horizon,
+        "task": task.kind, "budget_steps": task.budget, "success_radius_px": task.success_radius,
+        "held_steps": task.held_steps, "episodes": cfg.evaluation.num_test_episodes,
+        "split": cfg.evaluation.split, **search, "horizon_blocks": planner.horizon,
         "steps_per_block": cost.action_repeat,
         "blocks_executed": cost.replan_every / cost.action_repeat,
-        "cost": f"{cost.norm}, {cost.when}",
-        "train_steps": cfg.steps,
+        "cost": f"{cost.norm}, {cost.when}", "train_steps": cfg.steps,
         "train_episodes": cfg.data.num_train_episodes,
-    }
+    }  # fmt: skip

@@ -29,9 +29,11 @@ STUDIES = {
         "what do LeWorldModel and DINO-WM styles do with each other's seconds?",
         f"{ROOM}.planner_ablation:equal_seconds",
     ),
-    "planner_bench": Study("do planners find optima that are known?", f"{ROOM}.planner_bench:main"),
+    "planner_bench": Study(
+        "do planners find optima that are known?", f"{ROOM}.planner_bench:planner_bench"
+    ),
     "planner_timing": Study(
-        "which planner is best at equal seconds?", f"{ROOM}.planner_timing:main"
+        "which planner is best at equal seconds?", f"{ROOM}.planner_bench:planner_timing"
     ),
     "planning_time": Study('where does "48x faster" come from?', f"{ROOM}.planning_time:main"),
     "publish": Study("copies a run's figures and weights to results/", f"{ROOM}.publish:main"),

@@ -76,22 +76,16 @@ def task_config(task: str, overrides: Mapping[str, Any] | None = None) -> Config
 
 def check_action(action: Any, space: spaces.Space) -> np.ndarray:
     """The action as an array; raises ValueError where it is not of the space."""
-    got = np.asarray(action)
-    wanted = space.shape or ()
+    got, wanted = np.asarray(action), space.shape or ()
     if got.shape != wanted:
         raise ValueError(f"got an action of shape {got.shape}; wanted {wanted}")
-    if isinstance(space, spaces.Box):
-        low, high = space.low, space.high
-        kind = "numbers"
-    else:
-        most = space.nvec - 1 if isinstance(space, spaces.MultiDiscrete) else 1
-        low, high, kind = np.zeros(wanted), np.broadcast_to(most, wanted), "whole numbers"
-        if not np.issubdtype(got.dtype, np.integer):
-            raise ValueError(f"got an action of {got.dtype}; wanted {kind} from 0 to {high.max()}")
+    low, high, kind = (
+        (-1, 1, "numbers") if isinstance(space, spaces.Box) else (0, 1, "whole numbers")
+    )
+    if low == 0 and not np.issubdtype(got.dtype, np.integer):
+        raise ValueError(f"got an action of {got.dtype}; wanted {kind} from {low} to {high}")
     if not np.all((got >= low) & (got <= high)):  # also false for NaN
-        raise ValueError(
-            f"got the action {got.tolist()}; wanted {kind} from {low.min():g} to {high.max():g}"
-        )
+        raise ValueError(f"got the action {got.tolist()}; wanted {kind} from {low} to {high}")
     return got
 
 
@@ -100,15 +94,12 @@ class Episodes(BatchedEnv):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        size, channels = cfg.world.size, cfg.world.channels
-        frame = spaces.Box(0, 255, (size, size, channels), np.uint8)
+        frame = spaces.Box(0, 255, (cfg.world.size, cfg.world.size, cfg.world.channels), np.uint8)
         self.observation_space = spaces.Dict({"frame": frame, "goal": frame})
         self.options = choices(cfg.task)
-        self.action_space: spaces.Space = (
-            spaces.Box(-1.0, 1.0, (2,), np.float32)
-            if self.options is None
-            else spaces.Discrete(len(self.options))
-        )
+        self.action_space: spaces.Space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        if self.options is not None:
+            self.action_space = spaces.Discrete(len(self.options))
 
     def deal(self, randoms: Sequence[np.random.Generator]) -> None:
         """Draws a new episode from each of the generators, and begins them."""
@@ -116,19 +107,20 @@ class Episodes(BatchedEnv):
         for random in randoms:
             generator = torch.Generator().manual_seed(int(random.integers(2**63 - 1)))
             found.append(sample_problems(cfg.task, cfg.world, 1, generator))
-            shape = (cfg.world.size, 1, cfg.task.budget + 2)
-            layers.append(sample_layers(cfg.distractor, *shape, generator)[0])
+            length = cfg.task.budget + 2
+            layers.append(sample_layers(cfg.distractor, cfg.world.size, 1, length, generator)[0])
         self.start(Problems.cat(found), None if layers[0] is None else torch.cat(layers))
         self.goal = _channels_last(self.goal_frames())
 
-    def move(self, actions: np.ndarray) -> None:
-        """Carries out one checked action per episode, and ends them with the budget."""
+    def move(self, action: Any, space: spaces.Space) -> None:
+        """Carries out one action per episode, and ends them with the budget."""
         if self.time is None or self.over:
             raise ResetNeeded("the episode is over, or has not begun: call reset() first")
+        chosen = torch.as_tensor(check_action(action, space)).reshape(len(self.state), -1)
         if self.options is None:
-            self.step(self.cfg.world.max_thrust * torch.as_tensor(actions, dtype=torch.float32))
+            self.step(self.cfg.world.max_thrust * chosen.float())
         else:
-            self.step(self.options[torch.as_tensor(actions).long()])
+            self.step(self.options[chosen[:, 0].long()])
 
     def observation(self) -> Observation:
         """frame and goal, uint8 (E, H, W, C), nothing of which is used again."""
@@ -146,9 +138,8 @@ class Episodes(BatchedEnv):
 
     def reward(self) -> np.ndarray:
         """(E,)"""
-        late = self.cfg.task.kind != "bank_shot" or self.over
-        distance = self.distance().double().numpy()
-        return -distance / self.cfg.world.size if late else np.zeros_like(distance)
+        counts = self.cfg.task.kind != "bank_shot" or self.over
+        return -self.distance().double().numpy() / self.cfg.world.size * counts
 
 
 def _channels_last(frames: torch.Tensor) -> np.ndarray:
@@ -161,15 +152,12 @@ class BallEnv(gymnasium.Env):
     metadata: dict[str, Any] = METADATA
 
     def __init__(
-        self,
-        task: str = "reach",
-        overrides: Mapping[str, Any] | None = None,
+        self, task: str = "reach", overrides: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
-    ) -> None:
-        self.episodes = Episodes(task_config(task, overrides))
+    ) -> None:  # fmt: skip
+        self.episodes, self.render_mode = Episodes(task_config(task, overrides)), render_mode
         self.observation_space = self.episodes.observation_space
         self.action_space = self.episodes.action_space
-        self.render_mode = render_mode
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -179,7 +167,7 @@ class BallEnv(gymnasium.Env):
         return self._observation(), self._info()
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        self.episodes.move(check_action(action, self.action_space)[None])
+        self.episodes.move(action, self.action_space)
         reward = float(self.episodes.reward()[0])
         return self._observation(), reward, False, self.episodes.over, self._info()
 
@@ -208,12 +196,9 @@ class BallVectorEnv(VectorEnv):
     metadata: dict[str, Any] = METADATA | {"autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(
-        self,
-        num_envs: int = 1,
-        task: str = "reach",
-        overrides: Mapping[str, Any] | None = None,
+        self, num_envs: int = 1, task: str = "reach", overrides: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if num_envs < 1:
             raise ValueError(f"got num_envs {num_envs}; wanted 1 or more")
         self.episodes = Episodes(task_config(task, overrides))
@@ -225,21 +210,18 @@ class BallVectorEnv(VectorEnv):
         self.randoms = [seeding.np_random()[0] for _ in range(num_envs)]
 
     def reset(
-        self,
-        *,
-        seed: int | Sequence[int | None] | None = None,
+        self, *, seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[Observation, dict[str, Any]]:
+    ) -> tuple[Observation, dict[str, Any]]:  # fmt: skip
         """New episodes in all; a seed for each, or one for the first that counts up."""
         if isinstance(seed, int):
             seed = [seed + i for i in range(self.num_envs)]
-        if seed is not None:
-            if len(seed) != self.num_envs:
-                raise ValueError(f"got {len(seed)} seeds; wanted one for each of {self.num_envs}")
-            self.randoms = [
-                random if one is None else seeding.np_random(one)[0]
-                for one, random in zip(seed, self.randoms, strict=True)
-            ]
+        seeds = [None] * self.num_envs if seed is None else seed
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"got {len(seeds)} seeds; wanted one for each of {self.num_envs}")
+        for i, one in enumerate(seeds):
+            if one is not None:
+                self.randoms[i] = seeding.np_random(one)[0]
         self.episodes.deal(self.randoms)
         return self.episodes.observation(), self._info()
 
@@ -250,7 +232,7 @@ class BallVectorEnv(VectorEnv):
         if self.episodes.over:
             observation, info = self.reset()
             return observation, np.zeros(self.num_envs), none, none.copy(), info
-        self.episodes.move(check_action(actions, self.action_space))
+        self.episodes.move(actions, self.action_space)
         rewards, over = self.episodes.reward(), np.full(self.num_envs, self.episodes.over)
         return self.episodes.observation(), rewards, none, over, self._info()
 

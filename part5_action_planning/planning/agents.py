@@ -13,13 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from part5_action_planning.config import (
-    ACTION_DIM,
-    Config,
-    DiscreteConfig,
-    Stream,
-    generator,
-)
+from part5_action_planning.config import ACTION_DIM, Config, DiscreteConfig, Stream, generator
 from part5_action_planning.data import random_actions
 from part5_action_planning.model.world_models import Policy, WorldModel
 from part5_action_planning.planning.closed_loop import EvalEpisodes

@@ -12,15 +12,15 @@ from part5_action_planning.studies.bench_problems import (
     continuous_problems,
     discrete_cost,
 )
-from part5_action_planning.studies.bench_search import (
+from part5_action_planning.studies.planner_bench import (
     best_setting,
     continuous_settings,
     discrete_settings,
+    optimum,
     regrets,
     search,
     used_settings,
 )
-from part5_action_planning.studies.planner_bench import optimum
 
 E = 4
 SEARCHING = ("cem", "icem", "mppi")
