@@ -15,7 +15,7 @@ from common.simulator import Scene, sample_scene, sample_start
 from common.world import World
 from part5_action_planning.config import Config, Task
 from part5_action_planning.model.world_models import TokenModel
-from part5_action_planning.tasks.rules import advance
+from part5_action_planning.tasks.rules import advance_all
 
 CHUNK = 256  # frames encoded at a time
 
@@ -90,13 +90,9 @@ def record(
     generator: torch.Generator,
 ) -> Recording:  # fmt: skip
     """What happens when actions (E, T - 1, 2) are executed from start (E, 1, 4), and its frames."""
-    states = [start]
-    for t in range(actions.shape[1]):
-        states.append(advance(task, world, states[-1], scene, actions[:, t], t))
-    stacked = torch.stack(states, dim=1)
-    episodes, length = stacked.shape[:2]
-    layers, _ = sample_layers(distractor, world.size, episodes, length, generator)
-    return Recording(render(world, stacked, scene, layers), stacked, actions, scene)
+    states = advance_all(task, world, start, scene, actions)  # (E, T, 1, 4)
+    layers, _ = sample_layers(distractor, world.size, *states.shape[:2], generator)
+    return Recording(render(world, states, scene, layers), states, actions, scene)
 
 
 def crossing_share(world: World, states: Tensor) -> float:

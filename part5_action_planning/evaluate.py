@@ -39,15 +39,7 @@ from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectorie
 from part5_action_planning.scoring.model_metrics import describe, rank_correlation
 from part5_action_planning.scoring.surprise import check_events, score_surprise
 
-SHARES: tuple[str, ...] = (
-    "last",
-    "held",
-    "ever",
-    "at_start",
-    "greedy_last",
-    "greedy_held",
-    "greedy_ever",
-)
+SHARES = ("last", "held", "ever", "at_start", *(f"greedy_{x}" for x in ("last", "held", "ever")))
 ANY = 1e300  # JSON knows no infinity
 LIMITS = {  # metrics that are no shares, and what they can be
     "*_auroc": (0.0, 1.0), "*_r2": (-ANY, 1.0), "rank_correlation": (-1.0, 1.0),
@@ -60,17 +52,16 @@ LIMITS = {  # metrics that are no shares, and what they can be
 
 def limits_of(metric: str) -> tuple[float, float]:
     """What a metric can be; the widest of limits where nothing is known."""
-    return next(
-        (ends for form, ends in LIMITS.items() if fnmatch.fnmatch(metric, form)), (-ANY, ANY)
-    )
+    known = (ends for form, ends in LIMITS.items() if fnmatch.fnmatch(metric, form))
+    return next(known, (-ANY, ANY))
 
 
 @torch.no_grad()
 def evaluate(
-    model: Model | Oracle, episodes: EvalEpisodes, cfg: Config
+    model: Model | Oracle, episodes: EvalEpisodes
 ) -> tuple[dict[str, float], Trajectories]:
     """Scores of a world model or policy, and the trajectories that they come from."""
-    agent = make_agent(model, episodes, cfg)
+    cfg, agent = episodes.cfg, make_agent(model, episodes)
     played = episodes.play(agent, progress=True)
     steps = cfg.task.budget * len(played.distance)
     scores = success(played, cfg.task) | {"ms_per_step": 1000 * played.seconds / steps}
@@ -79,27 +70,25 @@ def evaluate(
     scores["calls_per_step"] = agent.calls / cfg.task.budget
     if isinstance(model, Oracle):
         return scores, played
-    heldout, ranked = (
-        make_recording(cfg, count, shared_generator(cfg, purpose))
-        for count, purpose in (
-            (cfg.evaluation.num_heldout_episodes, SharedStream.HELDOUT_DATA),
-            (cfg.evaluation.num_ranked_states, SharedStream.RANKED_DATA),
-        )
-    )
+    sizes, chance = cfg.evaluation, shared_generator(cfg, SharedStream.HELDOUT_DATA)
+    recording = make_recording(cfg, sizes.num_heldout_episodes, chance)
+    chance = shared_generator(cfg, SharedStream.RANKED_DATA)
+    ranked = make_recording(cfg, sizes.num_ranked_states, chance)
     candidates = generator(cfg, Stream.RANKED_CANDIDATES)
-    correlation = rank_correlation(model, episodes, ranked, cfg, candidates)
+    correlation = rank_correlation(model, episodes, ranked, candidates)
     goal = episodes.goal_frames, episodes.goal_states
     greedy = GreedyAgent(cfg, model, *goal, generator(cfg, Stream.GREEDY))
     without = success(episodes.play(greedy), cfg.task)
     scores |= {f"greedy_{name}": value for name, value in without.items() if name != "at_start"}
-    scores |= {"rank_correlation": correlation} | describe(model, heldout)
+    scores |= {"rank_correlation": correlation} | describe(model, recording)
     if cfg.evaluation.num_surprise_clips:
         scores |= score_surprise(model, cfg, shared_generator(cfg, SharedStream.SURPRISE))
     return scores, played
 
 
-def baselines(episodes: EvalEpisodes, cfg: Config) -> dict[str, dict[str, float]]:
+def baselines(episodes: EvalEpisodes) -> dict[str, dict[str, float]]:
     """What acting without sense comes to, and how many episodes start solved."""
+    cfg = episodes.cfg
     random = shared_generator(cfg, SharedStream.RANDOM_AGENT)
     agents = {
         "random": RandomAgent(cfg, len(episodes.goal_frames), random),
@@ -133,18 +122,18 @@ def finish(
 
     with stopping_at(cfg.steps):  # a model whose predictions are not finite
         oracle = Oracle(cfg.task, cfg.world, episodes.problems.scene)
-        scores, played = evaluate(model or oracle, episodes, cfg)
+        scores, played = evaluate(model or oracle, episodes)
     if learnt is not None and cfg.world.door_width:
         scores["crossing_share"] = crossing_share(cfg.world, learnt.states)
     summary = {
         "variants": {cfg.method: scores},
-        "bounds": baselines(episodes, cfg),
+        "bounds": baselines(episodes),
         "protocol": protocol(cfg),
         **uncertainty(cfg, scores),
     }
     if cfg.figures and model is not None:
         few = EvalEpisodes(cfg, min(NUM_DRAWN, cfg.evaluation.num_test_episodes))
-        draw_figures(run.folder / "figures", model, few, cfg)
+        draw_figures(run.folder / "figures", model, few)
     outcomes = {name: met.numpy() for name, met in reached(played.distance, cfg.task).items()}
     run.finish(summary, outcomes | {"distance_px": played.distance.half().numpy()})
     print(RUN_TABLE.text({run.folder.name: scores}, summary["bounds"]))
@@ -159,10 +148,10 @@ def main() -> None:
     with before_training():
         episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes)
         check_events(cfg)
-    scores, _ = evaluate(model, episodes, cfg)
+    scores, _ = evaluate(model, episodes)
     from part5_action_planning.report.tables import RUN_TABLE
 
-    print(RUN_TABLE.text({args.run_dir.name: scores}, baselines(episodes, cfg)))
+    print(RUN_TABLE.text({args.run_dir.name: scores}, baselines(episodes)))
 
 
 if __name__ == "__main__":

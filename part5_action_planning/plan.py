@@ -33,7 +33,7 @@ def main() -> None:
         raise UserError(f"--episode {args.episode}: expected 0 to {count - 1}")
     with before_training():
         episodes = EvalEpisodes(cfg, count).only(args.episode)
-    played, paths = draw_figures(args.out, model, episodes, cfg)
+    played, paths = draw_figures(args.out, model, episodes)
     distance = played.distance[0]
     reached = "reached" if distance[-1] <= cfg.task.success_radius else "missed"
     print(

@@ -15,7 +15,7 @@ from pathlib import Path
 from common.figures.charts import write_png
 from common.figures.frames import write_gif
 from common.harness.errors import UserError, run_script
-from part5_action_planning.config import PART, Config
+from part5_action_planning.config import PART
 from part5_action_planning.figures.episode import film, key_times, moments_figure, paths_figure
 from part5_action_planning.figures.search import landscape_figure, search_figure, searches_of
 from part5_action_planning.model.loading import load_model
@@ -26,19 +26,21 @@ NUM_DRAWN = 8  # episodes of a run's figures
 
 
 def draw_figures(
-    folder: Path, model: Model, episodes: EvalEpisodes, cfg: Config
+    folder: Path, model: Model, episodes: EvalEpisodes
 ) -> tuple[Trajectories, list[Path]]:
     """Plays the episodes, draws them and the first one's searches; returns the files."""
-    played, moments = film(model, episodes, cfg)
+    played, moments = film(model, episodes)
     goal = episodes.goal_frames[0].mean(0).numpy()
-    figures = {"paths.png": paths_figure(played, episodes, cfg)}
+    figures = {"paths.png": paths_figure(played, episodes)}
     if moments[0].steps:
-        figures["imagined.png"] = moments_figure(played, moments, key_times(played, cfg.task), goal)
+        figures["imagined.png"] = moments_figure(
+            played, moments, key_times(played, episodes.cfg.task), goal
+        )
     if not isinstance(model, Policy):
-        searches = searches_of(model, played, episodes, cfg)
+        searches = searches_of(model, played, episodes)
         if searches:
-            figures["landscape.png"] = landscape_figure(searches, played, cfg)
-            figures["search.png"] = search_figure(searches, played, episodes, cfg)
+            figures["landscape.png"] = landscape_figure(searches, played, episodes.cfg)
+            figures["search.png"] = search_figure(searches, played, episodes)
     for name, figure in figures.items():
         write_png(folder / name, figure)
     if not isinstance(model, TokenModel):
@@ -70,7 +72,7 @@ def main() -> None:
             )
         cfg, model = load_model(args.run_dir)
         episodes = EvalEpisodes(cfg, NUM_DRAWN)
-        _, paths = draw_figures(args.run_dir / "figures", model, episodes, cfg)
+        _, paths = draw_figures(args.run_dir / "figures", model, episodes)
     for path in paths:
         print(path)
 

@@ -36,6 +36,10 @@ STUDIES = {
         "which planner is best at equal seconds?", f"{ROOM}.planner_bench:planner_timing"
     ),
     "planning_time": Study('where does "48x faster" come from?', f"{ROOM}.planning_time:main"),
+    "critical_agreement": Study(
+        "do runs collapse on the side of the threshold that theory names?",
+        f"{ROOM}.critical_agreement:main",
+    ),
     "publish": Study("copies a run's figures and weights to results/", f"{ROOM}.publish:main"),
 }
 

@@ -10,14 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from torch import Tensor
 
+from common.episodes import to_float
 from common.figures.charts import DPI, FONT, PALETTE, WIDTH
 from common.figures.frames import Group, strip
 from common.rendering import render
-from part5_action_planning.config import Config, Task
+from part5_action_planning.config import Task
 from part5_action_planning.model.world_models import LatentModel, Model, PixelModel, rollout
 from part5_action_planning.planning.agents import PlanningAgent, make_agent
 from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
-from part5_action_planning.tasks.rules import advance
+from part5_action_planning.tasks.rules import advance_all
 
 SHOWN = 5  # frames ahead beside the present one
 NOTE = (
@@ -43,8 +44,8 @@ class Moment:
 class Recorder:
     """An agent that also keeps what it meant to do before each action."""
 
-    def __init__(self, model: Model, episodes: EvalEpisodes, cfg: Config) -> None:
-        self.model, self.episodes, self.agent = model, episodes, make_agent(model, episodes, cfg)
+    def __init__(self, model: Model, episodes: EvalEpisodes) -> None:
+        self.model, self.episodes, self.agent = model, episodes, make_agent(model, episodes)
         self.moments: list[Moment] = []
 
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
@@ -70,15 +71,10 @@ def really(episodes: EvalEpisodes, state: Tensor, actions: Tensor, time: int) ->
 
     state (1, 1, 4) is that before them, at step ``time``.
     """
-    task, world, scene = episodes.cfg.task, episodes.cfg.world, episodes.problems.scene[:1]
-    path = []
-    for h, action in enumerate(actions):
-        state = advance(task, world, state, scene, action[None], time + h)
-        path.append(state)
-    behind = None
-    if episodes.layers is not None:
-        behind = episodes.layers[:1, time + 1 : time + 1 + len(path)]
-    return render(world, torch.stack(path, 1), scene, behind)[0].float() / 255
+    cfg, scene, layers = episodes.cfg, episodes.problems.scene[:1], episodes.layers
+    path = advance_all(cfg.task, cfg.world, state, scene, actions[None], time)[:, 1:]
+    behind = None if layers is None else layers[:1, time + 1 : time + 1 + len(actions)]
+    return to_float(render(cfg.world, path, scene, behind)[0])
 
 
 def _grey(frames: Tensor) -> np.ndarray:
@@ -87,9 +83,9 @@ def _grey(frames: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def film(model: Model, episodes: EvalEpisodes, cfg: Config) -> tuple[Trajectories, list[Moment]]:
+def film(model: Model, episodes: EvalEpisodes) -> tuple[Trajectories, list[Moment]]:
     """Plays the evaluation's episodes; what the model predicted in the first, step by step."""
-    recorder = Recorder(model, episodes, cfg)
+    recorder = Recorder(model, episodes)
     played = episodes.play(recorder)
     return played, recorder.moments
 
@@ -122,9 +118,7 @@ def moments_figure(
     return strip(rows, groups, captions, NOTE)
 
 
-def paths_figure(
-    played: Trajectories, episodes: EvalEpisodes, cfg: Config, shown: int = 8
-) -> Figure:
+def paths_figure(played: Trajectories, episodes: EvalEpisodes, shown: int = 8) -> Figure:
     """Where the ball went in the first episodes; the circle is what counts as reached."""
     shown = min(shown, len(played.states))
     columns = 4
@@ -135,7 +129,7 @@ def paths_figure(
         draw_frame(ax, played.frames[i, 0])
         path = played.states[i, :, 0, :2].numpy()
         ax.plot(*path.T, color=PALETTE["blue"], linewidth=1.2, marker=".", markersize=2.5)
-        draw_goal(ax, episodes.goal_states[i, 0], cfg.task)
+        draw_goal(ax, episodes.goal_states[i, 0], episodes.cfg.task)
         ax.set_title(f"ends {played.distance[i, -1].item():.1f} px away", fontsize=FONT - 1)
     return fig
 

@@ -58,59 +58,43 @@ class Watched:
         return cost
 
 
-def searches_of(
-    model: WorldModel, played: Trajectories, episodes: EvalEpisodes, cfg: Config
-) -> list[Search]:
+def searches_of(model: WorldModel, played: Trajectories, episodes: EvalEpisodes) -> list[Search]:
     """Searches at the trajectories' key times; none where actions are few and all are tried."""
+    cfg = episodes.cfg
     if choices(cfg.task) is not None:
         return []
     times = [t for t in key_times(played, cfg.task) if plan_length(cfg, t)[0] > 0]
-    return [search_at(model, played, episodes, cfg, t) for t in times]
+    return [search_at(model, played, episodes, t) for t in times]
 
 
 @torch.no_grad()
-def search_at(
-    model: WorldModel, played: Trajectories, episodes: EvalEpisodes, cfg: Config, time: int
-) -> Search:
+def search_at(model: WorldModel, played: Trajectories, episodes: EvalEpisodes, time: int) -> Search:
     """The search of the config's planner before step ``time`` of the first episode."""
-    memory = Memory(model.history_length)
+    cfg, memory = episodes.cfg, Memory(model.history_length)
     for t in range(time + 1):
         memory.see(model.encode(to_float(played.frames[:1, t]), played.states[:1, t]))
         if t < time:
             memory.act(played.actions[:1, t])
-    horizon, coast = plan_length(cfg, time)
+    (horizon, coast), bounds = plan_length(cfg, time), action_bounds(cfg)
     z_goal = model.encode(episodes.goal_frames[:1], episodes.goal_states[:1])
     cost_fn = make_cost(model, *memory.past(), z_goal, cfg.cost, coast)
-    bounds, watched = action_bounds(cfg), Watched(cost_fn)
+    oracle, now = _oracle(played, episodes, time)
+    goal = oracle.encode(None, episodes.goal_states[:1])
+    true_cost = make_cost(oracle, now, torch.zeros(1, 0, 2), goal, cfg.cost, coast)
+    settings, watched = replace(cfg.planner, horizon=horizon), Watched(cost_fn)
     start = bounds.middle.expand(1, horizon, -1)
-    settings = replace(cfg.planner, horizon=horizon)
     found = plan(settings, watched, bounds, start, generator(cfg, Stream.ASIDE))
-    x, y = (
-        torch.linspace(float(low), float(high), GRID)
-        for low, high in zip(bounds.low, bounds.high, strict=True)
-    )
+    axis = torch.linspace(float(bounds.low[0]), float(bounds.high[0]), GRID)
     blocks = found.actions.expand(GRID * GRID, -1, -1).clone()
-    blocks[:, 0] = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)
-    costs = [
-        ask(blocks[None])[0].view(GRID, GRID).numpy()
-        for ask in (cost_fn, _true_cost(played, episodes, cfg, time, coast))
-    ]
+    blocks[:, 0] = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).flatten(0, 1)
+    costs = [ask(blocks[None])[0].view(GRID, GRID).numpy() for ask in (cost_fn, true_cost)]
     return Search(time, coast, watched.rounds, *costs)
 
 
-def _oracle(episodes: EvalEpisodes, cfg: Config) -> Oracle:
-    """The true dynamics of the evaluation's first episode."""
-    return Oracle(cfg.task, cfg.world, episodes.problems.scene[:1])
-
-
-def _true_cost(
-    played: Trajectories, episodes: EvalEpisodes, cfg: Config, time: int, coast: int
-) -> CostFn:
-    """The same cost, of what really happens."""
-    oracle = _oracle(episodes, cfg)
-    z_past = oracle.encode(None, played.states[:1, time])[:, None]
-    z_goal = oracle.encode(None, episodes.goal_states[:1])
-    return make_cost(oracle, z_past, torch.zeros(1, 0, 2), z_goal, cfg.cost, coast)
+def _oracle(played: Trajectories, episodes: EvalEpisodes, time: int) -> tuple[Oracle, Tensor]:
+    """The true dynamics of the first episode, and their z_past (1, 1, D) at a step."""
+    oracle = Oracle(episodes.cfg.task, episodes.cfg.world, episodes.problems.scene[:1])
+    return oracle, oracle.encode(None, played.states[:1, time])[:, None]
 
 
 def landscape_figure(searches: Sequence[Search], played: Trajectories, cfg: Config) -> Figure:
@@ -124,12 +108,9 @@ def landscape_figure(searches: Sequence[Search], played: Trajectories, cfg: Conf
     low, high = (float(bound[0]) for bound in (action_bounds(cfg).low, action_bounds(cfg).high))
     axis = np.linspace(low, high, GRID)
     for column, search in enumerate(searches):
-        cheapest = [
-            np.unravel_index(cost.argmin(), cost.shape) for cost in (search.predicted, search.true)
-        ]
-        for row, (name, cost) in enumerate(
-            {"predicted": search.predicted, "true": search.true}.items()
-        ):
+        costs = {"predicted": search.predicted, "true": search.true}
+        cheapest = [np.unravel_index(cost.argmin(), cost.shape) for cost in costs.values()]
+        for row, (name, cost) in enumerate(costs.items()):
             ax = fig.add_subplot(2, len(searches), row * len(searches) + column + 1)
             ax.contourf(axis, axis, cost, levels=24, cmap="viridis")
             for (iy, ix), marker, size in zip(cheapest, ("X", "*"), (9, 13), strict=True):
@@ -151,7 +132,7 @@ def landscape_figure(searches: Sequence[Search], played: Trajectories, cfg: Conf
 
 
 def search_figure(
-    searches: Sequence[Search], played: Trajectories, episodes: EvalEpisodes, cfg: Config
+    searches: Sequence[Search], played: Trajectories, episodes: EvalEpisodes
 ) -> Figure:
     """Candidate plans over the frame, round by round, a row for each search."""
     note = wrap(
@@ -166,38 +147,27 @@ def search_figure(
         chosen = np.unique(np.linspace(0, len(rounds) - 1, ROUNDS).round().astype(int))
         for column, which in enumerate(chosen):
             ax = fig.add_subplot(len(searches), len(chosen), row * len(chosen) + column + 1)
-            _draw_round(ax, rounds[which], search, played, episodes, cfg)
+            _draw_round(ax, rounds[which], search, played, episodes)
             ax.set_title(f"step {search.time}, round {which + 1}", fontsize=FONT - 1)
     return with_note(fig, note)
 
 
 def _draw_round(
-    ax: Axes,
-    candidates: tuple[Tensor, Tensor],
-    search: Search,
-    played: Trajectories,
+    ax: Axes, candidates: tuple[Tensor, Tensor], search: Search, played: Trajectories,
     episodes: EvalEpisodes,
-    cfg: Config,
-) -> None:
-    """One round of a search over the frame that it starts from."""
+) -> None:  # fmt: skip
+    """One round of a search over the frame that it starts from: where its blocks really lead."""
     draw_frame(ax, played.frames[0, search.time])
-    order = candidates[1].argsort()
-    elites = min(cfg.planner.num_elites, DRAWN // 2)
+    cfg, (blocks, cost) = episodes.cfg, candidates
+    order = cost.argsort()
+    elites = min(cfg.planner.num_elites, DRAWN // 2, len(order))
     spread = torch.linspace(elites, len(order) - 1, min(DRAWN - elites, len(order) - elites))
     shown = order[torch.cat([torch.arange(elites), spread.round().long()])]
-    paths = _paths(candidates[0][shown], search, played, episodes, cfg)
+    actions = unfold_blocks(blocks[None, shown], cfg.cost.action_repeat, search.coast)
+    oracle, z = _oracle(played, episodes, search.time)
+    ahead = rollout(oracle, z, torch.zeros(1, 0, 2), actions)[0, ..., :2]  # (S, steps, 2)
+    paths = torch.cat([z[..., :2].expand(len(ahead), 1, 2), ahead], 1).numpy()
     for i in reversed(range(len(paths))):
         color = "0.55" if i >= elites else PALETTE["blue"] if i else PALETTE["vermillion"]
         ax.plot(*paths[i].T, color=color, linewidth=0.5 if i >= elites else 0.8 if i else 1.8)
     draw_goal(ax, episodes.goal_states[0, 0], cfg.task)
-
-
-def _paths(
-    blocks: Tensor, search: Search, played: Trajectories, episodes: EvalEpisodes, cfg: Config
-) -> np.ndarray:
-    """Places (S, 1 + steps, 2) that blocks (S, H, A) really lead through."""
-    actions = unfold_blocks(blocks[None], cfg.cost.action_repeat, search.coast)
-    oracle = _oracle(episodes, cfg)
-    z = oracle.encode(None, played.states[:1, search.time])[:, None]
-    ahead = rollout(oracle, z, torch.zeros(1, 0, 2), actions)[0, ..., :2]  # (S, steps, 2)
-    return torch.cat([z[..., :2].expand(len(ahead), 1, 2), ahead], 1).numpy()

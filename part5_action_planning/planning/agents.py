@@ -221,10 +221,9 @@ def plan_choices(
     return Plan(options[found.actions], found.cost, found.calls)
 
 
-def make_agent(
-    model: WorldModel | Policy, episodes: EvalEpisodes, cfg: Config
-) -> PlanningAgent | CloningAgent:
+def make_agent(model: WorldModel | Policy, episodes: EvalEpisodes) -> PlanningAgent | CloningAgent:
     """Acts on what was trained: a planner on a world model, or the policy itself."""
+    cfg = episodes.cfg
     if isinstance(model, Policy):
         return CloningAgent(cfg, model, episodes.goal_frames)
     goal = episodes.goal_frames, episodes.goal_states

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from common.metrics import collapse_ratio, effective_rank, fvu, spearman
 from common.probes import ridge_probe
-from part5_action_planning.config import Config
 from part5_action_planning.data import Recording, encode_all
 from part5_action_planning.model.world_models import Oracle, WorldModel, rollout
 from part5_action_planning.planning.agents import action_bounds, plan_length
@@ -93,9 +92,8 @@ def straightness(z: Tensor) -> float:
 
 @torch.no_grad()
 def rank_correlation(
-    model: WorldModel, episodes: EvalEpisodes, recording: Recording, cfg: Config,
-    generator: torch.Generator,
-) -> float:  # fmt: skip
+    model: WorldModel, episodes: EvalEpisodes, recording: Recording, generator: torch.Generator
+) -> float:
     """Spearman of predicted and true cost over what CEM would try first, mean over states.
 
     The states are those of recorded episodes, the goals those of the evaluation's (where colours or
@@ -104,7 +102,8 @@ def rank_correlation(
     config's norm. A state in which all candidates cost the same is left out; 0 where that is every
     state.
     """
-    bounds, n = action_bounds(cfg), model.history_length
+    cfg, n = episodes.cfg, model.history_length
+    bounds = action_bounds(cfg)
     states = min(cfg.evaluation.num_ranked_states, len(episodes.goal_frames), len(recording.states))
     horizon, coast = plan_length(cfg, 0)  # as an agent plans from the start
     shape = (states, cfg.evaluation.num_ranked_candidates, horizon, len(bounds.low))

@@ -10,7 +10,7 @@ the event on.
     colour      each of its colour's channels changes by at least 0.3
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal, assert_never, get_args
 
 import torch
@@ -21,7 +21,7 @@ from common.simulator import Scene, sample_scene, sample_start
 from part5_action_planning.config import Config
 from part5_action_planning.data import Recording, encode_all, random_actions
 from part5_action_planning.model.world_models import WorldModel, rollout
-from part5_action_planning.tasks.rules import advance
+from part5_action_planning.tasks.rules import advance, advance_all
 
 BEFORE, AFTER = 8, 6  # frames until the event, frames after it
 JUMP, SPEED, SHADE = 10.0, 2.0, 0.3  # px, px/frame, brightness: least size of an event
@@ -50,13 +50,7 @@ class Drawn:
     late: Scene
 
     def take(self, which: Tensor) -> "Drawn":
-        return Drawn(
-            self.event[which],
-            self.control[which],
-            self.actions[which],
-            self.scene[which],
-            self.late[which],
-        )
+        return Drawn(*(getattr(self, part.name)[which] for part in fields(self)))
 
 
 def make_pair(
@@ -96,10 +90,7 @@ def _draw(cfg: Config, kind: Event, count: int, generator: torch.Generator) -> D
     actions = random_actions(cfg, count, length - 1, generator)
     other = sample_start(world, scene, generator)  # where a teleport leads
     repainted = replace(scene, color=sample_scene(world, count, generator).color)
-    states = [start]
-    for t in range(length - 1):
-        states.append(advance(cfg.task, world, states[-1], scene, actions[:, t], t))
-    control = torch.stack(states, 1)
+    control = advance_all(cfg.task, world, start, scene, actions)
 
     task, now = cfg.task, control[:, BEFORE - 1]
     if kind == "flip":
@@ -135,12 +126,10 @@ def _happens(cfg: Config, kind: Event, drawn: Drawn) -> Tensor:
 
 def _render(cfg: Config, drawn: Drawn) -> Pair:
     early, late = drawn.event[:, :BEFORE], drawn.event[:, BEFORE:]
-    frames = torch.cat(
-        [render(cfg.world, early, drawn.scene), render(cfg.world, late, drawn.late)], 1
-    )
+    frames = [render(cfg.world, early, drawn.scene), render(cfg.world, late, drawn.late)]
     twin = render(cfg.world, drawn.control, drawn.scene)
     return Pair(
-        Recording(frames, drawn.event, drawn.actions, drawn.late),
+        Recording(torch.cat(frames, 1), drawn.event, drawn.actions, drawn.late),
         Recording(twin, drawn.control, drawn.actions, drawn.scene),
     )
 
@@ -212,13 +201,15 @@ def score_surprise(model: WorldModel, cfg: Config, generator: torch.Generator) -
         most, twin = event.amax(1), control.amax(1)
         threshold = most.quantile(1 - DETECTION)
         seen = event >= threshold
-        delay = seen.int().argmax(1)[seen.any(1)].double().mean().item()
-        scores[f"{kind}_auroc"] = auroc(most, twin)
-        scores[f"{kind}_false_alarms"] = (twin >= threshold).double().mean().item()
-        scores[f"{kind}_delay"] = delay
         calm = ~bounces(cfg, pair.control)[:, BEFORE - 1 :].any(1)
-        scores[f"{kind}_calm_share"] = calm.double().mean().item()
+        found = {
+            "auroc": auroc(most, twin),
+            "false_alarms": (twin >= threshold).double().mean().item(),
+            "delay": seen.int().argmax(1)[seen.any(1)].double().mean().item(),
+            "calm_share": calm.double().mean().item(),
+            "ratio": (most.median() / twin.median().clamp(min=1e-12)).item(),
+        }
         if calm.any():
-            scores[f"{kind}_calm_auroc"] = auroc(most[calm], twin[calm])
-        scores[f"{kind}_ratio"] = (most.median() / twin.median().clamp(min=1e-12)).item()
+            found["calm_auroc"] = auroc(most[calm], twin[calm])
+        scores |= {f"{kind}_{name}": value for name, value in found.items()}
     return scores

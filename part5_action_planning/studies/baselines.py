@@ -84,7 +84,7 @@ def plan_on_frames(cfg: Config) -> dict[str, float]:
     """Success of a planner on Rendered, in the episodes of a config."""
     episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes)
     model = Rendered(cfg.task, cfg.world, episodes.problems.scene)
-    return success(episodes.play(make_agent(model, episodes, cfg)), cfg.task)
+    return success(episodes.play(make_agent(model, episodes)), cfg.task)
 
 
 def describe_task(task: str) -> dict[str, dict[str, float]]:

@@ -25,7 +25,7 @@ from part5_action_planning.planning.agents import action_bounds
 from part5_action_planning.planning.search_state import Bounds, CostFn
 from part5_action_planning.studies import task_config
 from part5_action_planning.tasks.goals import sample_problems
-from part5_action_planning.tasks.rules import Problems, advance, choices
+from part5_action_planning.tasks.rules import Problems, advance_all, choices
 
 STEPS = 14  # of a discrete problem
 CALLS = 2**STEPS // 10  # rollouts that a planner may ask for: 1,638, a tenth of all sequences
@@ -100,9 +100,6 @@ def _places(cfg: Config, problems: Problems) -> Callable[[Tensor], Tensor]:
 
 def _wander(cfg: Config, problems: Problems, generator: torch.Generator) -> Tensor:
     """x (E, H, 1) of targets that start at the goals and turn left or right by chance."""
-    state, places = problems.goal, []
-    turns = random_actions(cfg, len(state), STEPS, generator)
-    for t, heading in enumerate(turns.unbind(1)):
-        state = advance(cfg.task, cfg.world, state, problems.scene, heading, t)
-        places.append(state[:, 0, :1])
-    return torch.stack(places, 1)
+    turns = random_actions(cfg, len(problems.goal), STEPS, generator)
+    path = advance_all(cfg.task, cfg.world, problems.goal, problems.scene, turns)
+    return path[:, 1:, 0, :1]

@@ -78,7 +78,7 @@ def score(folder: Path, changes: Mapping[str, Any]) -> dict[str, float]:
     overrides = {**changes, "evaluation.num_test_episodes": EPISODES}
     cfg = load_config(Config, [folder / "config.yaml"], overrides)
     episodes = EvalEpisodes(cfg, EPISODES)
-    agent = make_agent(model, episodes, cfg)
+    agent = make_agent(model, episodes)
     played = episodes.play(agent)
     return success(played, cfg.task) | {
         "ms_per_step": 1000 * played.seconds / (cfg.task.budget * EPISODES),

@@ -107,10 +107,9 @@ def time_model(
     for count in counts:
         batch = torch.randn(count, *predictor.size)
         times = measure(lambda batch=batch: predictor(batch), runs)
-        for key, value in (
-            ("mean", statistics.median(times)), ("low", min(times)), ("high", max(times))
-        ):  # fmt: skip
-            curve[key].append(value)
+        curve["mean"].append(statistics.median(times))
+        curve["low"].append(min(times))
+        curve["high"].append(max(times))
         print(f"{name}: {count} candidates, {curve['mean'][-1]:.2f} ms a step", flush=True)
     slope, intercept, r2 = fit_line(counts, curve["mean"])
     steps = ITERATIONS * HORIZON

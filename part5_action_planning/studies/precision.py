@@ -66,7 +66,7 @@ def score(cfg: Config, error: float) -> dict[str, float]:
     model = Disturbed(cfg, recording.scene, torch.cat([spread, push]), error, aside)
     episodes = EvalEpisodes(cfg, EPISODES)
     ahead = {k: v for k, v in describe(model, recording).items() if k.startswith("error_px")}
-    return success(episodes.play(make_agent(model, episodes, cfg)), cfg.task) | ahead
+    return success(episodes.play(make_agent(model, episodes)), cfg.task) | ahead
 
 
 def measure() -> dict[str, Any]:

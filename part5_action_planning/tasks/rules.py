@@ -70,3 +70,13 @@ def advance(
     if task.kind == "bank_shot" and time >= task.thrust_steps:
         action = torch.zeros_like(action)
     return step(world, state, scene, action)
+
+
+def advance_all(
+    task: Task, world: World, start: Tensor, scene: Scene, actions: Tensor, time: int = 0
+) -> Tensor:
+    """States (B, T + 1, 1, 4) under actions (B, T, 2), from start (B, 1, 4) at a step on."""
+    states = [start]
+    for t, action in enumerate(actions.unbind(1), time):
+        states.append(advance(task, world, states[-1], scene, action, t))
+    return torch.stack(states, 1)

@@ -46,7 +46,7 @@ def test_where_actions_really_lead_is_what_the_episode_showed(task):
 def test_the_landscape_of_a_model_that_knows_the_truth_is_the_true_one(task):
     cfg = config(task)
     oracle, played, episodes = watch(cfg)
-    searches = searches_of(oracle, played, episodes, cfg)
+    searches = searches_of(oracle, played, episodes)
     assert [search.time for search in searches] == (
         [0] if task == "bank_shot" else key_times(played, cfg.task)
     )
@@ -58,7 +58,7 @@ def test_the_landscape_of_a_model_that_knows_the_truth_is_the_true_one(task):
 def test_the_cheapest_first_thrust_at_rest_points_at_the_goal():
     cfg = config()
     oracle, played, episodes = watch(cfg)
-    search = search_at(oracle, played, episodes, cfg, 0)
+    search = search_at(oracle, played, episodes, 0)
     row, column = np.unravel_index(search.true.argmin(), search.true.shape)
     toward = (episodes.goal_states - played.states[:, 0])[0, 0, :2].numpy()
     thrust = np.array([column, row]) - GRID // 2  # columns are x, rows are y
@@ -68,7 +68,7 @@ def test_the_cheapest_first_thrust_at_rest_points_at_the_goal():
 def test_candidates_narrow_and_grow_cheaper():
     cfg = config()
     oracle, played, episodes = watch(cfg)
-    rounds = search_at(oracle, played, episodes, cfg, 0).rounds
+    rounds = search_at(oracle, played, episodes, 0).rounds
     spreads = [actions.std(0).mean().item() for actions, _ in rounds[: cfg.planner.num_iterations]]
     assert spreads[-1] < 0.7 * spreads[0]
     assert rounds[cfg.planner.num_iterations - 1][1].median() < rounds[0][1].median()
@@ -77,7 +77,7 @@ def test_candidates_narrow_and_grow_cheaper():
 def test_a_moment_holds_what_was_predicted_beside_what_is_real():
     cfg = config(**{"task.budget": 8, "planner.horizon": 4, "world.episode_length": 20})
     episodes = EvalEpisodes(cfg, 2)
-    played, moments = film(make_model(cfg), episodes, cfg)
+    played, moments = film(make_model(cfg), episodes)
     assert len(moments) == 8
     assert [moment.steps for moment in moments[3:]] == [
         [1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3], [1, 2], [1]
@@ -93,4 +93,4 @@ def test_a_moment_holds_what_was_predicted_beside_what_is_real():
 def test_choices_that_are_all_tried_have_no_search_to_draw():
     cfg = config("left_right")
     oracle, played, episodes = watch(cfg)
-    assert searches_of(oracle, played, episodes, cfg) == []
+    assert searches_of(oracle, played, episodes) == []

@@ -326,9 +326,7 @@ def test_the_oracle_ranks_plans_as_the_truth_does(task):
 
         step, goal_features = oracle.step, oracle.goal_features
 
-    found = rank_correlation(
-        Known(), episodes, recording, cfg, generator(cfg, Stream.RANKED_CANDIDATES)
-    )  # type: ignore[arg-type]
+    found = rank_correlation(Known(), episodes, recording, generator(cfg, Stream.RANKED_CANDIDATES))  # type: ignore[arg-type]
     assert found == pytest.approx(1, abs=1e-6)
 
 
@@ -516,7 +514,7 @@ def test_states_where_every_candidate_costs_the_same_are_left_out():
     episodes = EvalEpisodes(cfg, 4)
     recording = make_recording(cfg, 4, shared_generator(cfg, SharedStream.RANKED_DATA))
     rho = rank_correlation(
-        make_model(cfg), episodes, recording, cfg, generator(cfg, Stream.RANKED_CANDIDATES)
+        make_model(cfg), episodes, recording, generator(cfg, Stream.RANKED_CANDIDATES)
     )
     assert -1 <= rho <= 1
 
