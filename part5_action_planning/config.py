@@ -1,5 +1,6 @@
 """Every option of this part, the streams of chance, the learning rate."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -7,13 +8,13 @@ from typing import Any, Literal
 import torch
 
 from common.distractors import Distractor
-from common.harness.config import config, option
+from common.harness.config import config, load_config, option
 from common.schedules import stream, warmup_cosine
 from common.world import World
 
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part5" / "baseline.yaml"
-MAX_SEQUENCES = 2**20  # that enumeration agrees to score
+MAX_SEQUENCES = 2**20  # that enumeration agrees to try
 ACTION_DIM = 2
 SEARCHED = "task.kind=reach|two_rooms|bank_shot"  # tasks whose actions no list can hold
 WORLD_MODELS = "method=lewm|pldm|pixel|dino_wm|vjepa2_ac"
@@ -352,6 +353,12 @@ def _check_model(cfg: Config) -> None:
         f"model.predictor {model.predictor} does not predict what {cfg.method} has as its state: "
         f"use mlp or {'attention' if tokens else 'adaln'}",
     )
+
+
+def task_config(task: str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The config of the default world model on a task, with dotted overrides."""
+    files = [BASELINE, *([] if task == "reach" else [BASELINE.with_name(f"{task}.yaml")])]
+    return load_config(Config, files, overrides)
 
 
 class Stream(IntEnum):

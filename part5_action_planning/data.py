@@ -91,7 +91,8 @@ def record(
 ) -> Recording:  # fmt: skip
     """What happens when actions (E, T - 1, 2) are executed from start (E, 1, 4), and its frames."""
     states = advance_all(task, world, start, scene, actions)  # (E, T, 1, 4)
-    layers, _ = sample_layers(distractor, world.size, *states.shape[:2], generator)
+    num_episodes, length = states.shape[:2]
+    layers, _ = sample_layers(distractor, world.size, num_episodes, length, generator)
     return Recording(render(world, states, scene, layers), states, actions, scene)
 
 

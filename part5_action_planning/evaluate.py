@@ -5,7 +5,7 @@
     python part5_action_planning/evaluate.py RUN --planner.kind=mppi --cost.when=last
 
 Prints the table that a run ends with; writes nothing. Options of the run's config, as --key=value,
-score it with another planner, cost or task of the same world.
+score it with another planner, cost or task of the same world (train.py --help says what they mean).
 """
 
 import argparse
@@ -140,10 +140,12 @@ def finish(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, add_help=False)
-    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED, help="a finished run")
     args, options = parser.parse_known_args()
-    cfg, model = load_with_options(args.run_dir, options, __doc__)
+    cfg, model = load_with_options(args.run_dir, options)
     torch.set_num_threads(cfg.threads)
     with before_training():
         episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes)

@@ -4,8 +4,8 @@
     python part5_action_planning/plan.py runs/part5/baseline-seed0        a run of yours
     python part5_action_planning/plan.py --episode 3 --planner.kind=mppi --cost.when=last
 
-Options of the run's config, as --key=value, change all but the network and the world. Writes the
-figures that plot.py describes into --out (default: runs/part5/plan).
+Options of the run's config, as --key=value, change all but method, model and world (train.py --help
+says what they mean). Writes the figures that plot.py describes into --out.
 """
 
 import argparse
@@ -21,12 +21,14 @@ from part5_action_planning.plot import draw_figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, add_help=False)
-    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED)
-    parser.add_argument("--episode", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RUNS / "part5" / "plan")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED, help="a finished run")
+    parser.add_argument("--episode", type=int, default=0, help="which of the evaluation's")
+    parser.add_argument("--out", type=Path, default=RUNS / "part5" / "plan", help="a folder")
     args, options = parser.parse_known_args()
-    cfg, model = load_with_options(args.run_dir, options, __doc__)
+    cfg, model = load_with_options(args.run_dir, options)
     torch.set_num_threads(cfg.threads)
     count = cfg.evaluation.num_test_episodes
     if not 0 <= args.episode < count:

@@ -22,7 +22,7 @@ from part5_action_planning.tasks.rules import advance_all
 
 SHOWN = 5  # frames ahead beside the present one
 NOTE = (
-    "From left to right: the frame the agent sees; so many steps ahead, what its model imagines of "
+    "From left to right: the frame the agent sees; so many steps ahead, what its model predicts of "
     "the plan it has just made (decoded, for looking only) and, below, what the same actions "
     "really lead to; the goal image."
 )
@@ -32,7 +32,7 @@ NOTE = (
 class Moment:
     """The first episode before one action: frames (H, W), 0 to 1, so many steps ahead.
 
-    Without a plan, or with a model that cannot show what it imagines, there are none ahead.
+    Without a plan, or with a model that cannot decode what it predicts, there are none ahead.
     """
 
     now: np.ndarray

@@ -34,8 +34,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from common.distractors import sample_layers
-from common.harness.config import load_config
-from part5_action_planning.config import BASELINE, Config
+from part5_action_planning.config import task_config
 from part5_action_planning.planning.closed_loop import BatchedEnv
 from part5_action_planning.tasks.goals import sample_problems
 from part5_action_planning.tasks.rules import Problems, choices
@@ -63,17 +62,6 @@ def register() -> None:
             )
 
 
-def task_config(task: str, overrides: Mapping[str, Any] | None = None) -> Config:
-    """The config of a task: the baseline, the task's file, and dotted overrides.
-
-    Raises ValueError for a task that is none.
-    """
-    if task not in IDS:
-        raise ValueError(f"got task {task!r}; wanted one of {', '.join(IDS)}")
-    files = [BASELINE, *([] if task == "reach" else [BASELINE.with_name(f"{task}.yaml")])]
-    return load_config(Config, files, overrides)
-
-
 def check_action(action: Any, space: spaces.Space) -> np.ndarray:
     """The action as an array; raises ValueError where it is not of the space."""
     got, wanted = np.asarray(action), space.shape or ()
@@ -92,7 +80,10 @@ def check_action(action: Any, space: spaces.Space) -> np.ndarray:
 class Episodes(BatchedEnv):
     """The closed loop as Gymnasium sees it: E episodes in step, arrays in and out."""
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, task: str, overrides: Mapping[str, Any] | None) -> None:
+        if task not in IDS:
+            raise ValueError(f"got task {task!r}; wanted one of {', '.join(IDS)}")
+        cfg = task_config(task, overrides)
         super().__init__(cfg)
         frame = spaces.Box(0, 255, (cfg.world.size, cfg.world.size, cfg.world.channels), np.uint8)
         self.observation_space = spaces.Dict({"frame": frame, "goal": frame})
@@ -155,7 +146,7 @@ class BallEnv(gymnasium.Env):
         self, task: str = "reach", overrides: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
     ) -> None:  # fmt: skip
-        self.episodes, self.render_mode = Episodes(task_config(task, overrides)), render_mode
+        self.episodes, self.render_mode = Episodes(task, overrides), render_mode
         self.observation_space = self.episodes.observation_space
         self.action_space = self.episodes.action_space
 
@@ -201,7 +192,7 @@ class BallVectorEnv(VectorEnv):
     ) -> None:  # fmt: skip
         if num_envs < 1:
             raise ValueError(f"got num_envs {num_envs}; wanted 1 or more")
-        self.episodes = Episodes(task_config(task, overrides))
+        self.episodes = Episodes(task, overrides)
         self.num_envs, self.render_mode = num_envs, render_mode
         self.single_observation_space = self.episodes.observation_space
         self.single_action_space = self.episodes.action_space

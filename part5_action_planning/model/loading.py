@@ -34,22 +34,18 @@ def load_model(folder: Path) -> tuple[Config, Model]:
     return cfg, model
 
 
-def load_with_options(
-    folder: Path, options: Sequence[str], description: str | None
-) -> tuple[Config, Model]:
+def load_with_options(folder: Path, options: Sequence[str]) -> tuple[Config, Model]:
     """As ``load_model``, with options --key=value that leave the network as it is.
 
     (A value of its own would be taken for the folder.)
     """
     for given in options:
-        if not (given in ("-h", "--help") or (given.startswith("--") and "=" in given)):
+        if not (given.startswith("--") and "=" in given):
             raise UserError(f"{given}: write it as --key=value, such as --planner.kind=mppi")
         if given.split("=")[0] in ("--run_dir", "--name", "--overwrite"):
             raise UserError(f"{given}: nothing is trained here; give the run's folder alone")
     trained, model = load_model(folder)
-    cfg, _ = parse_config(
-        Config, baseline=folder / "config.yaml", description=description or "", argv=options
-    )
+    cfg, _ = parse_config(Config, baseline=folder / "config.yaml", description="", argv=options)
     for name in FIXED:
         if getattr(cfg, name) != getattr(trained, name):
             raise UserError(

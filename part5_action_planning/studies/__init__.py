@@ -2,25 +2,18 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from common.harness.aggregate import interval_of
-from common.harness.config import REPOSITORY, load_config
+from common.harness.config import REPOSITORY
 from common.harness.errors import no_options
 from common.harness.results import write_results
-from part5_action_planning.config import BASELINE, PART, Config
+from part5_action_planning.config import PART
 from part5_action_planning.evaluate import SHARES, limits_of
 
 SWEEPS = REPOSITORY / "configs" / "part5" / "sweeps"
-
-
-def task_config(task: str, overrides: Mapping[str, Any] | None = None) -> Config:
-    """The config of the default world model on a task, with dotted overrides."""
-    files = [BASELINE, *([] if task == "reach" else [BASELINE.with_name(f"{task}.yaml")])]
-    return load_config(Config, files, overrides)
 
 
 def variant(
@@ -57,4 +50,4 @@ def write_study(
     path = PART / "results" / f"{name}.json"
     command = f"python part5_action_planning/study.py {name}"
     write_results(path, command, seconds=time.monotonic() - begin, **content)
-    print(f"wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    print(f"wrote {path}")

@@ -21,13 +21,19 @@ from common.rendering import render
 from common.simulator import Scene, step
 from common.sweep import read_sweep
 from common.world import World
-from part5_action_planning.config import BASELINE, Config, SharedStream, shared_generator
+from part5_action_planning.config import (
+    BASELINE,
+    Config,
+    SharedStream,
+    shared_generator,
+    task_config,
+)
 from part5_action_planning.data import make_recording
 from part5_action_planning.model.world_models import Oracle
 from part5_action_planning.planning.agents import make_agent
 from part5_action_planning.planning.closed_loop import EvalEpisodes, success
 from part5_action_planning.scoring.model_metrics import describe
-from part5_action_planning.studies import SWEEPS, task_config, variant, write_study
+from part5_action_planning.studies import SWEEPS, variant, write_study
 
 TASKS = ("reach", "two_rooms", "bank_shot", "left_right")
 

@@ -1,7 +1,7 @@
 """Planning problems with true dynamics, whose optima are known, or sought at great length.
 
 Discrete: one step to the left or to the right on the posts' lattice, 14 times, so that all 16,384
-sequences can be scored. Costs are squared distances in steps, whole numbers, so that ties are ties:
+sequences can be tried. Costs are squared distances in steps, whole numbers, so that ties are ties:
 
     last     to a goal, at the last step: many sequences are optimal, and any search finds one
     sum      to a goal, summed over all steps: go there straight, then step to and fro
@@ -18,12 +18,11 @@ import torch
 from torch import Tensor
 
 from common.schedules import stream
-from part5_action_planning.config import Config
+from part5_action_planning.config import Config, task_config
 from part5_action_planning.data import random_actions
 from part5_action_planning.model.world_models import Oracle, rollout
 from part5_action_planning.planning.agents import action_bounds
 from part5_action_planning.planning.search_state import Bounds, CostFn
-from part5_action_planning.studies import task_config
 from part5_action_planning.tasks.goals import sample_problems
 from part5_action_planning.tasks.rules import Problems, advance_all, choices
 

@@ -51,8 +51,9 @@ DISCRETE = DiscreteConfig(
     kind="random", horizon=STEPS, num_samples=CALLS, smoothing=0.1, keep_share=0.5, temperature=0.2
 )
 CONTINUOUS = PlannerConfig(
-    kind="random", horizon=1, num_samples=SAMPLES, num_iterations=ITERATIONS, min_std=0.01,
-    momentum=0.0,
+    kind="random", horizon=1, num_samples=SAMPLES, num_iterations=ITERATIONS, num_elites=16,
+    init_std=0.7, min_std=0.01, momentum=0.0, noise_beta=1.0, keep_share=0.3, temperature=0.3,
+    step_size=0.1,
 )  # fmt: skip
 
 

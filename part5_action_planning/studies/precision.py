@@ -16,12 +16,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from common.simulator import Scene
-from part5_action_planning.config import Config, SharedStream, Stream, generator, shared_generator
+from part5_action_planning.config import (
+    Config,
+    SharedStream,
+    Stream,
+    generator,
+    shared_generator,
+    task_config,
+)
 from part5_action_planning.data import make_recording
 from part5_action_planning.planning.agents import make_agent
 from part5_action_planning.planning.closed_loop import EvalEpisodes, success
 from part5_action_planning.scoring.model_metrics import describe
-from part5_action_planning.studies import task_config, variant, write_study
+from part5_action_planning.studies import variant, write_study
 from part5_action_planning.studies.baselines import Coasting
 from part5_action_planning.tasks.rules import advance, largest_action
 

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from common.sigreg import CURVATURE
-from part5_action_planning.config import Config, Stream, generator
+from part5_action_planning.config import Config, Stream, generator, task_config
 from part5_action_planning.data import Recording, encode_all, make_recording
 from part5_action_planning.model.world_models import make_model
-from part5_action_planning.studies import task_config, variant, write_study
+from part5_action_planning.studies import variant, write_study
 
 SIZES = {"reach": (4, 10, 32), "two_rooms": (10, 16)}  # D
 SEEDS = (0, 1, 2)

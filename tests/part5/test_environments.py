@@ -11,6 +11,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from part5_action_planning.config import task_config
 from part5_action_planning.gymnasium_env import environments
 from part5_action_planning.gymnasium_env.environments import IDS, BallEnv, BallVectorEnv
 from part5_action_planning.model.world_models import Oracle
@@ -107,7 +108,7 @@ def test_a_vector_environment_is_gymnasiums_own_of_single_ones(task):
 
 
 def tasks_budget(task: str) -> int:
-    return environments.task_config(task).task.budget
+    return task_config(task).task.budget
 
 
 def test_what_a_vector_environment_returns_is_never_written_to_again():
@@ -201,7 +202,7 @@ def test_an_oracles_plan_succeeds_through_the_environment():
     env = BallVectorEnv(5, overrides=shorter)
     _, info = env.reset(seed=0)
     small = {"planner.num_samples": 48, "planner.num_iterations": 3, "planner.num_elites": 6}
-    cfg = environments.task_config("reach", shorter | small)
+    cfg = task_config("reach", shorter | small)
     oracle = Oracle(cfg.task, cfg.world, env.episodes.problems.scene)
     unseen = torch.zeros(5, 1, 64, 64)
     goal = torch.tensor(info["goal_state"]).unsqueeze(1)

@@ -1,4 +1,4 @@
-"""Tasks, imagination, agents and the closed loop against answers that are known beforehand."""
+"""Tasks, rollouts, agents and the closed loop against answers that are known beforehand."""
 
 import functools
 from dataclasses import replace
@@ -607,9 +607,12 @@ def test_measures_of_success():
     }
 
 
-def test_a_scene_can_be_taken_apart():
+def test_a_scene_can_be_taken_apart_and_put_together():
     scene = problems("reach", 20).scene
     part = scene[torch.tensor([3, 3, 5])]
     assert isinstance(part, Scene)
     assert part.radius.shape == (3, 1)
     assert torch.equal(part.door, scene.door[torch.tensor([3, 3, 5])])
+    whole = Scene.cat([scene[:7], scene[7:]])
+    assert torch.equal(whole.color, scene.color)
+    assert torch.equal(scene[:2].repeat(3).radius, scene.radius[[0, 0, 0, 1, 1, 1]])

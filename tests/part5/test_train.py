@@ -1,5 +1,6 @@
 """Part 5 as its reader uses it: losses, learning, surprise, commands, bad input."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from part5_action_planning.data import (
     read_tokens,
     record,
 )
+from part5_action_planning.evaluate import SHARES
 from part5_action_planning.model.loading import load_model
 from part5_action_planning.model.world_models import (
     LatentModel,
@@ -125,7 +127,7 @@ def test_the_share_that_crosses_the_door():
 # Losses.
 
 
-def test_imagined_windows_pair_predictions_with_what_came():
+def test_rolled_out_windows_pair_predictions_with_what_came():
     class Adder(torch.nn.Module):
         history_length = 2
 
@@ -261,7 +263,7 @@ def test_straightness_of_a_line_and_of_a_turn_back():
     assert straightness(zigzag) == pytest.approx(-1)
 
 
-def test_floors_miss_by_what_they_are_not_told():
+def test_baselines_miss_by_what_they_are_not_told():
     cfg = config("lewm", world__size=32)
     recording = make_recording(cfg, 16, shared_generator(cfg, SharedStream.HELDOUT_DATA))
     thrust = recording.actions[8:, ::5]  # of the half that is tested, one window in five
@@ -484,6 +486,26 @@ def test_contradictions_end_in_one_clear_line_and_write_nothing(
 
 
 @pytest.mark.parametrize(
+    ("files", "option"),
+    [
+        (["left_right"], "--planner.kind=mppi"),
+        (["left_right"], "--planner.num_samples=9"),
+        (["lewm"], "--planner.noise_beta=2.0"),
+        (["lewm"], "--loss_weights.variance=2.0"),
+        (["pldm"], "--loss_weights.sigreg_lambda=2.0"),
+        (["lewm"], "--model.frozen_encoder=dino"),
+        (["lewm"], "--task.thrust_steps=2"),
+        (["cloning"], "--rollout=2"),
+    ],
+)
+def test_an_option_that_nothing_reads_is_refused(tmp_path, refusal, files, option):
+    given = [word for name in files for word in ("--config", CONFIGS / f"{name}.yaml")]
+    said = refusal(main, *given, option, f"--run_dir={tmp_path / 'run'}")
+    assert "nothing reads it here" in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
     ("overrides", "words"),
     [
         (["--task.min_distance=100"], "use a smaller task.min_distance"),
@@ -527,6 +549,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(sys, "argv", [*TRAIN[1:], f"--run_dir={folder}"])
         main()
     return folder
+
+
+def test_a_run_says_which_interval_each_of_its_numbers_gets(trained):
+    summary = json.loads((trained / "summary.json").read_text())
+    (scores,) = summary["variants"].values()
+    assert set(summary["shares"]) == {name for name in SHARES if name in scores}
+    assert set(summary["shares"].values()) == {4}
+    for name, (low, high) in summary["limits"].items():
+        assert low <= scores[name] <= high
+    with np.load(trained / "outcomes.npz") as outcomes:
+        for name in ("last", "held", "ever", "at_start"):
+            assert outcomes[name].mean() == scores[name]
 
 
 def test_a_run_leaves_its_figures_and_outcomes(trained):
