@@ -1,38 +1,159 @@
-"""Scores a trained world model again, with another planner, cost or task of the same world.
+"""Scores a world model: in the closed loop, and before anyone acts on it.
 
     python part5_action_planning/evaluate.py                              the published model
     python part5_action_planning/evaluate.py runs/part5/baseline-seed0    a run of yours
     python part5_action_planning/evaluate.py RUN --planner.kind=mppi --cost.when=last
 
-Prints the table; writes nothing. Any knob but the network's, the objective's and the world's can be
-turned, as --key=value.
+Prints the table that a run ends with; writes nothing. Options of the run's config, as --key=value,
+score it with another planner, cost or task of the same world (train.py --help says what they mean).
 """
 
 import argparse
+import fnmatch
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from common.harness.errors import before_training, run_script
-from part5_action_planning.model.build import PUBLISHED, load_with_knobs
-from part5_action_planning.planning.closed_loop import Stage
-from part5_action_planning.report.run_table import run_table
-from part5_action_planning.scoring.scores import bounds, evaluate
-from part5_action_planning.scoring.surprise import check_events
+from common.harness.errors import before_training, run_script, stopping_at
+from common.harness.runs import Run
+from part5_action_planning.config import (
+    Config,
+    SharedStream,
+    Stream,
+    generator,
+    protocol,
+    shared_generator,
+)
+from part5_action_planning.data import Recording, crossing_share, make_recording
+from part5_action_planning.model.loading import PUBLISHED, load_with_options
+from part5_action_planning.model.world_models import Model, Oracle, Policy
+from part5_action_planning.planning.agents import (
+    CloningAgent,
+    GreedyAgent,
+    RandomAgent,
+    RestingAgent,
+    make_agent,
+)
+from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories, reached, success
+from part5_action_planning.scoring.model_metrics import describe, rank_correlation
+from part5_action_planning.scoring.surprise import check_events, score_surprise
+
+SHARES = ("last", "held", "ever", "at_start", *(f"greedy_{x}" for x in ("last", "held", "ever")))
+ANY = 1e300  # JSON knows no infinity
+LIMITS = {  # metrics that are no shares, and what they can be
+    "*_auroc": (0.0, 1.0), "*_r2": (-ANY, 1.0), "rank_correlation": (-1.0, 1.0),
+    "straightness": (-1.0, 1.0), "collapse_ratio": (0.0, 1.0), "effective_rank": (1.0, ANY),
+    "mean_std": (0.0, ANY), "fvu_*": (0.0, ANY), "*_fvu": (0.0, ANY), "error_px_*": (0.0, ANY),
+    "ms*": (0.0, ANY), "*_delay": (0.0, ANY), "*_ratio": (0.0, ANY), "spread_px": (0.0, ANY),
+    "last_distance_px": (0.0, ANY), "predicted": (0.0, ANY),
+}  # fmt: skip
+
+
+def limits_of(metric: str) -> tuple[float, float]:
+    """What a metric can be; the widest of limits where nothing is known."""
+    known = (ends for form, ends in LIMITS.items() if fnmatch.fnmatch(metric, form))
+    return next(known, (-ANY, ANY))
+
+
+@torch.no_grad()
+def evaluate(
+    model: Model | Oracle, episodes: EvalEpisodes
+) -> tuple[dict[str, float], Trajectories]:
+    """Scores of a world model or policy, and the trajectories that they come from."""
+    cfg, agent = episodes.cfg, make_agent(model, episodes)
+    played = episodes.play(agent, progress=True)
+    steps = cfg.task.budget * len(played.distance)
+    scores = success(played, cfg.task) | {"ms_per_step": 1000 * played.seconds / steps}
+    if isinstance(model, Policy) or isinstance(agent, CloningAgent):
+        return scores, played
+    scores["calls_per_step"] = agent.calls / cfg.task.budget
+    if isinstance(model, Oracle):
+        return scores, played
+    sizes, chance = cfg.evaluation, shared_generator(cfg, SharedStream.HELDOUT_DATA)
+    recording = make_recording(cfg, sizes.num_heldout_episodes, chance)
+    chance = shared_generator(cfg, SharedStream.RANKED_DATA)
+    ranked = make_recording(cfg, sizes.num_ranked_states, chance)
+    candidates = generator(cfg, Stream.RANKED_CANDIDATES)
+    correlation = rank_correlation(model, episodes, ranked, candidates)
+    goal = episodes.goal_frames, episodes.goal_states
+    greedy = GreedyAgent(cfg, model, *goal, generator(cfg, Stream.GREEDY))
+    without = success(episodes.play(greedy), cfg.task)
+    scores |= {f"greedy_{name}": value for name, value in without.items() if name != "at_start"}
+    scores |= {"rank_correlation": correlation} | describe(model, recording)
+    if cfg.evaluation.num_surprise_clips:
+        scores |= score_surprise(model, cfg, shared_generator(cfg, SharedStream.SURPRISE))
+    return scores, played
+
+
+def baselines(episodes: EvalEpisodes) -> dict[str, dict[str, float]]:
+    """What acting without sense comes to, and how many episodes start solved."""
+    cfg = episodes.cfg
+    random = shared_generator(cfg, SharedStream.RANDOM_AGENT)
+    agents = {
+        "random": RandomAgent(cfg, len(episodes.goal_frames), random),
+        "do_nothing": RestingAgent(cfg),
+    }
+    return {name: success(episodes.play(agent), cfg.task) for name, agent in agents.items()}
+
+
+def uncertainty(cfg: Config, scores: dict[str, float]) -> dict[str, Any]:
+    """What says which interval each score gets, for summary.json: see ``Run.finish``."""
+    trials: dict[str, int] = dict.fromkeys(SHARES, cfg.evaluation.num_test_episodes)
+    trials["crossing_share"] = cfg.data.num_train_episodes
+    for name in scores:
+        if name.endswith(("_false_alarms", "_calm_share")):
+            trials[name] = cfg.evaluation.num_surprise_clips
+    rest = [name for name in scores if name not in trials]
+    known = {name: limits_of(name) for name in rest if limits_of(name) != (-ANY, ANY)}
+    shares = {name: trials[name] for name in scores if name in trials}
+    return {"shares": shares, "limits": known, "same_episodes": True}
+
+
+def finish(
+    cfg: Config, run: Run, episodes: EvalEpisodes, model: Model | None, learnt: Recording | None
+) -> None:
+    """Acts in every episode of the evaluation, and writes a run's scores, figures and table.
+
+    model: None for the true dynamics. learnt: what it was trained on.
+    """
+    from part5_action_planning.plot import NUM_DRAWN, draw_figures
+    from part5_action_planning.report.tables import RUN_TABLE
+
+    with stopping_at(cfg.steps):  # a model whose predictions are not finite
+        oracle = Oracle(cfg.task, cfg.world, episodes.problems.scene)
+        scores, played = evaluate(model or oracle, episodes)
+    if learnt is not None and cfg.world.door_width:
+        scores["crossing_share"] = crossing_share(cfg.world, learnt.states)
+    summary = {
+        "variants": {cfg.method: scores},
+        "bounds": baselines(episodes),
+        "protocol": protocol(cfg),
+        **uncertainty(cfg, scores),
+    }
+    if cfg.figures and model is not None:
+        few = EvalEpisodes(cfg, min(NUM_DRAWN, cfg.evaluation.num_test_episodes))
+        draw_figures(run.folder / "figures", model, few)
+    outcomes = {name: met.numpy() for name, met in reached(played.distance, cfg.task).items()}
+    run.finish(summary, outcomes | {"distance_px": played.distance.half().numpy()})
+    print(RUN_TABLE.text({run.folder.name: scores}, summary["bounds"]))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, add_help=False)
-    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED)
-    args, knobs = parser.parse_known_args()
-    cfg, model = load_with_knobs(args.run_dir, knobs, __doc__ or "")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED, help="a finished run")
+    args, options = parser.parse_known_args()
+    cfg, model = load_with_options(args.run_dir, options)
     torch.set_num_threads(cfg.threads)
     with before_training():
-        stage = Stage(cfg, cfg.evaluation.episodes)
+        episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes)
         check_events(cfg)
-    scores, _ = evaluate(model, stage, cfg)
-    summary = {"arms": {cfg.objective: scores}, "bounds": bounds(stage, cfg)}
-    print(run_table(summary, args.run_dir.name, cfg.task.kind))
+    scores, _ = evaluate(model, episodes)
+    from part5_action_planning.report.tables import RUN_TABLE
+
+    print(RUN_TABLE.text({args.run_dir.name: scores}, baselines(episodes)))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
     python part5_action_planning/plot.py runs/part5/baseline-seed0
     python part5_action_planning/plot.py --results                  those of results/*.json
 
-Of a run: episode.gif (what happens, what the model imagines at that moment, what its plan would
+Of a run: episode.gif (what happens, what the model predicts at that moment, what its plan would
 really lead to, and the goal), imagined.png (the same at a few steps), search.png (candidate plans
-as the planner narrows them down), landscape.png (cost over the first action, imagined and true) and
-paths.png (where the ball went in eight episodes).
+as the planner narrows them down), landscape.png (cost over the first action, predicted and true)
+and paths.png (where the ball went in eight episodes).
 """
 
 import argparse
@@ -15,36 +15,40 @@ from pathlib import Path
 from common.figures.charts import write_png
 from common.figures.frames import write_gif
 from common.harness.errors import UserError, run_script
-from part5_action_planning.config import PART, Config
+from part5_action_planning.config import PART
 from part5_action_planning.figures.episode import film, key_times, moments_figure, paths_figure
 from part5_action_planning.figures.search import landscape_figure, search_figure, searches_of
-from part5_action_planning.model.build import Model, load_model
-from part5_action_planning.model.world_models import Policy, TokenModel
-from part5_action_planning.planning.closed_loop import Stage, Trial
+from part5_action_planning.model.loading import load_model
+from part5_action_planning.model.world_models import Model, Policy, TokenModel
+from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
 
-EPISODES = 8  # of a run's figures
+NUM_DRAWN = 8  # episodes of a run's figures
 
 
-def draw_figures(folder: Path, model: Model, stage: Stage, cfg: Config) -> tuple[Trial, list[Path]]:
-    """Plays the stage's episodes, draws them and the first one's searches; returns the files."""
-    trial, moments = film(model, stage, cfg)
-    goal = stage.goal_frames[0].mean(0).numpy()
-    figures = {"paths.png": paths_figure(trial, stage, cfg)}
+def draw_figures(
+    folder: Path, model: Model, episodes: EvalEpisodes
+) -> tuple[Trajectories, list[Path]]:
+    """Plays the episodes, draws them and the first one's searches; returns the files."""
+    played, moments = film(model, episodes)
+    goal = episodes.goal_frames[0].mean(0).numpy()
+    figures = {"paths.png": paths_figure(played, episodes)}
     if moments[0].steps:
-        figures["imagined.png"] = moments_figure(trial, moments, key_times(trial, cfg.task), goal)
+        figures["imagined.png"] = moments_figure(
+            played, moments, key_times(played, episodes.cfg.task), goal
+        )
     if not isinstance(model, Policy):
-        searches = searches_of(model, trial, stage, cfg)
+        searches = searches_of(model, played, episodes)
         if searches:
-            figures["landscape.png"] = landscape_figure(searches, trial, cfg)
-            figures["search.png"] = search_figure(searches, trial, stage, cfg)
+            figures["landscape.png"] = landscape_figure(searches, played, episodes.cfg)
+            figures["search.png"] = search_figure(searches, played, episodes)
     for name, figure in figures.items():
         write_png(folder / name, figure)
     if not isinstance(model, TokenModel):
-        arrays = {"frames": trial.frames[0].numpy(), "distance": trial.distance[0].numpy()}
-        film_strip = [moments_figure(trial, moments, [t], goal) for t in range(len(moments))]
+        arrays = {"frames": played.frames[0].numpy(), "distance": played.distance[0].numpy()}
+        film_strip = [moments_figure(played, moments, [t], goal) for t in range(len(moments))]
         write_gif(folder / "episode.gif", film_strip, fps=6, **arrays)
         figures["episode.gif"] = film_strip[0]
-    return trial, [folder / name for name in figures]
+    return played, [folder / name for name in figures]
 
 
 def main() -> None:
@@ -67,7 +71,8 @@ def main() -> None:
                 "part5_action_planning/train.py"
             )
         cfg, model = load_model(args.run_dir)
-        _, paths = draw_figures(args.run_dir / "figures", model, Stage(cfg, EPISODES), cfg)
+        episodes = EvalEpisodes(cfg, NUM_DRAWN)
+        _, paths = draw_figures(args.run_dir / "figures", model, episodes)
     for path in paths:
         print(path)
 

@@ -1,4 +1,4 @@
-"""An episode in pictures: what the model imagined of a plan, and what the plan really leads to."""
+"""An episode in pictures: what the model predicted of a plan, and what the plan really leads to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,21 +10,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from torch import Tensor
 
+from common.episodes import to_float
 from common.figures.charts import DPI, FONT, PALETTE, WIDTH
 from common.figures.frames import Group, strip
 from common.rendering import render
-from part5_action_planning.config import Config
-from part5_action_planning.model.build import Model
-from part5_action_planning.model.world_models import LatentModel, PixelModel
-from part5_action_planning.planning.agents import PlanningAgent
-from part5_action_planning.planning.closed_loop import Stage, Trial
-from part5_action_planning.planning.rollout import rollout
-from part5_action_planning.scoring.scores import make_agent
-from part5_action_planning.tasks.rules import Task, advance
+from part5_action_planning.config import Task
+from part5_action_planning.model.world_models import LatentModel, Model, PixelModel, rollout
+from part5_action_planning.planning.agents import PlanningAgent, make_agent
+from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
+from part5_action_planning.tasks.rules import advance_all
 
 SHOWN = 5  # frames ahead beside the present one
 NOTE = (
-    "From left to right: the frame the agent sees; so many steps ahead, what its model imagines of "
+    "From left to right: the frame the agent sees; so many steps ahead, what its model predicts of "
     "the plan it has just made (decoded, for looking only) and, below, what the same actions "
     "really lead to; the goal image."
 )
@@ -34,54 +32,49 @@ NOTE = (
 class Moment:
     """The first episode before one action: frames (H, W), 0 to 1, so many steps ahead.
 
-    Without a plan, or with a model that cannot show what it imagines, there are none ahead.
+    Without a plan, or with a model that cannot decode what it predicts, there are none ahead.
     """
 
     now: np.ndarray
     steps: list[int]
-    imagined: list[np.ndarray]
+    predicted: list[np.ndarray]
     real: list[np.ndarray]
 
 
 class Recorder:
     """An agent that also keeps what it meant to do before each action."""
 
-    def __init__(self, model: Model, stage: Stage, cfg: Config) -> None:
-        self.model, self.stage, self.agent = model, stage, make_agent(model, stage, cfg)
+    def __init__(self, model: Model, episodes: EvalEpisodes) -> None:
+        self.model, self.episodes, self.agent = model, episodes, make_agent(model, episodes)
         self.moments: list[Moment] = []
 
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
         action = self.agent.act(time, frames, states)
         now = _grey(frames[:1])[0]
-        steps, imagined, real = [], [], []
+        steps, predicted, real = [], [], []
         if isinstance(self.agent, PlanningAgent) and isinstance(
             self.model, LatentModel | PixelModel
         ):
             z_past, a_past, actions = (part[:1] for part in self.agent.intention)
-            actions = actions[:, : self.stage.cfg.task.budget - time]
+            actions = actions[:, : self.episodes.cfg.task.budget - time]
             z = rollout(self.model, z_past, a_past, actions.unsqueeze(1))[0, 0]  # (H, D)
             chosen = torch.linspace(0, len(z) - 1, min(SHOWN, len(z))).round().long()
             steps = (chosen + 1).tolist()
-            imagined = list(_grey(self.model.show(z[chosen])))
-            real = list(_grey(really(self.stage, states[:1], actions[0], time)[chosen]))
-        self.moments.append(Moment(now, steps, imagined, real))
+            predicted = list(_grey(self.model.decode(z[chosen])))
+            real = list(_grey(really(self.episodes, states[:1], actions[0], time)[chosen]))
+        self.moments.append(Moment(now, steps, predicted, real))
         return action
 
 
-def really(stage: Stage, state: Tensor, actions: Tensor, time: int) -> Tensor:
-    """Frames (H, C, h, w) in [0, 1] that actions (H, A) lead to in the stage's first episode.
+def really(episodes: EvalEpisodes, state: Tensor, actions: Tensor, time: int) -> Tensor:
+    """Frames (H, C, h, w) in [0, 1] that actions (H, A) lead to in the evaluation's first episode.
 
     state (1, 1, 4) is that before them, at step ``time``.
     """
-    task, world, scene = stage.cfg.task, stage.cfg.world, stage.episodes.scene
-    scene, path = scene[torch.zeros(1, dtype=torch.long)], []
-    for h, action in enumerate(actions):
-        state = advance(task, world, state, scene, action[None], time + h)
-        path.append(state)
-    behind = None
-    if stage.layers is not None:
-        behind = stage.layers[:1, time + 1 : time + 1 + len(path)]
-    return render(world, torch.stack(path, 1), scene, behind)[0].float() / 255
+    cfg, scene, layers = episodes.cfg, episodes.problems.scene[:1], episodes.layers
+    path = advance_all(cfg.task, cfg.world, state, scene, actions[None], time)[:, 1:]
+    behind = None if layers is None else layers[:1, time + 1 : time + 1 + len(actions)]
+    return to_float(render(cfg.world, path, scene, behind)[0])
 
 
 def _grey(frames: Tensor) -> np.ndarray:
@@ -90,16 +83,16 @@ def _grey(frames: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def film(model: Model, stage: Stage, cfg: Config) -> tuple[Trial, list[Moment]]:
-    """Plays the stage's episodes; what the model imagined in the first of them, step by step."""
-    recorder = Recorder(model, stage, cfg)
-    trial = stage.play(recorder)
-    return trial, recorder.moments
+def film(model: Model, episodes: EvalEpisodes) -> tuple[Trajectories, list[Moment]]:
+    """Plays the evaluation's episodes; what the model predicted in the first, step by step."""
+    recorder = Recorder(model, episodes)
+    played = episodes.play(recorder)
+    return played, recorder.moments
 
 
-def key_times(trial: Trial, task: Task) -> list[int]:
+def key_times(played: Trajectories, task: Task) -> list[int]:
     """Steps of the first episode worth a look: its start, half way, and the arrival."""
-    distance = trial.distance[0, :-1]
+    distance = played.distance[0, :-1]
     times = [0]
     for near in (distance[0] / 2, torch.tensor(3 * task.success_radius)):
         there = (distance <= near).nonzero()
@@ -108,36 +101,36 @@ def key_times(trial: Trial, task: Task) -> list[int]:
 
 
 def moments_figure(
-    trial: Trial, moments: Sequence[Moment], times: Sequence[int], goal: np.ndarray
+    played: Trajectories, moments: Sequence[Moment], times: Sequence[int], goal: np.ndarray
 ) -> Figure:
-    """Two rows for each of the times: now, imagined, goal; below the imagined, the real frames."""
+    """Two rows for each time: now, predicted, goal; below the predicted, the real frames."""
     rows, captions = [], []
     for t in times:
         moment = moments[t]
         missing = [None] * (SHOWN - len(moment.steps))
-        rows.append([moment.now, *moment.imagined, *missing, goal])
+        rows.append([moment.now, *moment.predicted, *missing, goal])
         rows.append([None, *moment.real, *missing, None])
         ahead = [f"+{steps}" for steps in moment.steps] + [""] * len(missing)
-        captions.append([f"step {t}", *ahead, f"{trial.distance[0, t].item():.0f} px away"])
+        captions.append([f"step {t}", *ahead, f"{played.distance[0, t].item():.0f} px away"])
         captions.append([""] * (SHOWN + 2))
-    title = "imagined (above) and real (below)"
+    title = "predicted (above) and real (below)"
     groups = [Group("now", 1), Group(title, SHOWN, PALETTE["vermillion"]), Group("goal", 1)]
     return strip(rows, groups, captions, NOTE)
 
 
-def paths_figure(trial: Trial, stage: Stage, cfg: Config, shown: int = 8) -> Figure:
+def paths_figure(played: Trajectories, episodes: EvalEpisodes, shown: int = 8) -> Figure:
     """Where the ball went in the first episodes; the circle is what counts as reached."""
-    shown = min(shown, len(trial.states))
+    shown = min(shown, len(played.states))
     columns = 4
     rows = -(-shown // columns)
     fig = Figure(figsize=(WIDTH, 1.9 * rows + 0.3), dpi=DPI, layout="constrained")
     for i in range(shown):
         ax = fig.add_subplot(rows, columns, i + 1)
-        draw_frame(ax, trial.frames[i, 0])
-        path = trial.states[i, :, 0, :2].numpy()
+        draw_frame(ax, played.frames[i, 0])
+        path = played.states[i, :, 0, :2].numpy()
         ax.plot(*path.T, color=PALETTE["blue"], linewidth=1.2, marker=".", markersize=2.5)
-        draw_goal(ax, stage.goal_states[i, 0], cfg.task)
-        ax.set_title(f"ends {trial.distance[i, -1].item():.1f} px away", fontsize=FONT - 1)
+        draw_goal(ax, episodes.goal_states[i, 0], episodes.cfg.task)
+        ax.set_title(f"ends {played.distance[i, -1].item():.1f} px away", fontsize=FONT - 1)
     return fig
 
 

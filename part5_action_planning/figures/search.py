@@ -1,6 +1,6 @@
 """A search in pictures: how the candidates narrow, and the valley that they narrow into.
 
-Both are drawn for the first episode of a trial, at a few steps of it, as a planner without an
+Both are drawn for the first episode of trajectories, at a few steps of it, as a planner without an
 earlier plan would search there.
 """
 
@@ -16,14 +16,14 @@ from torch import Tensor
 from common.episodes import to_float
 from common.figures.charts import DPI, FONT, LINE, PALETTE, WIDTH, wrap
 from common.figures.panels import with_note
-from part5_action_planning.config import Config, generator
+from part5_action_planning.config import Config, Stream, generator
 from part5_action_planning.figures.episode import draw_frame, draw_goal, key_times
-from part5_action_planning.model.world_models import Oracle, WorldModel
+from part5_action_planning.model.world_models import Oracle, WorldModel, rollout
 from part5_action_planning.planning.agents import Memory, action_bounds, plan_length
-from part5_action_planning.planning.closed_loop import Stage, Trial
+from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
+from part5_action_planning.planning.costs import make_cost, unfold_blocks
 from part5_action_planning.planning.planners import plan
-from part5_action_planning.planning.rollout import make_score, rollout, unfold_blocks
-from part5_action_planning.planning.search_state import Score
+from part5_action_planning.planning.search_state import CostFn
 from part5_action_planning.tasks.rules import choices
 
 GRID = 25  # first actions along each axis of a landscape
@@ -34,7 +34,7 @@ ROUNDS, DRAWN = 4, 60  # panels of a search; candidates drawn in each, the cheap
 class Search:
     """One search from the state at a step, and the landscape around what it found.
 
-    rounds: candidates (S, H, A) and their cost (S,), as the planner asked for them. imagined, true
+    rounds: candidates (S, H, A) and their cost (S,), as the planner asked for them. predicted, true
     (GRID, GRID): cost of the plan found with another first action, a row for each of its second
     components, for the model and for the true dynamics; the later actions are kept.
     """
@@ -42,73 +42,63 @@ class Search:
     time: int
     coast: int
     rounds: list[tuple[Tensor, Tensor]]
-    imagined: np.ndarray
+    predicted: np.ndarray
     true: np.ndarray
 
 
 class Watched:
-    """A score that keeps what it was asked, of the first episode."""
+    """A cost function that keeps what it was asked, of the first episode."""
 
-    def __init__(self, score: Score) -> None:
-        self.score, self.rounds = score, []
+    def __init__(self, cost_fn: CostFn) -> None:
+        self.cost_fn, self.rounds = cost_fn, []
 
     def __call__(self, blocks: Tensor) -> Tensor:
-        cost = self.score(blocks)
+        cost = self.cost_fn(blocks)
         self.rounds.append((blocks[0].detach().clone(), cost[0].detach()))
         return cost
 
 
-def searches_of(model: WorldModel, trial: Trial, stage: Stage, cfg: Config) -> list[Search]:
-    """Searches at the trial's key times; none where actions are few and all are tried."""
+def searches_of(model: WorldModel, played: Trajectories, episodes: EvalEpisodes) -> list[Search]:
+    """Searches at the trajectories' key times; none where actions are few and all are tried."""
+    cfg = episodes.cfg
     if choices(cfg.task) is not None:
         return []
-    times = [t for t in key_times(trial, cfg.task) if plan_length(cfg, t)[0] > 0]
-    return [search_at(model, trial, stage, cfg, t) for t in times]
+    times = [t for t in key_times(played, cfg.task) if plan_length(cfg, t)[0] > 0]
+    return [search_at(model, played, episodes, t) for t in times]
 
 
 @torch.no_grad()
-def search_at(model: WorldModel, trial: Trial, stage: Stage, cfg: Config, time: int) -> Search:
-    """The search of the config's planner before step ``time`` of the trial's first episode."""
-    memory = Memory(model.history)
+def search_at(model: WorldModel, played: Trajectories, episodes: EvalEpisodes, time: int) -> Search:
+    """The search of the config's planner before step ``time`` of the first episode."""
+    cfg, memory = episodes.cfg, Memory(model.history_length)
     for t in range(time + 1):
-        memory.see(model.observe(to_float(trial.frames[:1, t]), trial.states[:1, t]))
+        memory.see(model.encode(to_float(played.frames[:1, t]), played.states[:1, t]))
         if t < time:
-            memory.act(trial.actions[:1, t])
-    horizon, coast = plan_length(cfg, time)
-    z_goal = model.observe(stage.goal_frames[:1], stage.goal_states[:1])
-    score = make_score(model, *memory.past(), z_goal, cfg.cost, coast)
-    bounds, watched = action_bounds(cfg), Watched(score)
+            memory.act(played.actions[:1, t])
+    (horizon, coast), bounds = plan_length(cfg, time), action_bounds(cfg)
+    z_goal = model.encode(episodes.goal_frames[:1], episodes.goal_states[:1])
+    cost_fn = make_cost(model, *memory.past(), z_goal, cfg.cost, coast)
+    oracle, now = _oracle(played, episodes, time)
+    goal = oracle.encode(None, episodes.goal_states[:1])
+    true_cost = make_cost(oracle, now, torch.zeros(1, 0, 2), goal, cfg.cost, coast)
+    settings, watched = replace(cfg.planner, horizon=horizon), Watched(cost_fn)
     start = bounds.middle.expand(1, horizon, -1)
-    settings = replace(cfg.planner, horizon=horizon)
-    found = plan(settings, watched, bounds, start, generator(cfg, 9))
-    x, y = (
-        torch.linspace(float(low), float(high), GRID)
-        for low, high in zip(bounds.low, bounds.high, strict=True)
-    )
+    found = plan(settings, watched, bounds, start, generator(cfg, Stream.ASIDE))
+    axis = torch.linspace(float(bounds.low[0]), float(bounds.high[0]), GRID)
     blocks = found.actions.expand(GRID * GRID, -1, -1).clone()
-    blocks[:, 0] = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)
-    costs = [
-        judge(blocks[None])[0].view(GRID, GRID).numpy()
-        for judge in (score, _true_score(trial, stage, cfg, time, coast))
-    ]
+    blocks[:, 0] = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).flatten(0, 1)
+    costs = [ask(blocks[None])[0].view(GRID, GRID).numpy() for ask in (cost_fn, true_cost)]
     return Search(time, coast, watched.rounds, *costs)
 
 
-def _oracle(stage: Stage, cfg: Config) -> Oracle:
-    """The true dynamics of the stage's first episode."""
-    return Oracle(cfg.task, cfg.world, stage.episodes.scene[torch.zeros(1, dtype=torch.long)])
+def _oracle(played: Trajectories, episodes: EvalEpisodes, time: int) -> tuple[Oracle, Tensor]:
+    """The true dynamics of the first episode, and their z_past (1, 1, D) at a step."""
+    oracle = Oracle(episodes.cfg.task, episodes.cfg.world, episodes.problems.scene[:1])
+    return oracle, oracle.encode(None, played.states[:1, time])[:, None]
 
 
-def _true_score(trial: Trial, stage: Stage, cfg: Config, time: int, coast: int) -> Score:
-    """The same cost, of what really happens."""
-    oracle = _oracle(stage, cfg)
-    z_past = oracle.observe(None, trial.states[:1, time])[:, None]
-    z_goal = oracle.observe(None, stage.goal_states[:1])
-    return make_score(oracle, z_past, torch.zeros(1, 0, 2), z_goal, cfg.cost, coast)
-
-
-def landscape_figure(searches: Sequence[Search], trial: Trial, cfg: Config) -> Figure:
-    """Cost over the first action, imagined above and true below, the best of each marked."""
+def landscape_figure(searches: Sequence[Search], played: Trajectories, cfg: Config) -> Figure:
+    """Cost over the first action, predicted above and true below, the best of each marked."""
     note = wrap(
         "Cost of the plan found if its first thrust were another one (px/frame²); dark is cheap, "
         "each panel on its own scale. Cross: cheapest for the model. Star: truly the best."
@@ -118,12 +108,9 @@ def landscape_figure(searches: Sequence[Search], trial: Trial, cfg: Config) -> F
     low, high = (float(bound[0]) for bound in (action_bounds(cfg).low, action_bounds(cfg).high))
     axis = np.linspace(low, high, GRID)
     for column, search in enumerate(searches):
-        cheapest = [
-            np.unravel_index(cost.argmin(), cost.shape) for cost in (search.imagined, search.true)
-        ]
-        for row, (name, cost) in enumerate(
-            {"imagined": search.imagined, "true": search.true}.items()
-        ):
+        costs = {"predicted": search.predicted, "true": search.true}
+        cheapest = [np.unravel_index(cost.argmin(), cost.shape) for cost in costs.values()]
+        for row, (name, cost) in enumerate(costs.items()):
             ax = fig.add_subplot(2, len(searches), row * len(searches) + column + 1)
             ax.contourf(axis, axis, cost, levels=24, cmap="viridis")
             for (iy, ix), marker, size in zip(cheapest, ("X", "*"), (9, 13), strict=True):
@@ -135,7 +122,7 @@ def landscape_figure(searches: Sequence[Search], trial: Trial, cfg: Config) -> F
             ax.locator_params(nbins=3)
             ax.tick_params(labelsize=FONT - 2)
             if row == 0:
-                away = trial.distance[0, search.time].item()
+                away = played.distance[0, search.time].item()
                 ax.set_title(f"step {search.time}, {away:.0f} px away", fontsize=FONT)
             else:
                 ax.set_xlabel("thrust in x", fontsize=FONT)
@@ -144,7 +131,9 @@ def landscape_figure(searches: Sequence[Search], trial: Trial, cfg: Config) -> F
     return with_note(fig, note)
 
 
-def search_figure(searches: Sequence[Search], trial: Trial, stage: Stage, cfg: Config) -> Figure:
+def search_figure(
+    searches: Sequence[Search], played: Trajectories, episodes: EvalEpisodes
+) -> Figure:
     """Candidate plans over the frame, round by round, a row for each search."""
     note = wrap(
         "Where candidate plans would lead, by the true dynamics, drawn over the frame that the "
@@ -158,36 +147,27 @@ def search_figure(searches: Sequence[Search], trial: Trial, stage: Stage, cfg: C
         chosen = np.unique(np.linspace(0, len(rounds) - 1, ROUNDS).round().astype(int))
         for column, which in enumerate(chosen):
             ax = fig.add_subplot(len(searches), len(chosen), row * len(chosen) + column + 1)
-            _draw_round(ax, rounds[which], search, trial, stage, cfg)
+            _draw_round(ax, rounds[which], search, played, episodes)
             ax.set_title(f"step {search.time}, round {which + 1}", fontsize=FONT - 1)
     return with_note(fig, note)
 
 
 def _draw_round(
-    ax: Axes,
-    candidates: tuple[Tensor, Tensor],
-    search: Search,
-    trial: Trial,
-    stage: Stage,
-    cfg: Config,
-) -> None:
-    """One round of a search over the frame that it starts from."""
-    draw_frame(ax, trial.frames[0, search.time])
-    order = candidates[1].argsort()
-    elites = min(cfg.planner.elites, DRAWN // 2)
+    ax: Axes, candidates: tuple[Tensor, Tensor], search: Search, played: Trajectories,
+    episodes: EvalEpisodes,
+) -> None:  # fmt: skip
+    """One round of a search over the frame that it starts from: where its blocks really lead."""
+    draw_frame(ax, played.frames[0, search.time])
+    cfg, (blocks, cost) = episodes.cfg, candidates
+    order = cost.argsort()
+    elites = min(cfg.planner.num_elites, DRAWN // 2, len(order))
     spread = torch.linspace(elites, len(order) - 1, min(DRAWN - elites, len(order) - elites))
     shown = order[torch.cat([torch.arange(elites), spread.round().long()])]
-    paths = _paths(candidates[0][shown], search, trial, stage, cfg)
+    actions = unfold_blocks(blocks[None, shown], cfg.cost.action_repeat, search.coast)
+    oracle, z = _oracle(played, episodes, search.time)
+    ahead = rollout(oracle, z, torch.zeros(1, 0, 2), actions)[0, ..., :2]  # (S, steps, 2)
+    paths = torch.cat([z[..., :2].expand(len(ahead), 1, 2), ahead], 1).numpy()
     for i in reversed(range(len(paths))):
         color = "0.55" if i >= elites else PALETTE["blue"] if i else PALETTE["vermillion"]
         ax.plot(*paths[i].T, color=color, linewidth=0.5 if i >= elites else 0.8 if i else 1.8)
-    draw_goal(ax, stage.goal_states[0, 0], cfg.task)
-
-
-def _paths(blocks: Tensor, search: Search, trial: Trial, stage: Stage, cfg: Config) -> np.ndarray:
-    """Places (S, 1 + steps, 2) that blocks (S, H, A) really lead through."""
-    actions = unfold_blocks(blocks[None], cfg.cost.repeat, search.coast)
-    oracle = _oracle(stage, cfg)
-    z = oracle.observe(None, trial.states[:1, search.time])[:, None]
-    ahead = rollout(oracle, z, torch.zeros(1, 0, 2), actions)[0, ..., :2]  # (S, steps, 2)
-    return torch.cat([z[..., :2].expand(len(ahead), 1, 2), ahead], 1).numpy()
+    draw_goal(ax, episodes.goal_states[0, 0], cfg.task)

@@ -26,14 +26,20 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from common.harness.config import load_config
-from part5_action_planning.config import BASELINE, Config
-from part5_action_planning.gymnasium_env.games import Games, Observation
+from common.distractors import sample_layers
+from part5_action_planning.config import task_config
+from part5_action_planning.planning.closed_loop import BatchedEnv
+from part5_action_planning.tasks.goals import sample_problems
+from part5_action_planning.tasks.rules import Problems, choices
+
+Observation = dict[str, np.ndarray]
 
 IDS = {
     "reach": "JepaBall/Reach-v0",
@@ -56,36 +62,79 @@ def register() -> None:
             )
 
 
-def task_config(task: str, overrides: Mapping[str, Any] | None = None) -> Config:
-    """The config of a task: the baseline, the task's file, and dotted overrides.
-
-    Raises ValueError for a task that is none.
-    """
-    if task not in IDS:
-        raise ValueError(f"got task {task!r}; wanted one of {', '.join(IDS)}")
-    files = [BASELINE, *([] if task == "reach" else [BASELINE.with_name(f"{task}.yaml")])]
-    return load_config(Config, files, overrides)
-
-
 def check_action(action: Any, space: spaces.Space) -> np.ndarray:
     """The action as an array; raises ValueError where it is not of the space."""
-    got = np.asarray(action)
-    wanted = space.shape or ()
+    got, wanted = np.asarray(action), space.shape or ()
     if got.shape != wanted:
         raise ValueError(f"got an action of shape {got.shape}; wanted {wanted}")
-    if isinstance(space, spaces.Box):
-        low, high = space.low, space.high
-        kind = "numbers"
-    else:
-        most = space.nvec - 1 if isinstance(space, spaces.MultiDiscrete) else 1
-        low, high, kind = np.zeros(wanted), np.broadcast_to(most, wanted), "whole numbers"
-        if not np.issubdtype(got.dtype, np.integer):
-            raise ValueError(f"got an action of {got.dtype}; wanted {kind} from 0 to {high.max()}")
+    low, high, kind = (
+        (-1, 1, "numbers") if isinstance(space, spaces.Box) else (0, 1, "whole numbers")
+    )
+    if low == 0 and not np.issubdtype(got.dtype, np.integer):
+        raise ValueError(f"got an action of {got.dtype}; wanted {kind} from {low} to {high}")
     if not np.all((got >= low) & (got <= high)):  # also false for NaN
-        raise ValueError(
-            f"got the action {got.tolist()}; wanted {kind} from {low.min():g} to {high.max():g}"
-        )
+        raise ValueError(f"got the action {got.tolist()}; wanted {kind} from {low} to {high}")
     return got
+
+
+class Episodes(BatchedEnv):
+    """The closed loop as Gymnasium sees it: E episodes in step, arrays in and out."""
+
+    def __init__(self, task: str, overrides: Mapping[str, Any] | None) -> None:
+        if task not in IDS:
+            raise ValueError(f"got task {task!r}; wanted one of {', '.join(IDS)}")
+        cfg = task_config(task, overrides)
+        super().__init__(cfg)
+        frame = spaces.Box(0, 255, (cfg.world.size, cfg.world.size, cfg.world.channels), np.uint8)
+        self.observation_space = spaces.Dict({"frame": frame, "goal": frame})
+        self.options = choices(cfg.task)
+        self.action_space: spaces.Space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        if self.options is not None:
+            self.action_space = spaces.Discrete(len(self.options))
+
+    def deal(self, randoms: Sequence[np.random.Generator]) -> None:
+        """Draws a new episode from each of the generators, and begins them."""
+        cfg, found, layers = self.cfg, [], []
+        for random in randoms:
+            generator = torch.Generator().manual_seed(int(random.integers(2**63 - 1)))
+            found.append(sample_problems(cfg.task, cfg.world, 1, generator))
+            length = cfg.task.budget + 2
+            layers.append(sample_layers(cfg.distractor, cfg.world.size, 1, length, generator)[0])
+        self.start(Problems.cat(found), None if layers[0] is None else torch.cat(layers))
+        self.goal = _channels_last(self.goal_frames())
+
+    def move(self, action: Any, space: spaces.Space) -> None:
+        """Carries out one action per episode, and ends them with the budget."""
+        if self.time is None or self.over:
+            raise ResetNeeded("the episode is over, or has not begun: call reset() first")
+        chosen = torch.as_tensor(check_action(action, space)).reshape(len(self.state), -1)
+        if self.options is None:
+            self.step(self.cfg.world.max_thrust * chosen.float())
+        else:
+            self.step(self.options[chosen[:, 0].long()])
+
+    def observation(self) -> Observation:
+        """frame and goal, uint8 (E, H, W, C), nothing of which is used again."""
+        return {"frame": _channels_last(self.frames()), "goal": self.goal.copy()}
+
+    def info(self) -> dict[str, np.ndarray]:
+        """See the module; each with E in front."""
+        distance = self.distance().double().numpy()
+        return {
+            "state": self.state[:, 0].numpy().copy(),
+            "goal_state": self.problems.goal[:, 0].numpy().copy(),
+            "distance": distance,
+            "success": distance <= self.cfg.task.success_radius,
+        }
+
+    def reward(self) -> np.ndarray:
+        """(E,)"""
+        counts = self.cfg.task.kind != "bank_shot" or self.over
+        return -self.distance().double().numpy() / self.cfg.world.size * counts
+
+
+def _channels_last(frames: torch.Tensor) -> np.ndarray:
+    return frames.movedim(1, -1).contiguous().numpy()
 
 
 class BallEnv(gymnasium.Env):
@@ -94,27 +143,24 @@ class BallEnv(gymnasium.Env):
     metadata: dict[str, Any] = METADATA
 
     def __init__(
-        self,
-        task: str = "reach",
-        overrides: Mapping[str, Any] | None = None,
+        self, task: str = "reach", overrides: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
-    ) -> None:
-        self.games = Games(task_config(task, overrides))
-        self.observation_space = self.games.observation_space
-        self.action_space = self.games.action_space
-        self.render_mode = render_mode
+    ) -> None:  # fmt: skip
+        self.episodes, self.render_mode = Episodes(task, overrides), render_mode
+        self.observation_space = self.episodes.observation_space
+        self.action_space = self.episodes.action_space
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
-        self.games.deal([self.np_random])
+        self.episodes.deal([self.np_random])
         return self._observation(), self._info()
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        self.games.move(check_action(action, self.action_space)[None])
-        reward = float(self.games.reward()[0])
-        return self._observation(), reward, False, self.games.over, self._info()
+        self.episodes.move(action, self.action_space)
+        reward = float(self.episodes.reward()[0])
+        return self._observation(), reward, False, self.episodes.over, self._info()
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The frame (H, W, 3) uint8, in mode rgb_array."""
@@ -124,10 +170,10 @@ class BallEnv(gymnasium.Env):
         return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
 
     def _observation(self) -> Observation:
-        return {name: frames[0] for name, frames in self.games.observation().items()}
+        return {name: frames[0] for name, frames in self.episodes.observation().items()}
 
     def _info(self) -> dict[str, Any]:
-        info = {name: values[0] for name, values in self.games.info().items()}
+        info = {name: values[0] for name, values in self.episodes.info().items()}
         return info | {"distance": float(info["distance"]), "success": bool(info["success"])}
 
 
@@ -141,59 +187,53 @@ class BallVectorEnv(VectorEnv):
     metadata: dict[str, Any] = METADATA | {"autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(
-        self,
-        num_envs: int = 1,
-        task: str = "reach",
-        overrides: Mapping[str, Any] | None = None,
+        self, num_envs: int = 1, task: str = "reach", overrides: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if num_envs < 1:
             raise ValueError(f"got num_envs {num_envs}; wanted 1 or more")
-        self.games = Games(task_config(task, overrides))
+        self.episodes = Episodes(task, overrides)
         self.num_envs, self.render_mode = num_envs, render_mode
-        self.single_observation_space = self.games.observation_space
-        self.single_action_space = self.games.action_space
+        self.single_observation_space = self.episodes.observation_space
+        self.single_action_space = self.episodes.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.randoms = [seeding.np_random()[0] for _ in range(num_envs)]
 
     def reset(
-        self,
-        *,
-        seed: int | Sequence[int | None] | None = None,
+        self, *, seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[Observation, dict[str, Any]]:
+    ) -> tuple[Observation, dict[str, Any]]:  # fmt: skip
         """New episodes in all; a seed for each, or one for the first that counts up."""
         if isinstance(seed, int):
             seed = [seed + i for i in range(self.num_envs)]
-        if seed is not None:
-            if len(seed) != self.num_envs:
-                raise ValueError(f"got {len(seed)} seeds; wanted one for each of {self.num_envs}")
-            self.randoms = [
-                random if one is None else seeding.np_random(one)[0]
-                for one, random in zip(seed, self.randoms, strict=True)
-            ]
-        self.games.deal(self.randoms)
-        return self.games.observation(), self._info()
+        seeds = [None] * self.num_envs if seed is None else seed
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"got {len(seeds)} seeds; wanted one for each of {self.num_envs}")
+        for i, one in enumerate(seeds):
+            if one is not None:
+                self.randoms[i] = seeding.np_random(one)[0]
+        self.episodes.deal(self.randoms)
+        return self.episodes.observation(), self._info()
 
     def step(
         self, actions: Any
     ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         none = np.zeros(self.num_envs, dtype=bool)
-        if self.games.over:
+        if self.episodes.over:
             observation, info = self.reset()
             return observation, np.zeros(self.num_envs), none, none.copy(), info
-        self.games.move(check_action(actions, self.action_space))
-        rewards, over = self.games.reward(), np.full(self.num_envs, self.games.over)
-        return self.games.observation(), rewards, none, over, self._info()
+        self.episodes.move(actions, self.action_space)
+        rewards, over = self.episodes.reward(), np.full(self.num_envs, self.episodes.over)
+        return self.episodes.observation(), rewards, none, over, self._info()
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """The frames, each (H, W, 3) uint8, in mode rgb_array."""
         if self.render_mode is None:
             return None
-        frames = self.games.observation()["frame"]
+        frames = self.episodes.observation()["frame"]
         return tuple(np.broadcast_to(frames, (*frames.shape[:3], 3)))
 
     def _info(self) -> dict[str, Any]:
-        info = self.games.info()
+        info = self.episodes.info()
         return info | {f"_{name}": np.ones(self.num_envs, dtype=bool) for name in info}

@@ -1,42 +1,132 @@
 """World models behind one interface, which is all that planners, agents and scores know of them:
 
-    observe(frames, states) -> z          what the model makes of the present, (B, ...) -> (B, D)
-    step(z_past, a_past) -> z_next        (B, n, D), (B, n, A) -> (B, D): n = history of both,
-                                          where a_past[i] is the action that leaves z_past[i]
-    compared(z) -> features               what a distance to the goal is measured on
+    encode(frames, states) -> z           what the model makes of the present, (B, ...) -> (B, D)
+    step(z_past, a_past) -> z_next        (B, n, D), (B, n, A) -> (B, D): n = history_length of
+                                          both, where a_past[i] is the action that leaves z_past[i]
+    goal_features(z) -> features          what a distance to the goal is measured on
+    decode(z) -> frames                   of those that can show what they predict
 
 The true dynamics are one of them, so a planner cannot tell an oracle from what was learnt.
+
+To add one: its name in ``config.Config.method``, a line of ``make_model`` (and, if none here will
+do, a class with this interface), its loss beside the others in ``train.py``, and a YAML file.
 """
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
-from common.frozen import FrozenEncoder
+from common.encoders import ConvDecoder, ConvEncoder
 from common.heads import MLP
+from common.predictors import Predictor
 from common.simulator import Scene
 from common.world import World
-from part5_action_planning.config import Config
+from part5_action_planning.config import ACTION_DIM, Config, Task
 from part5_action_planning.model.networks import (
-    ACTION_DIM,
-    ActionPredictor,
-    make_decoder,
-    make_encoder,
+    CausalPredictor,
+    TokenAttention,
+    TokenMLP,
+    VitEncoder,
 )
-from part5_action_planning.model.token_predictors import TokenAttention, TokenMLP
-from part5_action_planning.tasks.rules import Task, advance, largest_action
+from part5_action_planning.tasks.rules import advance, largest_action
+
+if TYPE_CHECKING:
+    from common.frozen import FrozenEncoder
+
+CHUNK_ELEMENTS = 65_536  # state numbers predicted at a time, so that they stay in a core's cache
 
 
 class WorldModel(Protocol):
-    """What planners and agents need; history is the n that ``step`` wants."""
+    """What planners and agents need; history_length is the n that ``step`` wants."""
 
-    history: int
+    history_length: int
 
-    def observe(self, frames: Tensor, states: Tensor) -> Tensor: ...
+    def encode(self, frames: Tensor, states: Tensor) -> Tensor: ...
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor: ...
-    def compared(self, z: Tensor) -> Tensor: ...
+    def goal_features(self, z: Tensor) -> Tensor: ...
+
+
+def rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
+    """Predicted states (E, S, H, D) of S action sequences for each of E episodes.
+
+    z_past (E, n, D) what was observed, oldest first; a_past (E, n - 1, A) the actions between;
+    actions (E, S, H, A), the first of them leaving z_past[:, -1]. The window slides: later steps
+    see what was predicted, and the actions that go with it. Raises ValueError for another history.
+    """
+    episodes, samples = actions.shape[:2]
+    wanted = (model.history_length, model.history_length - 1)
+    if (z_past.shape[1], a_past.shape[1]) != wanted:
+        raise ValueError(
+            f"got a history of {z_past.shape[1]} observations and {a_past.shape[1]} actions; the "
+            f"model wants {wanted[0]} and {wanted[1]}"
+        )
+    z_past, a_past = (past.repeat_interleave(samples, 0) for past in (z_past, a_past))
+    flat = actions.flatten(0, 1)  # (E S, H, A)
+    rows = min(2048, max(64, CHUNK_ELEMENTS // z_past[0, 0].numel()))
+    parts = zip(z_past.split(rows), a_past.split(rows), flat.split(rows), strict=True)
+    predicted = torch.cat([_rollout(model, *part) for part in parts])
+    return predicted.unflatten(0, (episodes, samples))
+
+
+def _rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
+    """Predicted states (B, H, D) of one action sequence (B, H, A) each."""
+    z_window, a_window = z_past, torch.cat([a_past, actions[:, :1]], 1)  # (B, n, D), (B, n, A)
+    predicted = []
+    for h in range(actions.shape[1]):
+        z_next = model.step(z_window, a_window)
+        predicted.append(z_next)
+        if h + 1 < actions.shape[1]:
+            z_window = torch.cat([z_window[:, 1:], z_next.unsqueeze(1)], 1)
+            a_window = torch.cat([a_window[:, 1:], actions[:, h + 1 : h + 2]], 1)
+    return torch.stack(predicted, 1)
+
+
+def rollout_windows(
+    model: WorldModel, z: Tensor, actions: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    """Rollouts of so many steps from every moment of a clip, and what really came.
+
+    z (B, T, D), actions (B, T - 1, A) -> z_pred, z_next (B, W, steps, D): W windows with a full
+    history before and so many frames after.
+    """
+    n = model.history_length
+    begin = torch.arange(z.shape[1] - n - steps + 1)[:, None]  # (W, 1)
+    z_past = z[:, begin + torch.arange(n)]  # (B, W, n, D)
+    a_past = actions[:, begin + torch.arange(n - 1)]  # (B, W, n - 1, A)
+    ahead = actions[:, begin + n - 1 + torch.arange(steps)]  # (B, W, steps, A)
+    z_next = z[:, begin + n + torch.arange(steps)]
+    z_pred = rollout(
+        model, z_past.flatten(0, 1), a_past.flatten(0, 1), ahead.flatten(0, 1)[:, None]
+    )
+    return z_pred[:, 0].unflatten(0, z_next.shape[:2]), z_next
+
+
+class ActionPredictor(nn.Module):
+    """z_next from n embeddings and the n actions that leave them; actions are scaled to +-1."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        sizes = {"embedding_dim": cfg.model.embedding_dim, "hidden_dim": cfg.model.hidden_dim}
+        history_length = cfg.model.history_length
+        self.scale = largest_action(cfg.task, cfg.world)
+        if cfg.model.predictor == "adaln":
+            self.network: nn.Module = CausalPredictor(
+                history_length=history_length, action_dim=ACTION_DIM, **sizes
+            )
+        else:
+            self.network = Predictor(
+                num_past=history_length, action_dim=ACTION_DIM * history_length,
+                num_hypotheses=1, **sizes,
+            )  # fmt: skip
+
+    def forward(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        actions = a_past / self.scale
+        if isinstance(self.network, Predictor):
+            z_pred, _ = self.network(z_past, actions.flatten(1))
+            return z_pred[:, 0]
+        return self.network(z_past, actions)
 
 
 class LatentModel(nn.Module):
@@ -48,27 +138,25 @@ class LatentModel(nn.Module):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        self.history = cfg.model.history
+        self.history_length = cfg.model.history_length
         self.encoder = make_encoder(cfg)
         self.predictor = ActionPredictor(cfg)
         self.inverse = MLP(
-            in_dim=2 * cfg.model.embedding_dim,
-            hidden_dim=cfg.model.hidden_dim,
-            out_dim=ACTION_DIM,
-            normalise=False,
-        )
+            in_dim=2 * cfg.model.embedding_dim, hidden_dim=cfg.model.hidden_dim,
+            out_dim=ACTION_DIM, normalise=False,
+        )  # fmt: skip
         self.decoder = make_decoder(cfg)
 
-    def observe(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
+    def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
         return self.encoder(frames)
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
         return self.predictor(z_past, a_past)
 
-    def compared(self, z: Tensor) -> Tensor:
+    def goal_features(self, z: Tensor) -> Tensor:
         return z
 
-    def show(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor) -> Tensor:
         """Frames (B, C, H, W), of embeddings (B, D)."""
         return self.decoder(z)
 
@@ -78,13 +166,13 @@ class PixelModel(nn.Module):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        self.history = cfg.model.history
+        self.history_length = cfg.model.history_length
         self.shape = (cfg.world.channels, cfg.world.size, cfg.world.size)
         self.encoder = make_encoder(cfg)
         self.predictor = ActionPredictor(cfg)
         self.decoder = make_decoder(cfg)
 
-    def observe(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
+    def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
         return frames.flatten(1)
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
@@ -92,35 +180,32 @@ class PixelModel(nn.Module):
         embedded = self.encoder(frames.flatten(0, 1)).unflatten(0, z_past.shape[:2])
         return self.decoder(self.predictor(embedded, a_past)).flatten(1)
 
-    def compared(self, z: Tensor) -> Tensor:
+    def goal_features(self, z: Tensor) -> Tensor:
         return z
 
-    def show(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor) -> Tensor:
         return z.unflatten(1, self.shape)
 
 
 class TokenModel(nn.Module):
     """V-JEPA 2-AC's and DINO-WM's kind: the state is a frozen encoder's patch tokens.
 
-    The encoder is not trained and no part of the weights. mean (N, D) and spread of the tokens that
-    it gives to recorded frames are: see ``standardise``.
+    frozen (``common.frozen.FrozenEncoder``) is not trained and no part of the weights. mean (N, D)
+    and spread of the tokens that it gives to recorded frames are: see ``standardise``.
     """
 
-    def __init__(self, cfg: Config, frozen: FrozenEncoder) -> None:
+    def __init__(self, cfg: Config, frozen: "FrozenEncoder") -> None:
         super().__init__()
-        self.history = cfg.model.history
+        self.history_length = cfg.model.history_length
         self.frozen = frozen
         rows, columns = frozen.grid(cfg.world.size, cfg.world.size)
         self.tokens = (rows * columns, frozen.dim)
         self.scale = largest_action(cfg.task, cfg.world)
         kind = TokenAttention if cfg.model.predictor == "attention" else TokenMLP
         self.predictor = kind(
-            num_tokens=rows * columns,
-            token_dim=frozen.dim,
-            history=cfg.model.history,
-            action_dim=ACTION_DIM,
-            hidden_dim=cfg.model.hidden_dim,
-        )
+            num_tokens=rows * columns, token_dim=frozen.dim, action_dim=ACTION_DIM,
+            history_length=cfg.model.history_length, hidden_dim=cfg.model.hidden_dim,
+        )  # fmt: skip
         self.mean: Tensor
         self.spread: Tensor
         self.register_buffer("mean", torch.zeros(self.tokens))
@@ -141,14 +226,14 @@ class TokenModel(nn.Module):
         normed = layer_norm(tokens, tokens.shape[-1:])
         return ((normed - self.mean) / self.spread).flatten(-2)
 
-    def observe(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
+    def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
         return self.state(self.frozen.encode(frames))
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
         tokens = z_past.unflatten(2, self.tokens)  # (B, n, N, D)
         return self.predictor(tokens, a_past / self.scale).flatten(1)
 
-    def compared(self, z: Tensor) -> Tensor:
+    def goal_features(self, z: Tensor) -> Tensor:
         return z
 
 
@@ -158,12 +243,12 @@ class Oracle:
     z is x, y, vx, vy of the ball, its radius and the middle of the door, all of which stay in px.
     """
 
-    history = 1
+    history_length = 1
 
     def __init__(self, task: Task, world: World, scene: Scene) -> None:
         self.task, self.world, self.scene = task, world, scene
 
-    def observe(self, frames: Tensor | None, states: Tensor) -> Tensor:
+    def encode(self, frames: Tensor | None, states: Tensor) -> Tensor:
         return torch.cat([states[:, 0], self.scene.radius, self.scene.door[:, None]], 1)  # (B, 6)
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
@@ -172,7 +257,7 @@ class Oracle:
         ahead = advance(self.task, self.world, z[:, None, :4], scene, a_past[:, -1], 0)
         return torch.cat([ahead[:, 0], z[:, 4:]], 1)
 
-    def compared(self, z: Tensor) -> Tensor:
+    def goal_features(self, z: Tensor) -> Tensor:
         return z[..., :2]
 
 
@@ -181,20 +266,62 @@ class Policy(nn.Module):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        self.history = cfg.model.history
+        self.history_length = cfg.model.history_length
         self.scale = largest_action(cfg.task, cfg.world)
         self.encoder = make_encoder(cfg)
         self.head = MLP(
-            in_dim=(cfg.model.history + 1) * cfg.model.embedding_dim,
-            hidden_dim=cfg.model.hidden_dim,
-            out_dim=ACTION_DIM,
-            normalise=False,
-        )
+            in_dim=(cfg.model.history_length + 1) * cfg.model.embedding_dim,
+            hidden_dim=cfg.model.hidden_dim, out_dim=ACTION_DIM, normalise=False,
+        )  # fmt: skip
 
-    def observe(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
+    def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
         return self.encoder(frames)
 
     def forward(self, z_past: Tensor, z_goal: Tensor) -> Tensor:
         """Actions (B, A) within bounds, of embeddings (B, n, D) and the goal's (B, D)."""
         seen = torch.cat([z_past.flatten(1), z_goal], dim=1)
         return self.scale * torch.tanh(self.head(seen))
+
+
+Model = LatentModel | PixelModel | TokenModel | Policy
+
+
+def make_model(cfg: Config) -> Model:
+    """The untrained model of a config; its weights come from the seed."""
+    torch.manual_seed(cfg.seed)
+    match cfg.method:
+        case "lewm" | "pldm":
+            return LatentModel(cfg)
+        case "dino_wm" | "vjepa2_ac":
+            from common.frozen import load_frozen  # needed by no other method
+
+            frozen = load_frozen(cfg.model.frozen_encoder, cfg.model.frozen_weights or None)
+            return TokenModel(cfg, frozen.averaged(cfg.model.token_grid))
+        case "pixel":
+            return PixelModel(cfg)
+        case "cloning":
+            return Policy(cfg)
+        case "oracle":
+            raise ValueError("method oracle has no weights: nothing is trained")
+        case _:
+            assert_never(cfg.method)
+
+
+def make_encoder(cfg: Config) -> nn.Module:
+    """A trainable encoder of one frame, (B, C, H, W) -> (B, D)."""
+    sizes = {"size": cfg.world.size, "embedding_dim": cfg.model.embedding_dim}
+    if cfg.model.encoder == "vit":
+        return VitEncoder(in_channels=cfg.world.channels, **sizes)
+    return ConvEncoder(in_channels=cfg.world.channels, channels=_channels(cfg), **sizes)
+
+
+def make_decoder(cfg: Config) -> nn.Module:
+    """The convolutional encoder's mirror image, (B, D) -> (B, C, H, W)."""
+    return ConvDecoder(
+        out_channels=cfg.world.channels, channels=_channels(cfg), size=cfg.world.size,
+        embedding_dim=cfg.model.embedding_dim,
+    )  # fmt: skip
+
+
+def _channels(cfg: Config) -> tuple[int, int]:
+    return max(1, round(32 * cfg.model.width)), max(1, round(64 * cfg.model.width))

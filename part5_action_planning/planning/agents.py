@@ -9,24 +9,19 @@ another size or range raise ValueError.
 
 from collections import deque
 from dataclasses import replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from part5_action_planning.config import Config
-from part5_action_planning.data.recordings import random_actions
-from part5_action_planning.model.networks import ACTION_DIM
+from part5_action_planning.config import ACTION_DIM, Config, DiscreteConfig, Stream, generator
+from part5_action_planning.data import random_actions
 from part5_action_planning.model.world_models import Policy, WorldModel
-from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
+from part5_action_planning.planning.closed_loop import EvalEpisodes
+from part5_action_planning.planning.costs import goal_distance, make_cost
+from part5_action_planning.planning.discrete import plan_discrete
 from part5_action_planning.planning.planners import plan, shift
-from part5_action_planning.planning.rollout import distance, make_score
-from part5_action_planning.planning.search_state import Bounds, Plan, Score
+from part5_action_planning.planning.search_state import Bounds, CostFn, Plan
 from part5_action_planning.tasks.rules import choices, largest_action
-
-
-class Agent(Protocol):
-    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor: ...
 
 
 def action_bounds(cfg: Config) -> Bounds:
@@ -55,10 +50,10 @@ def plan_length(cfg: Config, time: int) -> tuple[int, int]:
     """Blocks of a plan that is made before step ``time``, and steps of coasting after them."""
     left = cfg.task.budget - time
     if cfg.task.kind != "bank_shot":
-        return min(cfg.planner.horizon, -(-left // cfg.cost.repeat)), 0
+        return min(cfg.planner.horizon, -(-left // cfg.cost.action_repeat)), 0
     pushes = min(left, max(0, cfg.task.thrust_steps - time))
-    horizon = min(cfg.planner.horizon, -(-pushes // cfg.cost.repeat))
-    return horizon, max(0, left - horizon * cfg.cost.repeat)
+    horizon = min(cfg.planner.horizon, -(-pushes // cfg.cost.action_repeat))
+    return horizon, max(0, left - horizon * cfg.cost.action_repeat)
 
 
 class Memory:
@@ -67,9 +62,9 @@ class Memory:
     Before the first step there was rest: the first observation n times, and no action.
     """
 
-    def __init__(self, history: int) -> None:
-        self.z: deque[Tensor] = deque(maxlen=history)
-        self.a: deque[Tensor] = deque(maxlen=max(0, history - 1))
+    def __init__(self, history_length: int) -> None:
+        self.z: deque[Tensor] = deque(maxlen=history_length)
+        self.a: deque[Tensor] = deque(maxlen=max(0, history_length - 1))
 
     def see(self, z: Tensor) -> None:
         while len(self.z) < (self.z.maxlen or 1):
@@ -100,8 +95,8 @@ class PlanningAgent:
     ) -> None:  # fmt: skip
         check_goals(cfg, goal_frames)
         self.cfg, self.model, self.generator = cfg, model, generator
-        self.z_goal = model.observe(goal_frames, goal_states)
-        self.memory = Memory(model.history)
+        self.z_goal = model.encode(goal_frames, goal_states)
+        self.memory = Memory(model.history_length)
         self.bounds = action_bounds(cfg)
         self.last: Tensor | None = None  # the last plan, in blocks
         self.waiting = 0  # steps of the plan still to be executed before planning anew
@@ -109,13 +104,13 @@ class PlanningAgent:
         self.planned = torch.zeros(len(goal_frames), 0, ACTION_DIM)  # steps left of the plan
 
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
-        self.memory.see(self.model.observe(frames, states))
+        self.memory.see(self.model.encode(frames, states))
         coasting = self.cfg.task.kind == "bank_shot" and time >= self.cfg.task.thrust_steps
         if not self.waiting:
             resting = torch.zeros(len(frames), 1, ACTION_DIM)
             blocks = resting if coasting else self._plan(time)
-            self.planned = blocks.repeat_interleave(self.cfg.cost.repeat, 1)
-            self.waiting = self.cfg.cost.execute
+            self.planned = blocks.repeat_interleave(self.cfg.cost.action_repeat, 1)
+            self.waiting = self.cfg.cost.replan_every
         self.intention = (*self.memory.past(), self.planned)
         action, self.planned = self.planned[:, 0], self.planned[:, 1:]
         self.waiting = min(self.waiting - 1, self.planned.shape[1])
@@ -126,19 +121,21 @@ class PlanningAgent:
         """Blocks (E, H, A) of the cheapest plan found."""
         cfg, (z_past, a_past) = self.cfg, self.memory.past()
         horizon, coast = plan_length(cfg, time)
-        score = make_score(self.model, z_past, a_past, self.z_goal, cfg.cost, coast)
+        cost_fn = make_cost(self.model, z_past, a_past, self.z_goal, cfg.cost, coast)
         episodes = len(z_past)
         options = choices(cfg.task)
         if options is not None:
-            found = plan_choices(horizon, score, options, episodes, self.generator)
+            found = plan_choices(horizon, cost_fn, options, episodes, self.generator)
             self.calls += found.calls
             return found.actions
         middle = self.bounds.middle
         start = middle.expand(episodes, horizon, ACTION_DIM)
         if self.last is not None:
-            start = shift(self.last, cfg.cost.execute // cfg.cost.repeat, middle)[:, :horizon]
+            start = shift(self.last, cfg.cost.replan_every // cfg.cost.action_repeat, middle)[
+                :, :horizon
+            ]
         settings = replace(cfg.planner, horizon=horizon)
-        found = plan(settings, score, self.bounds, start, self.generator)
+        found = plan(settings, cost_fn, self.bounds, start, self.generator)
         self.last = found.actions
         self.calls += found.calls
         return found.actions
@@ -148,9 +145,7 @@ class RandomAgent:
     """The policy that collected the data."""
 
     def __init__(self, cfg: Config, episodes: int, generator: torch.Generator) -> None:
-        self.actions = random_actions(
-            cfg.task, cfg.world, episodes, cfg.task.budget, cfg.data.smoothness, generator
-        )
+        self.actions = random_actions(cfg, episodes, cfg.task.budget, generator)
 
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
         return self.actions[:, time]
@@ -179,18 +174,16 @@ class GreedyAgent:
     ) -> None:  # fmt: skip
         check_goals(cfg, goal_frames)
         self.cfg, self.model, self.generator = cfg, model, generator
-        self.goal = model.compared(model.observe(goal_frames, goal_states))
+        self.goal = model.goal_features(model.encode(goal_frames, goal_states))
         self.before: Tensor | None = None  # the distances at the last step
         self.action = self._draw(len(goal_frames))
 
     def _draw(self, episodes: int) -> Tensor:
-        return random_actions(
-            self.cfg.task, self.cfg.world, episodes, 1, self.cfg.data.smoothness, self.generator
-        )[:, 0]
+        return random_actions(self.cfg, episodes, 1, self.generator)[:, 0]
 
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
-        here = self.model.compared(self.model.observe(frames, states))
-        now = distance(here, self.goal, self.cfg.cost.norm)
+        here = self.model.goal_features(self.model.encode(frames, states))
+        now = goal_distance(here, self.goal, self.cfg.cost.norm)
         if self.before is not None:
             worse = (now >= self.before)[:, None]
             self.action = torch.where(worse, self._draw(len(now)), self.action)
@@ -204,11 +197,11 @@ class CloningAgent:
     def __init__(self, cfg: Config, policy: Policy, goal_frames: Tensor) -> None:
         check_goals(cfg, goal_frames)
         self.policy, self.options = policy, choices(cfg.task)
-        self.z_goal = policy.observe(goal_frames)
-        self.memory = Memory(policy.history)
+        self.z_goal = policy.encode(goal_frames)
+        self.memory = Memory(policy.history_length)
 
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
-        self.memory.see(self.policy.observe(frames))
+        self.memory.see(self.policy.encode(frames))
         z_past, _ = self.memory.past()
         action = self.policy(z_past, self.z_goal)
         if self.options is not None:
@@ -218,14 +211,20 @@ class CloningAgent:
 
 
 def plan_choices(
-    horizon: int, score: Score, options: Tensor, episodes: int, generator: torch.Generator
+    horizon: int, cost_fn: CostFn, options: Tensor, episodes: int, generator: torch.Generator
 ) -> Plan:
     """The best of all sequences of choices (C, A); the plan's actions are (E, H, A)."""
-    settings = DiscreteConfig(
-        kind="enumerate", horizon=horizon, samples=1, iterations=1, elites=1,
-        smoothing=0.0, momentum=0.0, keep=0.0, temperature=1.0,
-    )  # fmt: skip
+    settings = DiscreteConfig(kind="enumerate", horizon=horizon)
     found = plan_discrete(
-        settings, lambda index: score(options[index]), len(options), episodes, generator
+        settings, lambda index: cost_fn(options[index]), len(options), episodes, generator
     )
     return Plan(options[found.actions], found.cost, found.calls)
+
+
+def make_agent(model: WorldModel | Policy, episodes: EvalEpisodes) -> PlanningAgent | CloningAgent:
+    """Acts on what was trained: a planner on a world model, or the policy itself."""
+    cfg = episodes.cfg
+    if isinstance(model, Policy):
+        return CloningAgent(cfg, model, episodes.goal_frames)
+    goal = episodes.goal_frames, episodes.goal_states
+    return PlanningAgent(cfg, model, *goal, generator(cfg, Stream.PLANNER))

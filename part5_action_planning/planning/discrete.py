@@ -1,58 +1,27 @@
 """Planners over a finite set of actions: enumeration, random shooting, and categorical forms.
 
-As ``planners``, with each step's action one of C choices. The score sees indices (E, S, H) of the
-choices, in int64. Categorical CEM, iCEM and MPPI keep one distribution over the choices for every
-step, (E, H, C), and differ in how it is refitted and in what one iteration hands to the next.
+As ``planners``, with each step's action one of C choices. The cost function sees indices
+(E, S, H) of the choices, in int64. Categorical CEM, iCEM and MPPI keep one distribution over the
+choices for every step, (E, H, C), and differ in how it is refitted and in what one iteration hands
+to the next.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import assert_never
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from part5_action_planning.planning.search_state import Plan, Score, check_elites, softmin
+from part5_action_planning.config import MAX_SEQUENCES, DiscreteConfig
+from part5_action_planning.planning.search_state import CostFn, Plan, softmin
 
-LARGEST = 2**20  # sequences that enumeration agrees to score
-CHUNK = 4096  # sequences scored at a time
-
-
-@dataclass(frozen=True)
-class DiscreteConfig:
-    """How a sequence of choices is searched for; each planner reads its own.
-
-    Args:
-        kind: which planner.
-        horizon: steps ahead.
-        samples: candidates per iteration and episode.
-        iterations: rounds of sampling.
-        elites: candidates that CEM and iCEM refit to, the best so many.
-        smoothing: least probability of a choice: no choice is ever ruled out.
-        momentum: share of the old probabilities that a refit keeps.
-        keep: share of the elites that iCEM takes into the next iteration, as they are and with one
-            step changed.
-        temperature: MPPI's, in standard deviations of the iteration's costs.
-    """
-
-    kind: Literal["enumerate", "random", "cem", "icem", "mppi"]
-    horizon: int = field(metadata={"min": 1, "max": 1000})
-    samples: int = field(metadata={"min": 1, "max": 1_000_000})
-    iterations: int = field(metadata={"min": 1, "max": 10_000})
-    elites: int = field(metadata={"min": 1, "max": 1_000_000})
-    smoothing: float = field(metadata={"min": 0.0, "below": 0.5})
-    momentum: float = field(metadata={"min": 0.0, "below": 1.0})
-    keep: float = field(metadata={"min": 0.0, "max": 1.0})
-    temperature: float = field(metadata={"above": 0.0, "max": 1e6})
-
-    def __post_init__(self) -> None:
-        check_elites(self.elites, self.samples)
+CHUNK = 4096  # sequences whose cost is asked at a time
 
 
 def plan_discrete(
     cfg: DiscreteConfig,
-    score: Score,
+    cost_fn: CostFn,
     num_choices: int,
     num_episodes: int,
     generator: torch.Generator,
@@ -70,39 +39,42 @@ def plan_discrete(
     found = Plan(empty, torch.full((num_episodes,), torch.inf), 0)
     match cfg.kind:
         case "enumerate":
-            enumerate_all(cfg, score, num_choices, found)
+            enumerate_all(cfg, cost_fn, num_choices, found)
         case "random":
-            for _ in range(cfg.iterations):
-                shape = (num_episodes, cfg.samples, cfg.horizon)
-                found.improve(score, torch.randint(num_choices, shape, generator=generator))
+            for _ in range(cfg.num_iterations):
+                shape = (num_episodes, cfg.num_samples, cfg.horizon)
+                found.improve(cost_fn, torch.randint(num_choices, shape, generator=generator))
         case "cem":
-            categorical(cfg, score, num_choices, found, generator, refit_to_elites)
+            categorical(cfg, cost_fn, num_choices, found, generator, refit_to_elites)
         case "icem":
-            categorical(cfg, score, num_choices, found, generator, refit_to_elites, cfg.keep)
+            keep = cfg.keep_share
+            categorical(cfg, cost_fn, num_choices, found, generator, refit_to_elites, keep)
         case "mppi":
-            categorical(cfg, score, num_choices, found, generator, refit_to_all)
+            categorical(cfg, cost_fn, num_choices, found, generator, refit_to_all)
+        case _:
+            assert_never(cfg.kind)
     return found
 
 
 def all_sequences(num_choices: int, horizon: int) -> Tensor:
     """Every sequence of choices, (C^H, H), in the order of counting.
 
-    Raises ValueError for more than LARGEST of them.
+    Raises ValueError for more than MAX_SEQUENCES of them.
     """
-    if num_choices**horizon > LARGEST:
+    if num_choices**horizon > MAX_SEQUENCES:
         raise ValueError(
             f"{num_choices} choices over {horizon} steps are {num_choices**horizon:,} sequences; "
-            f"enumeration takes at most {LARGEST:,}: use a shorter horizon, or cem"
+            f"enumeration takes at most {MAX_SEQUENCES:,}: use a shorter horizon, or cem"
         )
     count = torch.arange(num_choices**horizon)
     place = num_choices ** torch.arange(horizon - 1, -1, -1)
     return count[:, None] // place % num_choices
 
 
-def enumerate_all(cfg: DiscreteConfig, score: Score, num_choices: int, found: Plan) -> None:
-    """The exact optimum: every sequence is scored (the first of equals is kept)."""
+def enumerate_all(cfg: DiscreteConfig, cost_fn: CostFn, num_choices: int, found: Plan) -> None:
+    """The exact optimum: the cost of every sequence is asked (the first of equals is kept)."""
     for part in all_sequences(num_choices, cfg.horizon).split(CHUNK):
-        found.improve(score, part.expand(len(found.cost), -1, -1))
+        found.improve(cost_fn, part.expand(len(found.cost), -1, -1))
 
 
 Refit = Callable[[DiscreteConfig, Tensor, Tensor], Tensor]
@@ -110,44 +82,44 @@ Refit = Callable[[DiscreteConfig, Tensor, Tensor], Tensor]
 
 def categorical(
     cfg: DiscreteConfig,
-    score: Score,
+    cost_fn: CostFn,
     num_choices: int,
     found: Plan,
     generator: torch.Generator,
     refit: Refit,
-    keep: float = 0.0,
+    keep_share: float = 0.0,
 ) -> None:
-    """Draw from a distribution per step, refit it, and again; ``keep`` hands elites on.
+    """Draw from a distribution per step, refit it, and again; ``keep_share`` hands elites on.
 
-    An elite that is kept is neither scored nor counted again; copies of it with one step changed
-    take its place among the samples.
+    An elite that is kept is neither asked for nor counted again; copies of it with one step
+    changed take its place among the samples.
     """
     episodes = len(found.cost)
     share = torch.full((episodes, cfg.horizon, num_choices), 1 / num_choices)
     kept, kept_cost = found.actions.unsqueeze(1)[:, :0], found.cost.unsqueeze(1)[:, :0]
-    for _ in range(cfg.iterations):
+    for _ in range(cfg.num_iterations):
         num_changed = kept.shape[1]
         flat = share.flatten(0, 1)  # (E H, C)
         drawn = torch.multinomial(
-            flat, max(1, cfg.samples - num_changed), replacement=True, generator=generator
+            flat, max(1, cfg.num_samples - num_changed), replacement=True, generator=generator
         )
         candidates = drawn.unflatten(0, (episodes, cfg.horizon)).transpose(1, 2)  # (E, S, H)
         if num_changed:
             candidates = torch.cat([change_one_step(kept, num_choices, generator), candidates], 1)
-        cost = found.improve(score, candidates)
+        cost = found.improve(cost_fn, candidates)
         pool, pool_cost = torch.cat([kept, candidates], 1), torch.cat([kept_cost, cost], 1)
         target = refit(cfg, one_hot(pool, num_choices).float(), pool_cost)  # (E, H, C)
         share = cfg.momentum * share + (1 - cfg.momentum) * target
         share = (1 - num_choices * cfg.smoothing) * share + cfg.smoothing
-        if keep:
-            best = pool_cost.argsort(dim=1, stable=True)[:, : round(keep * cfg.elites)]
+        if keep_share:
+            best = pool_cost.argsort(dim=1, stable=True)[:, : round(keep_share * cfg.num_elites)]
             kept = pool.gather(1, best.unsqueeze(-1).expand(-1, -1, cfg.horizon))
             kept_cost = pool_cost.gather(1, best)
 
 
 def refit_to_elites(cfg: DiscreteConfig, chosen: Tensor, cost: Tensor) -> Tensor:
     """Share of each choice among the elites: chosen (E, S, H, C), cost (E, S) -> (E, H, C)."""
-    best = cost.argsort(dim=1, stable=True)[:, : cfg.elites]
+    best = cost.argsort(dim=1, stable=True)[:, : cfg.num_elites]
     weight = softmin(torch.where(cost.gather(1, best).isfinite(), 0.0, torch.inf), 1.0)
     elites = chosen.gather(1, best[:, :, None, None].expand(-1, -1, *chosen.shape[2:]))
     return (weight[:, :, None, None] * elites).sum(1)  # equal weights, but for infinite costs

@@ -1,7 +1,7 @@
 """Planners over continuous actions: random shooting, CEM, iCEM, MPPI, gradient descent.
 
-A planner sees a model only as ``score(actions) -> cost``: actions (E, S, H, A), S candidates of H
-steps for each of E episodes, to cost (E, S). Each returns a ``Plan``. All of them
+A planner sees a model only as ``cost_fn(actions) -> cost``: actions (E, S, H, A), S candidates of
+H steps for each of E episodes, to cost (E, S). Each returns a ``Plan``. All of them
 
 - keep every candidate within the bounds, by clamping it, the mean and what they return included;
 - reject costs that are not finite, and raise ValueError where an episode has no other;
@@ -9,63 +9,21 @@ steps for each of E episodes, to cost (E, S). Each returns a ``Plan``. All of th
 - start from ``start`` (E, H, A): the last plan shifted (``shift``), or the middle of the bounds;
 - never return a plan that cost more than the start.
 
-Discrete actions are in ``discrete.py``.
+Discrete actions are in ``discrete.py``. To add a planner: its name and options in
+``config.PlannerConfig``, a function here, and a line of ``plan``.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import assert_never
 
 import torch
 from torch import Tensor
 
-from part5_action_planning.planning.search_state import (
-    Bounds,
-    Plan,
-    Score,
-    check_elites,
-    softmin,
-    take_best,
-)
-
-
-@dataclass(frozen=True)
-class PlannerConfig:
-    """How a plan is searched for; each planner reads its own.
-
-    Args:
-        kind: which planner.
-        horizon: steps ahead.
-        samples: candidates per iteration and episode; starts of the gradient planner.
-        iterations: rounds of sampling; steps of the gradient planner.
-        elites: candidates that CEM and iCEM refit to, the best so many.
-        init_std: spread of the first candidates, as a share of half the bounds.
-        min_std: least spread, as the same share: with one elite, or equal ones, it would be 0.
-        momentum: share of the old mean and spread that a refit keeps.
-        noise_beta: iCEM's colour of the noise over time: 0 white, 2 a smooth walk.
-        keep: share of the elites that iCEM takes into the next iteration.
-        temperature: MPPI's, in standard deviations of the iteration's costs; lower is greedier.
-        step_size: Adam's, of the gradient planner, as a share of half the bounds.
-    """
-
-    kind: Literal["random", "cem", "icem", "mppi", "gradient"]
-    horizon: int = field(metadata={"min": 1, "max": 1000})
-    samples: int = field(metadata={"min": 1, "max": 1_000_000})
-    iterations: int = field(metadata={"min": 1, "max": 10_000})
-    elites: int = field(metadata={"min": 1, "max": 1_000_000})
-    init_std: float = field(metadata={"above": 0.0, "max": 10.0})
-    min_std: float = field(metadata={"min": 0.0, "max": 10.0})
-    momentum: float = field(metadata={"min": 0.0, "below": 1.0})
-    noise_beta: float = field(metadata={"min": 0.0, "max": 8.0})
-    keep: float = field(metadata={"min": 0.0, "max": 1.0})
-    temperature: float = field(metadata={"above": 0.0, "max": 1e6})
-    step_size: float = field(metadata={"above": 0.0, "max": 10.0})
-
-    def __post_init__(self) -> None:
-        check_elites(self.elites, self.samples)
+from part5_action_planning.config import PlannerConfig
+from part5_action_planning.planning.search_state import Bounds, CostFn, Plan, softmin, take_best
 
 
 def plan(
-    cfg: PlannerConfig, score: Score, bounds: Bounds, start: Tensor, generator: torch.Generator
+    cfg: PlannerConfig, cost_fn: CostFn, bounds: Bounds, start: Tensor, generator: torch.Generator
 ) -> Plan:
     """The plan of the config's planner, from ``start`` (E, H, A)."""
     if start.ndim != 3 or start.shape[1:] != (cfg.horizon, len(bounds.low)):
@@ -77,53 +35,55 @@ def plan(
     found = Plan(start, torch.full_like(start[:, 0, 0], torch.inf), 0)
     match cfg.kind:
         case "random":
-            random_shooting(cfg, score, bounds, found, generator)
+            random_shooting(cfg, cost_fn, bounds, found, generator)
         case "cem":
-            cem(cfg, score, bounds, found, generator)
+            cem(cfg, cost_fn, bounds, found, generator)
         case "icem":
-            icem(cfg, score, bounds, found, generator)
+            icem(cfg, cost_fn, bounds, found, generator)
         case "mppi":
-            mppi(cfg, score, bounds, found, generator)
+            mppi(cfg, cost_fn, bounds, found, generator)
         case "gradient":
-            gradient(cfg, score, bounds, found, generator)
+            gradient(cfg, cost_fn, bounds, found, generator)
+        case _:
+            assert_never(cfg.kind)
     return found
 
 
 def random_shooting(
-    cfg: PlannerConfig, score: Score, bounds: Bounds, found: Plan, generator: torch.Generator
+    cfg: PlannerConfig, cost_fn: CostFn, bounds: Bounds, found: Plan, generator: torch.Generator
 ) -> None:
     """The best of samples x iterations sequences drawn uniformly: the row to beat."""
     episodes, horizon, _ = found.actions.shape
-    for i in range(cfg.iterations):
-        shape = (episodes, cfg.samples, horizon, len(bounds.low))
+    for i in range(cfg.num_iterations):
+        shape = (episodes, cfg.num_samples, horizon, len(bounds.low))
         drawn = torch.rand(shape, generator=generator, dtype=found.actions.dtype)
         candidates = bounds.low + (bounds.high - bounds.low) * drawn
         if i == 0:
             candidates[:, 0] = found.actions
-        found.improve(score, candidates)
+        found.improve(cost_fn, candidates)
 
 
 def cem(
-    cfg: PlannerConfig, score: Score, bounds: Bounds, found: Plan, generator: torch.Generator
+    cfg: PlannerConfig, cost_fn: CostFn, bounds: Bounds, found: Plan, generator: torch.Generator
 ) -> None:
     """Cross-entropy method: draw from a Gaussian, refit it to the elites (Rubinstein 1999).
 
     The mean of the Gaussian is always a candidate.
     """
     mean, std = found.actions, (cfg.init_std * bounds.half).expand_as(found.actions)
-    for _ in range(cfg.iterations):
-        noise = white_noise((len(mean), cfg.samples, *mean.shape[1:]), generator, mean.dtype)
+    for _ in range(cfg.num_iterations):
+        noise = white_noise((len(mean), cfg.num_samples, *mean.shape[1:]), generator, mean.dtype)
         candidates = bounds.clamp(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
         candidates[:, 0] = bounds.clamp(mean)  # a weighted mean can round past the bounds
-        cost = found.improve(score, candidates)
+        cost = found.improve(cost_fn, candidates)
         mean, std = refit(
-            cfg, bounds, take_best(candidates, cost, cfg.elites, found.actions), mean, std
+            cfg, bounds, take_best(candidates, cost, cfg.num_elites, found.actions), mean, std
         )
-    found.improve(score, bounds.clamp(mean).unsqueeze(1))
+    found.improve(cost_fn, bounds.clamp(mean).unsqueeze(1))
 
 
 def icem(
-    cfg: PlannerConfig, score: Score, bounds: Bounds, found: Plan, generator: torch.Generator
+    cfg: PlannerConfig, cost_fn: CostFn, bounds: Bounds, found: Plan, generator: torch.Generator
 ) -> None:
     """Improved CEM (Pinneri et al., arXiv 2008.06389): coloured noise, and elites that are kept.
 
@@ -131,20 +91,20 @@ def icem(
     """
     mean, std = found.actions, (cfg.init_std * bounds.half).expand_as(found.actions)
     kept = mean.unsqueeze(1)  # the start, then some of the last elites
-    for _ in range(cfg.iterations):
-        fresh = (len(mean), max(1, cfg.samples - kept.shape[1]), *mean.shape[1:])
+    for _ in range(cfg.num_iterations):
+        fresh = (len(mean), max(1, cfg.num_samples - kept.shape[1]), *mean.shape[1:])
         noise = colored_noise(fresh, cfg.noise_beta, generator, mean.dtype)
         drawn = bounds.clamp(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
         candidates = torch.cat([kept, drawn], dim=1)
-        cost = found.improve(score, candidates)
-        elites = take_best(candidates, cost, cfg.elites, found.actions)
-        kept = elites[:, : round(cfg.keep * cfg.elites)]
+        cost = found.improve(cost_fn, candidates)
+        elites = take_best(candidates, cost, cfg.num_elites, found.actions)
+        kept = elites[:, : round(cfg.keep_share * cfg.num_elites)]
         mean, std = refit(cfg, bounds, elites, mean, std)
-    found.improve(score, bounds.clamp(mean).unsqueeze(1))
+    found.improve(cost_fn, bounds.clamp(mean).unsqueeze(1))
 
 
 def mppi(
-    cfg: PlannerConfig, score: Score, bounds: Bounds, found: Plan, generator: torch.Generator
+    cfg: PlannerConfig, cost_fn: CostFn, bounds: Bounds, found: Plan, generator: torch.Generator
 ) -> None:
     """Model-predictive path integral (Williams et al., arXiv 1509.01149): all candidates, weighted.
 
@@ -152,11 +112,11 @@ def mppi(
     change of their scale changes nothing. The spread is refitted with the same weights.
     """
     mean, std = found.actions, (cfg.init_std * bounds.half).expand_as(found.actions)
-    for _ in range(cfg.iterations):
-        noise = white_noise((len(mean), cfg.samples, *mean.shape[1:]), generator, mean.dtype)
+    for _ in range(cfg.num_iterations):
+        noise = white_noise((len(mean), cfg.num_samples, *mean.shape[1:]), generator, mean.dtype)
         candidates = bounds.clamp(mean.unsqueeze(1) + std.unsqueeze(1) * noise)
         candidates[:, 0] = bounds.clamp(mean)
-        cost = found.improve(score, candidates)
+        cost = found.improve(cost_fn, candidates)
         lost = ~cost.isfinite().any(dim=1)[:, None, None]  # no candidate tells where to go
         weight = softmin(cost, cfg.temperature)[:, :, None, None]  # (E, S, 1, 1)
         target = (weight * candidates).sum(1)
@@ -164,11 +124,11 @@ def mppi(
         mean = torch.where(lost, mean, cfg.momentum * mean + (1 - cfg.momentum) * target)
         std = torch.where(lost, std, cfg.momentum * std + (1 - cfg.momentum) * spread)
         std = torch.maximum(std, cfg.min_std * bounds.half)
-    found.improve(score, bounds.clamp(mean).unsqueeze(1))
+    found.improve(cost_fn, bounds.clamp(mean).unsqueeze(1))
 
 
 def gradient(
-    cfg: PlannerConfig, score: Score, bounds: Bounds, found: Plan, generator: torch.Generator
+    cfg: PlannerConfig, cost_fn: CostFn, bounds: Bounds, found: Plan, generator: torch.Generator
 ) -> None:
     """Adam on the actions themselves, from several starts, clamped after every step.
 
@@ -177,22 +137,22 @@ def gradient(
     as 0.
     """
     first = (found.actions - bounds.middle) / bounds.half
-    noise = white_noise((len(first), cfg.samples, *first.shape[1:]), generator, first.dtype)
+    noise = white_noise((len(first), cfg.num_samples, *first.shape[1:]), generator, first.dtype)
     noise[:, 0] = 0
     unit = (first.unsqueeze(1) + cfg.init_std * noise).clamp(-1, 1).requires_grad_()
     optimizer = torch.optim.Adam([unit], lr=cfg.step_size)
-    for _ in range(cfg.iterations):
+    for _ in range(cfg.num_iterations):
         with torch.enable_grad():
             actions = bounds.middle + bounds.half * unit
             actions = actions + (bounds.clamp(actions) - actions).detach()  # of rounding alone
-            cost = found.improve(score, actions)
+            cost = found.improve(cost_fn, actions)
             total = torch.where(cost.isfinite(), cost, 0.0).sum()
             (unit.grad,) = torch.autograd.grad(total, unit)
         unit.grad[~unit.grad.isfinite()] = 0
         optimizer.step()
         with torch.no_grad():
             unit.clamp_(-1, 1)
-    found.improve(score, bounds.clamp(bounds.middle + bounds.half * unit).detach())
+    found.improve(cost_fn, bounds.clamp(bounds.middle + bounds.half * unit).detach())
 
 
 def shift(actions: Tensor, executed: int, middle: Tensor) -> Tensor:

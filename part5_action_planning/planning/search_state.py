@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Score = Callable[[Tensor], Tensor]
+CostFn = Callable[[Tensor], Tensor]  # candidates (E, S, ...) -> cost (E, S)
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Plan:
     cost: Tensor
     calls: int
 
-    def improve(self, score: Score, candidates: Tensor) -> Tensor:
-        """Scores candidates (E, S, H, A), keeps each episode's best; returns their cost (E, S)."""
-        cost = score(candidates)
+    def improve(self, cost_fn: CostFn, candidates: Tensor) -> Tensor:
+        """Keeps each episode's best of candidates (E, S, H, A); returns their cost (E, S)."""
+        cost = cost_fn(candidates)
         if cost.shape != candidates.shape[:2]:
             raise ValueError(
                 f"got costs of shape {tuple(cost.shape)} for candidates {tuple(candidates.shape)}; "
@@ -73,12 +73,6 @@ class Plan:
             raise ValueError(
                 f"no candidate of episode {episode} has a finite cost: the model diverges"
             )
-
-
-def check_elites(elites: int, samples: int) -> None:
-    """Raises ValueError for more elites than samples."""
-    if elites > samples:
-        raise ValueError(f"elites {elites} is more than samples {samples}: use at most {samples}")
 
 
 def take_best(candidates: Tensor, cost: Tensor, count: int, best_so_far: Tensor) -> Tensor:

@@ -8,14 +8,12 @@ from torch import Tensor
 
 from common.metrics import collapse_ratio, effective_rank, fvu, spearman
 from common.probes import ridge_probe
-from part5_action_planning.config import Config
-from part5_action_planning.data.clips import observe_all
-from part5_action_planning.data.recordings import Recording
-from part5_action_planning.model.world_models import Oracle, WorldModel
+from part5_action_planning.data import Recording, encode_all
+from part5_action_planning.model.world_models import Oracle, WorldModel, rollout
 from part5_action_planning.planning.agents import action_bounds, plan_length
-from part5_action_planning.planning.closed_loop import Stage
+from part5_action_planning.planning.closed_loop import EvalEpisodes
+from part5_action_planning.planning.costs import make_cost
 from part5_action_planning.planning.planners import white_noise
-from part5_action_planning.planning.rollout import make_score, rollout
 from part5_action_planning.tasks.rules import choices
 
 HORIZONS = (1, 2, 5, 10, 15)
@@ -28,11 +26,11 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
     position_r2, velocity_r2: ridge regression on the state (velocity: on a history of states), from
     LABELS labels of half of the episodes, on the other half. fvu_h: share of the state's variance
     that an h-step rollout leaves unexplained; error_px_h: root mean square error of the position
-    that the same probe reads from the imagined state. A coordinate that never varies is left out.
+    that the same probe reads from the predicted state. A coordinate that never varies is left out.
     """
-    z = observe_all(model, recording).float()  # (E, T, D)
+    z = encode_all(model, recording).float()  # (E, T, D)
     truth = recording.states[:, :, 0]  # (E, T, 4)
-    half, n = len(z) // 2, model.history
+    half, n = len(z) // 2, model.history_length
     train, test = (
         _some(z[:half], truth[:half]),
         (z[half:].flatten(0, 1), truth[half:].flatten(0, 1)),
@@ -55,12 +53,12 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
     begins = range(n - 1, z.shape[1] - 1, 5)
     for h in [h for h in HORIZONS if h < z.shape[1] - n]:
         starts = [t for t in begins if t + h < z.shape[1]]
-        pairs = [_imagine(model, z[half:], recording.actions[half:], t, h) for t in starts]
-        imagined = torch.cat(pairs)
+        pairs = [_predict(model, z[half:], recording.actions[half:], t, h) for t in starts]
+        predicted = torch.cat(pairs)
         target = torch.cat([z[half:, t + h] for t in starts])
         place = torch.cat([truth[half:, t + h, :2] for t in starts])
-        scores[f"fvu_{h}"] = fvu(imagined, target)
-        r2 = ridge_probe(train[0], train[1][:, :2], imagined, place)
+        scores[f"fvu_{h}"] = fvu(predicted, target)
+        r2 = ridge_probe(train[0], train[1][:, :2], predicted, place)
         around = place.var(0, correction=0)
         scores[f"error_px_{h}"] = math.sqrt(((1 - r2) * around).nansum().item())
     scores["spread_px"] = math.sqrt(spread.sum().item())
@@ -79,9 +77,9 @@ def _read(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], which: slic
 
 
 @torch.no_grad()
-def _imagine(model: WorldModel, z: Tensor, actions: Tensor, t: int, h: int) -> Tensor:
-    """States (E, D) imagined h steps after frame t of recorded z (E, T, D)."""
-    n = model.history
+def _predict(model: WorldModel, z: Tensor, actions: Tensor, t: int, h: int) -> Tensor:
+    """States (E, D) predicted h steps after frame t of recorded z (E, T, D)."""
+    n = model.history_length
     z_past, a_past = z[:, t - n + 1 : t + 1], actions[:, t - n + 1 : t]
     return rollout(model, z_past, a_past, actions[:, t : t + h].unsqueeze(1))[:, 0, -1]
 
@@ -94,20 +92,21 @@ def straightness(z: Tensor) -> float:
 
 @torch.no_grad()
 def rank_correlation(
-    model: WorldModel, stage: Stage, recording: Recording, cfg: Config, generator: torch.Generator
+    model: WorldModel, episodes: EvalEpisodes, recording: Recording, generator: torch.Generator
 ) -> float:
-    """Spearman of imagined and true cost over what CEM would try first, mean over states.
+    """Spearman of predicted and true cost over what CEM would try first, mean over states.
 
-    The states are those of recorded episodes, the goals those of the stage's (where colours or
+    The states are those of recorded episodes, the goals those of the evaluation's (where colours or
     doors are drawn, a goal keeps its own). A candidate is the middle of the bounds and white noise
     of the planner's init_std, whatever its kind and colour, or random choices; both costs take the
     config's norm. A state in which all candidates cost the same is left out; 0 where that is every
     state.
     """
-    bounds, n = action_bounds(cfg), model.history
-    states = min(cfg.evaluation.ranked_states, len(stage.goal_frames), len(recording.states))
+    cfg, n = episodes.cfg, model.history_length
+    bounds = action_bounds(cfg)
+    states = min(cfg.evaluation.num_ranked_states, len(episodes.goal_frames), len(recording.states))
     horizon, coast = plan_length(cfg, 0)  # as an agent plans from the start
-    shape = (states, cfg.evaluation.ranked_candidates, horizon, len(bounds.low))
+    shape = (states, cfg.evaluation.num_ranked_candidates, horizon, len(bounds.low))
     options = choices(cfg.task)
     if options is None:
         noise = white_noise(shape, generator, torch.float32)
@@ -119,22 +118,22 @@ def rank_correlation(
         recording.frames[:states, : t + 1],
         recording.states[:states, : t + 1],
         recording.actions[:states, :t],
-        recording.scene[torch.arange(states)],
+        recording.scene[:states],
     )
-    z = observe_all(model, seen).float()
+    z = encode_all(model, seen).float()
     first = z[:, :1].expand(-1, n, -1)
     z_past = torch.cat([first, z], 1)[:, -n:]
     rest = torch.zeros(states, n, len(bounds.low))
     a_past = torch.cat([rest, seen.actions], 1)[:, t + 1 :]  # the last n - 1 of n + t
-    goals = model.observe(stage.goal_frames[:states], stage.goal_states[:states])
+    goals = model.encode(episodes.goal_frames[:states], episodes.goal_states[:states])
     oracle = Oracle(cfg.task, cfg.world, seen.scene)
-    targets = oracle.observe(None, stage.goal_states[:states])
+    targets = oracle.encode(None, episodes.goal_states[:states])
     costs = []
-    for judge, past, before, goal in (
+    for dynamics, past, before, goal in (
         (model, z_past, a_past, goals),
-        (oracle, oracle.observe(None, seen.states[:, t])[:, None], rest[:, :0], targets),
+        (oracle, oracle.encode(None, seen.states[:, t])[:, None], rest[:, :0], targets),
     ):
-        score = make_score(judge, past, before, goal, cfg.cost, coast)
-        costs.append(torch.cat([score(block) for block in candidates.split(32, dim=1)], 1))
+        cost_fn = make_cost(dynamics, past, before, goal, cfg.cost, coast)
+        costs.append(torch.cat([cost_fn(block) for block in candidates.split(32, dim=1)], 1))
     found = [spearman(one, other) for one, other in zip(*costs, strict=True)]
     return fmean([rho for rho in found if rho == rho] or [0.0])

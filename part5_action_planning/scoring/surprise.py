@@ -10,7 +10,8 @@ the event on.
     colour      each of its colour's channels changes by at least 0.3
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Literal, assert_never, get_args
 
 import torch
 from torch import Tensor
@@ -18,15 +19,15 @@ from torch import Tensor
 from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start
 from part5_action_planning.config import Config
-from part5_action_planning.data.clips import observe_all
-from part5_action_planning.data.recordings import Recording, random_actions
-from part5_action_planning.model.world_models import WorldModel
-from part5_action_planning.planning.rollout import rollout
-from part5_action_planning.tasks.rules import advance
+from part5_action_planning.data import Recording, encode_all, random_actions
+from part5_action_planning.model.world_models import WorldModel, rollout
+from part5_action_planning.tasks.rules import advance, advance_all
 
 BEFORE, AFTER = 8, 6  # frames until the event, frames after it
 JUMP, SPEED, SHADE = 10.0, 2.0, 0.3  # px, px/frame, brightness: least size of an event
 DETECTION = 0.95
+Event = Literal["teleport", "flip", "wall", "colour"]
+EVENTS: tuple[Event, ...] = get_args(Event)
 ROUNDS = 100  # draws of starts, before an event counts as impossible in a world
 
 
@@ -49,17 +50,11 @@ class Drawn:
     late: Scene
 
     def take(self, which: Tensor) -> "Drawn":
-        return Drawn(
-            self.event[which],
-            self.control[which],
-            self.actions[which],
-            self.scene[which],
-            self.late[which],
-        )
+        return Drawn(*(getattr(self, part.name)[which] for part in fields(self)))
 
 
 def make_pair(
-    cfg: Config, kind: str, count: int, generator: torch.Generator, at_once: int = 1024
+    cfg: Config, kind: Event, count: int, generator: torch.Generator, at_once: int = 1024
 ) -> Pair:
     """So many clips of one kind of event; raises ValueError where the world cannot have it.
 
@@ -76,27 +71,26 @@ def make_pair(
         pairs.append(_render(cfg, drawn.take(found)))
         missing -= len(found)
         if not missing:
-            return Pair(_join([p.event for p in pairs]), _join([p.control for p in pairs]))
+            return Pair(
+                Recording.cat([p.event for p in pairs]), Recording.cat([p.control for p in pairs])
+            )
     raise ValueError(
         f"event {kind} hardly ever happens in this world: {count - missing} of {count} clips found "
         f"in {ROUNDS * at_once} (a teleport is {JUMP:g} px or more, a flip happens at {SPEED:g} "
         f"px/frame or more, a change of colour is {SHADE:g} of full brightness or more); set "
-        "evaluation.surprise_clips to 0, or change the world"
+        "evaluation.num_surprise_clips to 0, or change the world"
     )
 
 
-def _draw(cfg: Config, kind: str, count: int, generator: torch.Generator) -> Drawn:
+def _draw(cfg: Config, kind: Event, count: int, generator: torch.Generator) -> Drawn:
     """Events, whether or not they amount to anything."""
     world, length = cfg.world, BEFORE + AFTER
     scene = sample_scene(world, count, generator)
     start = sample_start(world, scene, generator)
-    actions = random_actions(cfg.task, world, count, length - 1, cfg.data.smoothness, generator)
+    actions = random_actions(cfg, count, length - 1, generator)
     other = sample_start(world, scene, generator)  # where a teleport leads
     repainted = replace(scene, color=sample_scene(world, count, generator).color)
-    states = [start]
-    for t in range(length - 1):
-        states.append(advance(cfg.task, world, states[-1], scene, actions[:, t], t))
-    control = torch.stack(states, 1)
+    control = advance_all(cfg.task, world, start, scene, actions)
 
     task, now = cfg.task, control[:, BEFORE - 1]
     if kind == "flip":
@@ -112,7 +106,7 @@ def _draw(cfg: Config, kind: str, count: int, generator: torch.Generator) -> Dra
     return Drawn(event, control, actions, scene, repainted if kind == "colour" else scene)
 
 
-def _happens(cfg: Config, kind: str, drawn: Drawn) -> Tensor:
+def _happens(cfg: Config, kind: Event, drawn: Drawn) -> Tensor:
     """Which clips (S,) have an event of the least size."""
     event, control = drawn.event[:, :, 0], drawn.control[:, :, 0]
     match kind:
@@ -122,43 +116,29 @@ def _happens(cfg: Config, kind: str, drawn: Drawn) -> Tensor:
             return control[:, BEFORE - 1, 2:].norm(dim=-1) >= SPEED
         case "colour":
             return ((drawn.late.color - drawn.scene.color).abs() >= SHADE)[:, 0].all(-1)
-        case _:  # through the wall within two frames, its twin still on this side
+        case "wall":  # through the wall within two frames, its twin still on this side
             left, stays = (x[..., 0] < cfg.world.size / 2 for x in (event, control))
             here = left[:, BEFORE - 1]
             return (left[:, BEFORE + 1] != here) & (stays[:, BEFORE + 1] == here)
+        case _:
+            assert_never(kind)
 
 
 def _render(cfg: Config, drawn: Drawn) -> Pair:
     early, late = drawn.event[:, :BEFORE], drawn.event[:, BEFORE:]
-    frames = torch.cat(
-        [render(cfg.world, early, drawn.scene), render(cfg.world, late, drawn.late)], 1
-    )
+    frames = [render(cfg.world, early, drawn.scene), render(cfg.world, late, drawn.late)]
     twin = render(cfg.world, drawn.control, drawn.scene)
     return Pair(
-        Recording(frames, drawn.event, drawn.actions, drawn.late),
+        Recording(torch.cat(frames, 1), drawn.event, drawn.actions, drawn.late),
         Recording(twin, drawn.control, drawn.actions, drawn.scene),
-    )
-
-
-def _join(parts: list[Recording]) -> Recording:
-    scenes = [part.scene for part in parts]
-    return Recording(
-        torch.cat([part.frames for part in parts]),
-        torch.cat([part.states for part in parts]),
-        torch.cat([part.actions for part in parts]),
-        Scene(
-            torch.cat([scene.radius for scene in scenes]),
-            torch.cat([scene.color for scene in scenes]),
-            torch.cat([scene.door for scene in scenes]),
-        ),
     )
 
 
 @torch.no_grad()
 def surprise(model: WorldModel, clips: Recording) -> Tensor:
     """|z_pred - z|^2 of every frame that has a full history before it, (S, T - n)."""
-    z = observe_all(model, clips).float()
-    n, errors = model.history, []
+    z = encode_all(model, clips).float()
+    n, errors = model.history_length, []
     for t in range(n, z.shape[1]):
         action = clips.actions[:, t - 1 : t].unsqueeze(1)
         z_pred = rollout(model, z[:, t - n : t], clips.actions[:, t - n : t - 1], action)
@@ -182,20 +162,26 @@ def auroc(event: Tensor, control: Tensor) -> float:
     return above.mean().item()
 
 
-def events(cfg: Config) -> list[str]:
+def events(cfg: Config) -> list[Event]:
     """The kinds of event that a config's world is scored on."""
-    walls = ["wall"] if cfg.world.door_width else []
-    return ["teleport", "flip", *walls, *(["colour"] if cfg.world.channels == 3 else [])]
+    there = {
+        "teleport": True,
+        "flip": True,
+        "wall": cfg.world.door_width > 0,
+        "colour": cfg.world.channels == 3,
+    }
+    return [kind for kind in EVENTS if there[kind]]
 
 
 def check_events(cfg: Config) -> None:
     """Raises ValueError where an event that the config asks for hardly ever happens, and for a
     history that is longer than what is seen before it."""
-    if cfg.evaluation.surprise_clips:
-        if cfg.model.history > BEFORE:
+    if cfg.evaluation.num_surprise_clips:
+        if cfg.model.history_length > BEFORE:
             raise ValueError(
-                f"events come after {BEFORE} frames, fewer than model.history "
-                f"{cfg.model.history}: use at most {BEFORE}, or evaluation.surprise_clips 0"
+                f"events come after {BEFORE} frames, fewer than model.history_length "
+                f"{cfg.model.history_length}: use at most {BEFORE}, or "
+                "evaluation.num_surprise_clips 0"
             )
         for kind in events(cfg):
             make_pair(cfg, kind, 1, torch.Generator().manual_seed(0))
@@ -208,20 +194,22 @@ def score_surprise(model: WorldModel, cfg: Config, generator: torch.Generator) -
     the events reach, mean over the clips that reach it. calm_auroc is the AUROC over the pairs
     whose twin bounces off nothing from the event on, calm_share how many these are.
     """
-    scores, first = {}, BEFORE - model.history
+    scores, first = {}, BEFORE - model.history_length
     for kind in events(cfg):
-        pair = make_pair(cfg, kind, cfg.evaluation.surprise_clips, generator)
+        pair = make_pair(cfg, kind, cfg.evaluation.num_surprise_clips, generator)
         event, control = (surprise(model, clips)[:, first:] for clips in (pair.event, pair.control))
         most, twin = event.amax(1), control.amax(1)
         threshold = most.quantile(1 - DETECTION)
         seen = event >= threshold
-        delay = seen.int().argmax(1)[seen.any(1)].double().mean().item()
-        scores[f"{kind}_auroc"] = auroc(most, twin)
-        scores[f"{kind}_false_alarms"] = (twin >= threshold).double().mean().item()
-        scores[f"{kind}_delay"] = delay
         calm = ~bounces(cfg, pair.control)[:, BEFORE - 1 :].any(1)
-        scores[f"{kind}_calm_share"] = calm.double().mean().item()
+        found = {
+            "auroc": auroc(most, twin),
+            "false_alarms": (twin >= threshold).double().mean().item(),
+            "delay": seen.int().argmax(1)[seen.any(1)].double().mean().item(),
+            "calm_share": calm.double().mean().item(),
+            "ratio": (most.median() / twin.median().clamp(min=1e-12)).item(),
+        }
         if calm.any():
-            scores[f"{kind}_calm_auroc"] = auroc(most[calm], twin[calm])
-        scores[f"{kind}_ratio"] = (most.median() / twin.median().clamp(min=1e-12)).item()
+            found["calm_auroc"] = auroc(most[calm], twin[calm])
+        scores |= {f"{kind}_{name}": value for name, value in found.items()}
     return scores

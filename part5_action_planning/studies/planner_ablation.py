@@ -1,45 +1,36 @@
 """Trained world models under other searches: nothing is trained anew.
 
-    python -m common.sweep configs/part5/sweeps/reach.yaml      trains them, where not done
-    python part5_action_planning/rescore.py search              -> results/search.json
-    python -m common.sweep configs/part5/sweeps/slow.yaml
-    python part5_action_planning/rescore.py seconds             -> results/equal_seconds.json
-
-search: one change at a time from the default planner, cost and horizon, on the default model.
-seconds: success against thinking time, LeWorldModel style beside DINO-WM style, which is what the
-posts' "48x faster" is about: what can either do with the seconds of the other? Both on EPISODES
-episodes of the test split.
+planner_ablation: one change at a time from the default planner, cost and horizon, on the default
+model of the sweep reach. equal_seconds: success against thinking time, LeWorldModel style beside
+DINO-WM style (of the sweep expensive), which is what the posts' "48x faster" is about: what can
+either do with the seconds of the other? Both on EPISODES episodes of the test split.
 """
 
-import argparse
-import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from common.harness.config import REPOSITORY, load_config
-from common.harness.errors import UserError, run_script
-from common.harness.results import write_results
+from common.harness.config import load_config
+from common.harness.errors import UserError
 from common.harness.runs import RUNS
-from common.intervals import mean_intervals
 from common.sweep import read_sweep
-from part5_action_planning.config import PART, Config, protocol
-from part5_action_planning.model.build import load_model
-from part5_action_planning.planning.closed_loop import Stage, success
-from part5_action_planning.scoring.scores import make_agent
+from part5_action_planning.config import Config, protocol
+from part5_action_planning.model.loading import load_model
+from part5_action_planning.planning.agents import make_agent
+from part5_action_planning.planning.closed_loop import EvalEpisodes, success
+from part5_action_planning.studies import SWEEPS, variant, write_study
 
 EPISODES, SEEDS = 40, 3
-Changes = Mapping[str, Any]
-SEARCH: dict[str, Changes] = {
+SEARCHES: dict[str, dict[str, Any]] = {
     "default: CEM 128 x 6, horizon 5, summed": {},
     "iCEM": {"planner.kind": "icem"},
     "MPPI": {"planner.kind": "mppi"},
     "gradient, 16 starts x 24 steps": {
-        "planner.kind": "gradient", "planner.samples": 16, "planner.elites": 8,
-        "planner.iterations": 24,
+        "planner.kind": "gradient", "planner.num_samples": 16, "planner.num_elites": 8,
+        "planner.num_iterations": 24,
     },
     "random shooting": {"planner.kind": "random"},
     "horizon 1 (greedy in the model)": {"planner.horizon": 1},
@@ -48,99 +39,89 @@ SEARCH: dict[str, Changes] = {
     "cost at the last step": {"cost.when": "last"},
     "cost at the closest approach": {"cost.when": "closest"},
     "L1 instead of squared L2": {"cost.norm": "l1"},
-    "plan executed for 5 steps": {"cost.execute": 5},
+    "plan executed for 5 steps": {"cost.replan_every": 5},
 }  # fmt: skip
-LADDER = {  # samples x iterations
+LADDER = {  # num_samples x num_iterations
     "lewm": ((8, 1), (16, 3), (64, 3), (128, 6), (512, 12)),
     "dino_wm": ((8, 1), (16, 1), (16, 3), (64, 3)),
 }
 
 
-def search_settings() -> dict[str, tuple[str, Changes]]:
-    """{row: (arm of the sweep, what is changed)}."""
-    return {name: ("lewm", changes) for name, changes in SEARCH.items()}
+@dataclass(frozen=True)
+class Search:
+    """A model of a sweep, the options that its config is changed by, and the params of its row."""
+
+    model: str
+    changes: Mapping[str, Any]
+    params: Mapping[str, Any]
 
 
-def ladder_settings() -> dict[str, tuple[str, Changes]]:
-    return {
-        f"{arm}/{samples}x{iterations}": (
-            arm,
-            {
-                "planner.samples": samples, "planner.iterations": iterations,
-                "planner.elites": max(2, samples // 8),
-            },
-        )
-        for arm, budgets in LADDER.items()
-        for samples, iterations in budgets
-    }  # fmt: skip
+def ablations() -> dict[str, Search]:
+    return {row: Search("lewm", changes, changes) for row, changes in SEARCHES.items()}
 
 
-EXPERIMENTS = {
-    "search": ("reach", "search", search_settings),
-    "seconds": ("slow", "equal_seconds", ladder_settings),
-}
+def ladder() -> dict[str, Search]:
+    found = {}
+    for model, budgets in LADDER.items():
+        for samples, iterations in budgets:
+            size = {"planner.num_samples": samples, "planner.num_iterations": iterations}
+            changes = {**size, "planner.num_elites": max(2, samples // 8)}
+            found[f"{model}/{samples}x{iterations}"] = Search(
+                model, changes, {"method": model, **size}
+            )
+    return found
 
 
-def rescore(folder: Path, changes: Changes) -> dict[str, float]:
+def score(folder: Path, changes: Mapping[str, Any]) -> dict[str, float]:
     """Success and thinking time of a trained model under a changed search."""
     _, model = load_model(folder)
-    cfg = load_config(
-        Config, [folder / "config.yaml"], {**changes, "evaluation.episodes": EPISODES}
-    )
-    stage = Stage(cfg, EPISODES)
-    with torch.no_grad():
-        agent = make_agent(model, stage, cfg)
-    trial = stage.play(agent)
-    steps = cfg.task.budget * EPISODES
-    return success(trial, cfg.task) | {
-        "ms_per_step": 1000 * trial.seconds / steps,
+    overrides = {**changes, "evaluation.num_test_episodes": EPISODES}
+    cfg = load_config(Config, [folder / "config.yaml"], overrides)
+    episodes = EvalEpisodes(cfg, EPISODES)
+    agent = make_agent(model, episodes)
+    played = episodes.play(agent)
+    return success(played, cfg.task) | {
+        "ms_per_step": 1000 * played.seconds / (cfg.task.budget * EPISODES),
         "calls_per_step": getattr(agent, "calls", 0) / cfg.task.budget,
     }
 
 
-def trained(sweep_file: Path) -> dict[str, dict[int, Path]]:
-    """{arm: {seed: folder of its run}} of the first seeds of a sweep."""
-    _, jobs = read_sweep(sweep_file, RUNS)
+def trained(sweep: str) -> dict[str, dict[int, Path]]:
+    """{variant: {seed: folder of its run}} of the first seeds of a sweep."""
+    _, jobs = read_sweep(SWEEPS / f"{sweep}.yaml", RUNS)
     folders: dict[str, dict[int, Path]] = {}
     for job in jobs:
-        runs = folders.setdefault(job.arm, {})
+        runs = folders.setdefault(job.variant, {})
         if len(runs) < SEEDS:
             runs[job.seed] = job.folder
     return folders
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("experiment", choices=EXPERIMENTS)
-    args = parser.parse_args()
-    begin = time.monotonic()
-    torch.set_num_threads(1)
-    sweep, name, make_settings = EXPERIMENTS[args.experiment]
-    sweep_file = REPOSITORY / "configs" / "part5" / "sweeps" / f"{sweep}.yaml"
-    folders, settings = trained(sweep_file), make_settings()
-    wanted = {folder for arm, _ in settings.values() for folder in folders[arm].values()}
+def measure(sweep: str, searches: Mapping[str, Search]) -> dict[str, Any]:
+    """What ``write_results`` is given; raises UserError where a model is not trained."""
+    folders = trained(sweep)
+    wanted = {folder for each in searches.values() for folder in folders[each.model].values()}
     if missing := sorted(folder for folder in wanted if not (folder / "summary.json").exists()):
         raise UserError(
             f"{missing[0]} is no finished run; train it with: python -m common.sweep "
-            f"{sweep_file.relative_to(REPOSITORY)}"
+            f"configs/part5/sweeps/{sweep}.yaml"
         )
-    arms = {}
-    for row, (arm, changes) in tqdm(settings.items()):
-        runs = [rescore(folder, changes) for folder in folders[arm].values()]
-        arms[row] = mean_intervals(runs)
+    variants = {}
+    for row, each in tqdm(searches.items()):
+        runs = [score(folder, each.changes) for folder in folders[each.model].values()]
+        variants[row] = variant(each.params, runs, EPISODES)
     seeds = list(folders["lewm"])
     cfg = load_config(Config, [folders["lewm"][seeds[0]] / "config.yaml"])
-    write_results(
-        PART / "results" / f"{name}.json",
-        f"python part5_action_planning/rescore.py {args.experiment}",
-        protocol=protocol(cfg) | {"episodes": EPISODES, "threads": 1},
-        seconds=time.monotonic() - begin,
-        seeds=seeds,
-        arms=arms,
-    )
+    return {
+        "variants": variants,
+        "protocol": protocol(cfg) | {"episodes": EPISODES, "threads": 1},
+        "seeds": seeds,
+    }
 
 
-if __name__ == "__main__":
-    run_script(main)
+def planner_ablation() -> None:
+    write_study("planner_ablation", lambda: measure("reach", ablations()), __doc__)
+
+
+def equal_seconds() -> None:
+    write_study("equal_seconds", lambda: measure("expensive", ladder()), __doc__)

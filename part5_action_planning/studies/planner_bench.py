@@ -1,133 +1,265 @@
 """Every planner against optima that are known: are plans bad because of the model or the search?
 
-    python part5_action_planning/planner_bench.py            -> results/planner_bench.json
+planner_bench: the dynamics are true, so what is missed is the planner's fault alone
+(``bench_problems`` says what the problems are). Discrete: 400 problems whose best sequence is
+known, since the cost of all is asked; each planner may ask for a tenth of that. Continuous: regret,
+the cost beyond the best that is known, which a search of a hundred times the calls, started twice,
+or any planner found. Settings are chosen on other problems, among equally many for each planner
+that has any.
 
-The dynamics are true, so what is missed is the planner's fault alone (``bench_problems`` says what
-the problems are). Discrete: 400 problems whose best sequence is known, since all are scored; each
-planner may ask for a tenth of that. Continuous: regret, the cost beyond the best that is known,
-which a search of a hundred times the calls, started twice, or any planner found. Settings are
-chosen on other problems, among equally many for each planner that has any.
+planner_timing, on an idle machine: milliseconds per plan of one continuous problem on one thread,
+medians of 21 plans; then every planner's iterations are set so that it takes as long as CEM, and
+its regret is measured again.
 """
 
+import itertools
+import statistics
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from common.harness.errors import no_options, run_script
-from common.harness.results import write_results
-from common.intervals import mean_interval, wilson
+from common.harness.config import options_of
+from common.intervals import bootstrap_seed_episode, mean_interval, share_interval
 from common.schedules import stream
-from part5_action_planning.config import PART
-from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
-from part5_action_planning.planning.search_state import Plan, Score
+from part5_action_planning.config import DiscreteConfig, PlannerConfig
+from part5_action_planning.planning.discrete import plan_discrete
+from part5_action_planning.planning.planners import plan
+from part5_action_planning.planning.search_state import CostFn, Plan
+from part5_action_planning.studies import write_study
 from part5_action_planning.studies.bench_problems import (
     CALLS,
     COSTS,
     STEPS,
+    BenchStream,
+    Thrusts,
     continuous_problems,
-    discrete_score,
-)
-from part5_action_planning.studies.bench_search import (
-    CONTINUOUS_PROBLEMS,
-    DISCRETE,
-    HORIZONS,
-    ITERATIONS,
-    LONGER,
-    RESTARTS,
-    SAMPLES,
-    best_setting,
-    choose_continuous,
-    discrete_settings,
-    long_search,
-    over_problems,
-    regrets,
-    search,
-    used_settings,
-)
+    discrete_cost,
+)  # fmt: skip
 
 DISCRETE_PROBLEMS, DISCRETE_CHOICE = 400, 100
+CONTINUOUS_PROBLEMS, CONTINUOUS_CHOICE = 40, 20
+HORIZONS = (5, 15)
+SAMPLES, ITERATIONS = 128, 6  # 768 calls, which the gradient planner divides otherwise
+LONGER, RESTARTS = 100, 2
+TIMED_RUNS = 21
 TIE = 1e-6
+DISCRETE = DiscreteConfig(
+    kind="random", horizon=STEPS, num_samples=CALLS, smoothing=0.1, keep_share=0.5, temperature=0.2
+)
+CONTINUOUS = PlannerConfig(
+    kind="random", horizon=1, num_samples=SAMPLES, num_iterations=ITERATIONS, num_elites=16,
+    init_std=0.7, min_std=0.01, momentum=0.0, noise_beta=1.0, keep_share=0.3, temperature=0.3,
+    step_size=0.1,
+)  # fmt: skip
 
 
-def optimum(score: Score, count: int) -> Tensor:
+def discrete_settings(kind: str) -> list[DiscreteConfig]:
+    """What is tried on the validation problems, all within CALLS: 18 for each that searches."""
+    if kind == "random":
+        return [DISCRETE]
+    found, shapes = [], ((163, 10), (109, 15))
+    for (samples, iterations), smoothing in itertools.product(shapes, (0.05, 0.1, 0.15)):
+        sizes = {"num_samples": samples, "num_iterations": iterations}
+        made = replace(DISCRETE, kind=kind, smoothing=smoothing, **sizes)
+        if kind == "mppi":
+            found += [replace(made, temperature=value) for value in (0.1, 0.2, 0.4)]
+        else:
+            found += [replace(made, num_elites=round(samples * q)) for q in (0.05, 0.1, 0.2)]
+    return found
+
+
+def continuous_settings(kind: str, horizon: int) -> list[PlannerConfig]:
+    """The same for continuous actions, all of 768 calls: 8 for each that searches."""
+    base, shapes = replace(CONTINUOUS, kind=kind, horizon=horizon), ((128, 6), (64, 12))
+    option, values = "num_elites", (4, 8, 16, 32)
+    if kind == "random":
+        return [base]
+    if kind == "mppi":
+        option, values = "temperature", (0.05, 0.1, 0.2, 0.4)
+    if kind == "gradient":  # starts x (steps + 1) calls
+        option, values, shapes = "step_size", (0.1, 0.2, 0.4, 0.8), ((32, 23), (64, 11))
+    return [
+        replace(base, num_samples=samples, num_iterations=iterations, **{option: value})
+        for (samples, iterations), value in itertools.product(shapes, values)
+    ]
+
+
+def best_setting(settings: Sequence[Any], loss: Callable[[Any], float]) -> Any:
+    """The setting of the lowest loss; the only one is not tried."""
+    return settings[0] if len(settings) == 1 else min(settings, key=loss)
+
+
+def used_settings(cfg: DiscreteConfig | PlannerConfig) -> dict[str, Any]:
+    """The settings that the config's planner reads."""
+    used = {}
+    for name, field in options_of(type(cfg)).items():
+        when = (field.json_schema_extra or {}).get("when", "").split(" & ")[0]
+        if not when.startswith("kind=") or cfg.kind in when.removeprefix("kind=").split("|"):
+            used[name] = getattr(cfg, name)
+    return used
+
+
+def over_problems(values: Tensor) -> dict[str, Any]:
+    """Mean of one value per problem (E,), with its bootstrap interval."""
+    return bootstrap_seed_episode(values.unsqueeze(0), stream(0, BenchStream.BOOTSTRAP))
+
+
+def optimum(cost_fn: CostFn, count: int) -> Tensor:
     """The least cost (E,) of all sequences."""
     everything = replace(DISCRETE, kind="enumerate")
-    return plan_discrete(everything, score, 2, count, stream(0, 0)).cost
+    return plan_discrete(everything, cost_fn, 2, count, stream(0, BenchStream.OPTIMUM)).cost
 
 
-def bench_discrete() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arms "<cost>/<planner>", and the settings by planner."""
-    scores, best = {}, {}
+def bench_discrete() -> tuple[dict[str, Any], dict[str, DiscreteConfig]]:
+    """Variants "<cost>/<planner>", and the settings by planner."""
+    costs, best = {}, {}
     for split, count in (("validation", DISCRETE_CHOICE), ("test", DISCRETE_PROBLEMS)):
         for cost in COSTS:
-            scores[split, cost] = discrete_score(cost, count, split)
-            best[split, cost] = optimum(scores[split, cost], count)
+            costs[split, cost] = discrete_cost(cost, count, split)
+            best[split, cost] = optimum(costs[split, cost], count)
 
     def excess(cfg: DiscreteConfig, split: str, cost: str) -> tuple[Tensor, Plan]:
-        known = best[split, cost]
-        found = plan_discrete(cfg, scores[split, cost], 2, len(known), stream(0, 1))
+        known, chance = best[split, cost], stream(0, BenchStream.DISCRETE_SEARCH)
+        found = plan_discrete(cfg, costs[split, cost], 2, len(known), chance)
         return found.cost - known, found
 
     def missed(cfg: DiscreteConfig) -> float:
         beyond = [excess(cfg, "validation", cost)[0] for cost in COSTS[1:]]  # the first is trivial
         return (torch.cat(beyond) > TIE).double().mean().item()
 
-    arms, chosen = {}, {}
+    variants, chosen = {}, {}
     for kind in ("random", "cem", "icem", "mppi"):
         chosen[f"discrete/{kind}"] = cfg = best_setting(discrete_settings(kind), missed)
         for cost in COSTS:
             beyond, found = excess(cfg, "test", cost)
-            hits = int((beyond <= TIE).sum())
-            low, high = wilson(hits, len(beyond))
-            share = hits / len(beyond)
-            arms[f"{cost}/{kind}"] = {
-                "found": {"mean": share, "low": low, "high": high, "n": 1, "values": [share]},
+            hits = (beyond <= TIE).double().mean().item()
+            metrics = {
+                "found": share_interval([hits], len(beyond)),
                 "regret": over_problems(beyond),
                 "calls": mean_interval([found.calls]),
             }
-            print(f"{cost}/{kind}: optimum found {share:.4f} [{low:.4f}, {high:.4f}]", flush=True)
-    return arms, chosen
+            params = {"cost": cost, "planner": kind}
+            variants[f"{cost}/{kind}"] = {"params": params, "metrics": metrics}
+            print(f"{cost}/{kind}: optimum found {hits:.4f}", flush=True)
+    return variants, chosen
 
 
-def bench() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Everything at equal calls."""
-    arms, chosen = bench_discrete()
+def search(cfg: PlannerConfig, problems: Thrusts, chance: int = BenchStream.SEARCH) -> Plan:
+    return plan(cfg, problems.cost_fn, problems.bounds, problems.start, stream(0, chance))
+
+
+def long_search(problems: Thrusts, horizon: int) -> Tensor:
+    """The least cost (E,) that CEM finds in RESTARTS searches of LONGER times the calls."""
+    patient = replace(
+        CONTINUOUS, kind="cem", horizon=horizon, num_samples=8 * SAMPLES, num_elites=64,
+        num_iterations=LONGER * ITERATIONS // 8, momentum=0.2, min_std=1e-4,
+    )  # fmt: skip
+    chances = range(BenchStream.LONG_SEARCH, BenchStream.LONG_SEARCH + RESTARTS)
+    return torch.stack([search(patient, problems, chance).cost for chance in chances]).amin(0)
+
+
+def choose_continuous(horizon: int) -> dict[str, PlannerConfig]:
+    """The settings of each planner whose plans cost least on the validation problems."""
+    problems = continuous_problems(horizon, CONTINUOUS_CHOICE, "validation")
+
+    def loss(cfg: PlannerConfig) -> float:
+        return search(cfg, problems).cost.log().mean().item()
+
+    kinds = ("random", "cem", "icem", "mppi", "gradient")
+    return {kind: best_setting(continuous_settings(kind, horizon), loss) for kind in kinds}
+
+
+def bench_continuous(settings: Mapping[str, PlannerConfig], horizon: int) -> dict[str, Any]:
+    """Variants "horizon<h>/<planner>" of so many settings, and of the long search."""
+    problems = continuous_problems(horizon, CONTINUOUS_PROBLEMS, "test")
+    found = {kind: search(cfg, problems) for kind, cfg in settings.items()}
+    return regrets(found, long_search(problems, horizon), horizon)
+
+
+def regrets(found: Mapping[str, Plan], known: Tensor, horizon: int) -> dict[str, Any]:
+    """Regret of plans as a share of the best cost that anything found, known (E,) among them."""
+    best = torch.stack([known, *(one.cost for one in found.values())]).amin(0)
+    costs = {kind: (one.cost, one.calls) for kind, one in found.items()}
+    costs["long search"] = (known, RESTARTS * LONGER * SAMPLES * ITERATIONS)
+    variants: dict[str, Any] = {}
+    for kind, (cost, calls) in costs.items():
+        regret = cost / best - 1
+        metrics = {
+            "regret": over_problems(regret),
+            "within_1_percent": over_problems((regret <= 0.01).double()),
+            "calls": mean_interval([calls]),
+        }
+        params = {"horizon": horizon, "planner": kind}
+        variants[f"horizon{horizon}/{kind}"] = {"params": params, "metrics": metrics}
+        print(f"horizon{horizon}/{kind}: regret {metrics['regret']['mean']:.4f}", flush=True)
+    return variants
+
+
+def seconds_per_plan(cfg: PlannerConfig, problems: Thrusts) -> float:
+    """Median of TIMED_RUNS plans of one problem."""
+    times = []
+    for _ in range(TIMED_RUNS + 1):  # the first is not counted
+        begin = time.perf_counter()
+        search(cfg, problems)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[1:])
+
+
+def time_continuous(horizon: int) -> tuple[dict[str, Any], dict[str, PlannerConfig]]:
+    """Milliseconds at equal calls, regret at equal seconds, and the settings that take these."""
+    settings, single = choose_continuous(horizon), continuous_problems(horizon, 1, "test")
+    took = {kind: seconds_per_plan(cfg, single) for kind, cfg in settings.items()}
+    for kind, cfg in settings.items():
+        rounds = max(1, round(cfg.num_iterations * took["cem"] / took[kind]))
+        settings[kind] = replace(cfg, num_iterations=rounds)
+    variants = bench_continuous(settings, horizon)
+    del variants[f"horizon{horizon}/long search"]
+    for kind, cfg in settings.items():
+        variants[f"horizon{horizon}/{kind}"]["metrics"] |= {
+            "ms_equal_calls": mean_interval([1e3 * took[kind]]),
+            "ms_equal_seconds": mean_interval([1e3 * seconds_per_plan(cfg, single)]),
+        }
+    return variants, settings
+
+
+def _content(variants: Any, chosen: Mapping[str, Any], **protocol: Any) -> dict[str, Any]:
+    """What ``write_results`` is given."""
+    protocol |= {
+        "continuous_problems": CONTINUOUS_PROBLEMS,
+        "continuous_calls": SAMPLES * ITERATIONS,
+        "long_search": f"CEM, {LONGER} times the calls, best of {RESTARTS} searches",
+        "settings": {row: used_settings(cfg) for row, cfg in chosen.items()},
+    }
+    return {"variants": variants, "protocol": protocol, "seeds": [0]}
+
+
+def _bench() -> dict[str, Any]:
+    variants, chosen = bench_discrete()
     for horizon in HORIZONS:
         settings = choose_continuous(horizon)
-        problems = continuous_problems(horizon, CONTINUOUS_PROBLEMS, "test")
-        found = {kind: search(cfg, problems) for kind, cfg in settings.items()}
-        arms |= regrets(found, long_search(problems, horizon), horizon)
+        variants |= bench_continuous(settings, horizon)
         chosen |= {f"horizon{horizon}/{kind}": cfg for kind, cfg in settings.items()}
-    return arms, chosen
+    discrete = {"discrete_problems": DISCRETE_PROBLEMS, "discrete_calls": CALLS, "tie": TIE}
+    bounds = {"enumeration": {"calls": mean_interval([2**STEPS])}}
+    return _content(variants, chosen, **discrete) | {"bounds": bounds}
 
 
-def main() -> None:
-    no_options(__doc__)
-    begin = time.monotonic()
-    torch.set_num_threads(1)
-    with torch.no_grad():
-        arms, chosen = bench()
-    write_results(
-        PART / "results" / "planner_bench.json",
-        "python part5_action_planning/planner_bench.py",
-        protocol={
-            "discrete_problems": DISCRETE_PROBLEMS,
-            "discrete_calls": CALLS,
-            "tie": TIE,
-            "continuous_problems": CONTINUOUS_PROBLEMS,
-            "continuous_calls": SAMPLES * ITERATIONS,
-            "long_search": f"CEM, {LONGER} times the calls, best of {RESTARTS} searches",
-            "settings": {row: used_settings(cfg) for row, cfg in chosen.items()},
-        },
-        seconds=time.monotonic() - begin,
-        seeds=[0],
-        arms=arms,
-        bounds={"enumeration": {"calls": mean_interval([2**STEPS])}},
-    )
+def _timing() -> dict[str, Any]:
+    variants, chosen = {}, {}
+    for horizon in HORIZONS:
+        rows, settings = time_continuous(horizon)
+        variants |= rows
+        chosen |= {f"horizon{horizon}/{kind}": cfg for kind, cfg in settings.items()}
+    return _content(variants, chosen, threads=torch.get_num_threads(), timed_runs=TIMED_RUNS)
 
 
-if __name__ == "__main__":
-    run_script(main)
+def planner_bench() -> None:
+    write_study("planner_bench", _bench, __doc__)
+
+
+def planner_timing() -> None:
+    write_study("planner_timing", _timing, __doc__)

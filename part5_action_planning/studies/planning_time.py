@@ -1,7 +1,5 @@
 """The posts' headline, "planning up to 48x faster than the DINO-based world model": by arithmetic.
 
-    python part5_action_planning/planning_time.py           -> results/planning_time.json
-
 On an idle machine. Both world models are built at their published sizes with random weights, which
 cost what trained ones cost: LeWorldModel (arXiv 2603.19312), one token of width 192 a frame;
 DINO-WM (2411.04983), 196 patch tokens of width 404 a frame; both with a history of three frames,
@@ -18,15 +16,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from common.harness.errors import no_options, run_script
-from common.harness.results import write_results
-from common.intervals import mean_interval
-from common.vit import ViT
-from part5_action_planning.config import PART
+from common.vit import Block, ViT
+from part5_action_planning.studies import variant, write_study
 
 HISTORY, DEPTH, HEADS, HEAD_DIM, MLP_DIM = 3, 6, 16, 64, 2048
 SAMPLES, ITERATIONS, HORIZON = 300, 30, 5  # of a whole plan
@@ -34,30 +28,6 @@ COUNTS = (2, 4, 8)  # candidates that both models are timed at
 MORE_COUNTS = (37, 75, 150, 300)  # and LeWorldModel alone: whole iterations are no extrapolation
 RUNS, THREADS = 7, 2
 PUBLISHED = 48.0  # LeWorldModel's figure, on one L40S GPU
-
-
-class PublishedBlock(nn.Module):
-    """Causal attention and MLP; a condition modulates both, if there is one (DiT's AdaLN-zero)."""
-
-    def __init__(self, width: int, *, conditioned: bool) -> None:
-        super().__init__()
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
-        self.qkv = nn.Linear(width, 3 * HEADS * HEAD_DIM, bias=False)
-        self.merge = nn.Linear(HEADS * HEAD_DIM, width)
-        self.mlp = nn.Sequential(nn.Linear(width, MLP_DIM), nn.GELU(), nn.Linear(MLP_DIM, width))
-        self.modulate = nn.Linear(width, 6 * width) if conditioned else None
-
-    def forward(self, x: Tensor, condition: Tensor | None, mask: Tensor) -> Tensor:
-        shift = scale = shift2 = scale2 = torch.zeros(())
-        gate = gate2 = torch.ones(())
-        if self.modulate is not None and condition is not None:
-            parts = self.modulate(F.silu(condition)).chunk(6, -1)
-            shift, scale, gate, shift2, scale2, gate2 = parts
-        normed = self.norms[0](x) * (1 + scale) + shift
-        q, k, v = self.qkv(normed).unflatten(-1, (3, HEADS, HEAD_DIM)).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, heads, L, 64)
-        x = x + gate * self.merge(attended.transpose(1, 2).flatten(2))
-        return x + gate2 * self.mlp(self.norms[1](x) * (1 + scale2) + shift2)
 
 
 class PublishedPredictor(nn.Module):
@@ -71,8 +41,12 @@ class PublishedPredictor(nn.Module):
         super().__init__()
         self.conditioned = conditioned
         self.blocks = nn.ModuleList(
-            PublishedBlock(width, conditioned=conditioned) for _ in range(DEPTH)
-        )
+            Block(
+                dim=width, num_heads=HEADS, head_dim=HEAD_DIM, mlp_dim=MLP_DIM,
+                condition_dim=width if conditioned else 0,
+            )
+            for _ in range(DEPTH)
+        )  # fmt: skip
         self.norm = nn.LayerNorm(width)
         self.project = nn.Sequential(
             nn.Linear(width, MLP_DIM), nn.GELU(), nn.Linear(MLP_DIM, width)
@@ -85,7 +59,7 @@ class PublishedPredictor(nn.Module):
         mask = self.get_buffer("mask")
         condition = x if self.conditioned else None  # any numbers of the action's shape
         for block in self.blocks:
-            x = block(x, condition, mask)
+            x = block(x, condition, mask=mask)
         return self.project(self.norm(x))
 
 
@@ -133,10 +107,9 @@ def time_model(
     for count in counts:
         batch = torch.randn(count, *predictor.size)
         times = measure(lambda batch=batch: predictor(batch), runs)
-        for key, value in (
-            ("mean", statistics.median(times)), ("low", min(times)), ("high", max(times))
-        ):  # fmt: skip
-            curve[key].append(value)
+        curve["mean"].append(statistics.median(times))
+        curve["low"].append(min(times))
+        curve["high"].append(max(times))
         print(f"{name}: {count} candidates, {curve['mean'][-1]:.2f} ms a step", flush=True)
     slope, intercept, r2 = fit_line(counts, curve["mean"])
     steps = ITERATIONS * HORIZON
@@ -159,18 +132,14 @@ def ratios(lewm: Mapping[str, float], dino_wm: Mapping[str, float]) -> dict[str,
     return {key: dino_wm[key] / lewm[key] for key in keys}
 
 
-def main() -> None:
-    no_options(__doc__)
-    begin = time.monotonic()
-    torch.set_num_threads(THREADS)
-    with torch.no_grad():
-        lewm, lewm_curve = time_model("lewm", (*COUNTS, *MORE_COUNTS), RUNS)
-        dino_wm, dino_curve = time_model("dino_wm", COUNTS, RUNS)
-    arms = {"lewm": lewm, "dino_wm": dino_wm, "ratio": ratios(lewm, dino_wm)}
-    write_results(
-        PART / "results" / "planning_time.json",
-        "python part5_action_planning/planning_time.py",
-        protocol={
+def measure_all() -> dict[str, Any]:
+    lewm, lewm_curve = time_model("lewm", (*COUNTS, *MORE_COUNTS), RUNS)
+    dino_wm, dino_curve = time_model("dino_wm", COUNTS, RUNS)
+    models = {"lewm": lewm, "dino_wm": dino_wm, "ratio": ratios(lewm, dino_wm)}
+    return {
+        "variants": {name: variant({"model": name}, [found]) for name, found in models.items()},
+        "curves": {"lewm": {"ms_per_step": lewm_curve}, "dino_wm": {"ms_per_step": dino_curve}},
+        "protocol": {
             "threads": THREADS,
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "history_frames": HISTORY,
@@ -180,15 +149,9 @@ def main() -> None:
             "published_ratio": PUBLISHED,
             "published_on": "one L40S GPU, by LeWorldModel's authors",
         },
-        seconds=time.monotonic() - begin,
-        seeds=[0],
-        arms={
-            arm: {key: mean_interval([value]) for key, value in metrics.items()}
-            for arm, metrics in arms.items()
-        },
-        curves={"lewm": {"ms_per_step": lewm_curve}, "dino_wm": {"ms_per_step": dino_curve}},
-    )
+        "seeds": [0],
+    }
 
 
-if __name__ == "__main__":
-    run_script(main)
+def main() -> None:
+    write_study("planning_time", measure_all, __doc__, threads=THREADS)

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from common.simulator import Scene, inner_walls, sample_scene, sample_start
 from common.world import World
-from part5_action_planning.tasks.rules import Episodes, Task, advance, joined
+from part5_action_planning.config import Task
+from part5_action_planning.tasks.rules import Problems, advance
 
 SHOTS = 64  # random shots per start, among which one that bounces is sought
 SEARCHED = 4096  # aimed shots per goal, among which a straight one is sought
@@ -17,13 +18,13 @@ SIEVES = (1 / 64, 1 / 8, 1)  # shares of SEARCHED that a goal must survive, one 
 
 def sample_bank_shots(
     task: Task, world: World, num_episodes: int, generator: torch.Generator
-) -> Episodes:
+) -> Problems:
     """Starts in the left room, goals in the right one where a bounce leads and no straight flight.
 
     A goal is the end of a random shot that bounced, for which ``straight_shots`` finds no sequence
     that gets there without touching anything. Most goals fall to a small share of it.
     """
-    found: list[Episodes] = []
+    found: list[Problems] = []
     for _ in range(ROUNDS):
         scene = sample_scene(world, max(num_episodes, STARTS), generator)
         start = sample_start(world, scene, generator)
@@ -42,9 +43,9 @@ def sample_bank_shots(
             args = (task, world, start[rows], goal, scene[rows], count, generator, SLACK)
             good = straight_shots(*args) == 0
         goal[..., 2:] = 0
-        found.append(Episodes(start[rows[good]], goal[good], scene[rows[good]]))
+        found.append(Problems(start[rows[good]], goal[good], scene[rows[good]]))
         if sum(len(problems.start) for problems in found) >= num_episodes:
-            return joined(found, num_episodes)
+            return Problems.cat(found)[:num_episodes]
     raise ValueError(
         "found too few goals that a bounce reaches and no straight flight: use a wider "
         "world.door_width or a larger world.max_thrust"

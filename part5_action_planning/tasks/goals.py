@@ -5,13 +5,14 @@ from torch import Tensor
 
 from common.simulator import sample_scene, sample_start
 from common.world import World
+from part5_action_planning.config import Task
 from part5_action_planning.tasks.bank_shots import sample_bank_shots
-from part5_action_planning.tasks.rules import Episodes, Task
+from part5_action_planning.tasks.rules import Problems
 
 
-def sample_episodes(
+def sample_problems(
     task: Task, world: World, num_episodes: int, generator: torch.Generator
-) -> Episodes:
+) -> Problems:
     """Problems drawn for a task; raises ValueError where the world has none."""
     if task.kind == "bank_shot":
         return sample_bank_shots(task, world, num_episodes, generator)
@@ -22,7 +23,7 @@ def sample_episodes(
         bad = ~_is_apart(task, world, start, goal)
         if not bad.any():
             goal[..., 2:] = 0
-            return Episodes(start, goal, scene)
+            return Problems(start, goal, scene)
         goal[bad] = sample_start(world, scene[bad], generator)
         start[bad] = sample_start(world, scene[bad], generator)
         if task.kind == "left_right":  # only places an even number of steps away can be met

@@ -11,6 +11,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from part5_action_planning.config import task_config
 from part5_action_planning.gymnasium_env import environments
 from part5_action_planning.gymnasium_env.environments import IDS, BallEnv, BallVectorEnv
 from part5_action_planning.model.world_models import Oracle
@@ -53,7 +54,7 @@ def test_gymnasium_finds_nothing_wrong(task):
 def test_an_episode_is_fixed_by_its_seed_and_lasts_its_budget(task):
     env = BallEnv(task)
     one, same, other = (play(env, seed) for seed in (3, 3, 4))
-    assert len(one) == 1 + env.games.cfg.task.budget
+    assert len(one) == 1 + env.episodes.cfg.task.budget
     assert [step[2] for step in one[1:]] == [False] * (len(one) - 1)
     assert [step[3] for step in one[1:]] == [False] * (len(one) - 2) + [True]
     assert all(equal(a[0], b[0]) and equal(a[-1], b[-1]) for a, b in zip(one, same, strict=True))
@@ -65,7 +66,7 @@ def test_an_episode_is_fixed_by_its_seed_and_lasts_its_budget(task):
 def test_rewards_and_infos_are_those_of_the_true_states(task):
     env = BallEnv(task)
     (observation, info), *steps = play(env, 0)
-    size, radius = env.games.cfg.world.size, env.games.cfg.task.success_radius
+    size, radius = env.episodes.cfg.world.size, env.episodes.cfg.task.success_radius
     assert not info["success"]
     assert observation["frame"].shape == observation["goal"].shape == (64, 64, 1)
     for t, (seen, reward, _, _, told) in enumerate(steps, start=1):
@@ -107,7 +108,7 @@ def test_a_vector_environment_is_gymnasiums_own_of_single_ones(task):
 
 
 def tasks_budget(task: str) -> int:
-    return environments.task_config(task).task.budget
+    return task_config(task).task.budget
 
 
 def test_what_a_vector_environment_returns_is_never_written_to_again():
@@ -200,9 +201,9 @@ def test_an_oracles_plan_succeeds_through_the_environment():
     shorter = {"task.budget": 36}
     env = BallVectorEnv(5, overrides=shorter)
     _, info = env.reset(seed=0)
-    small = {"planner.samples": 48, "planner.iterations": 3, "planner.elites": 6}
-    cfg = environments.task_config("reach", shorter | small)
-    oracle = Oracle(cfg.task, cfg.world, env.games.episodes.scene)
+    small = {"planner.num_samples": 48, "planner.num_iterations": 3, "planner.num_elites": 6}
+    cfg = task_config("reach", shorter | small)
+    oracle = Oracle(cfg.task, cfg.world, env.episodes.problems.scene)
     unseen = torch.zeros(5, 1, 64, 64)
     goal = torch.tensor(info["goal_state"]).unsqueeze(1)
     agent = PlanningAgent(cfg, oracle, unseen, goal, torch.Generator().manual_seed(0))

@@ -3,27 +3,24 @@
 import pytest
 import torch
 
-from common.harness.files import write_json
-from common.intervals import mean_interval
 from part5_action_planning.planning.discrete import plan_discrete
 from part5_action_planning.planning.search_state import Plan
-from part5_action_planning.report import bench as bench_report
 from part5_action_planning.studies.bench_problems import (
     CALLS,
     COSTS,
     STEPS,
     continuous_problems,
-    discrete_score,
+    discrete_cost,
 )
-from part5_action_planning.studies.bench_search import (
+from part5_action_planning.studies.planner_bench import (
     best_setting,
     continuous_settings,
     discrete_settings,
+    optimum,
     regrets,
     search,
     used_settings,
 )
-from part5_action_planning.studies.planner_bench import optimum
 
 E = 4
 SEARCHING = ("cem", "icem", "mppi")
@@ -35,7 +32,7 @@ def seeded() -> torch.Generator:
 
 @pytest.mark.parametrize("cost", COSTS)
 def test_costs_are_squares_of_whole_steps(cost):
-    found = discrete_score(cost, E, "test")(torch.randint(2, (E, 50, STEPS), generator=seeded()))
+    found = discrete_cost(cost, E, "test")(torch.randint(2, (E, 50, STEPS), generator=seeded()))
     assert found.shape == (E, 50)
     assert torch.equal(found, found.round())
     assert (found >= 0).all()
@@ -44,19 +41,19 @@ def test_costs_are_squares_of_whole_steps(cost):
 
 def test_the_best_sum_goes_straight_to_the_goal_and_steps_to_and_fro():
     """With the goal d steps away: (d - 1)^2 + ... + 1 + 0, then 1, 0, 1, 0, ..."""
-    best = optimum(discrete_score("sum", 16, "test"), 16)
+    best = optimum(discrete_cost("sum", 16, "test"), 16)
     known = {float(sum(k * k for k in range(d)) + (STEPS - d) // 2) for d in range(2, 10, 2)}
     assert set(best.tolist()) <= known
     assert len(set(best.tolist())) > 2
-    assert (optimum(discrete_score("last", 16, "test"), 16) == 0).all()
+    assert (optimum(discrete_cost("last", 16, "test"), 16) == 0).all()
 
 
 def test_a_moving_target_is_harder_to_meet_than_a_goal():
     everything = torch.randint(2, (16, CALLS, STEPS), generator=seeded())
     missed = {}
     for cost in COSTS:
-        score = discrete_score(cost, 16, "test")
-        missed[cost] = (score(everything).amin(1) > optimum(score, 16)).float().mean().item()
+        cost_fn = discrete_cost(cost, 16, "test")
+        missed[cost] = (cost_fn(everything).amin(1) > optimum(cost_fn, 16)).float().mean().item()
     assert missed["last"] == 0
     assert missed["last"] <= missed["sum"] < missed["track"]
     assert 0.3 < missed["track"] < 0.95  # neither trivial nor a lottery
@@ -64,9 +61,9 @@ def test_a_moving_target_is_harder_to_meet_than_a_goal():
 
 def test_splits_have_other_problems():
     sequences = torch.randint(2, (E, 50, STEPS), generator=seeded())
-    one, other = (discrete_score("track", E, split)(sequences) for split in ("test", "validation"))
+    one, other = (discrete_cost("track", E, split)(sequences) for split in ("test", "validation"))
     assert not torch.equal(one, other)
-    again = discrete_score("track", E, "test")(sequences)
+    again = discrete_cost("track", E, "test")(sequences)
     assert torch.equal(one, again)
 
 
@@ -76,7 +73,7 @@ def test_all_settings_ask_for_equal_calls():
         assert len(settings) == (1 if kind == "random" else 18)
         assert len(set(map(str, settings))) == len(settings)
         for cfg in settings:
-            calls = cfg.samples * cfg.iterations
+            calls = cfg.num_samples * cfg.num_iterations
             assert 0.99 * CALLS < calls <= CALLS
     found = plan_discrete(
         discrete_settings("cem")[0], lambda chosen: chosen.sum(-1).float(), 2, E, seeded()
@@ -94,7 +91,7 @@ def test_all_settings_ask_for_equal_calls():
 def test_a_search_on_true_dynamics_comes_near_the_goal():
     problems = continuous_problems(5, E, "test")
     with torch.no_grad():
-        still = problems.score(problems.start.unsqueeze(1))[:, 0]
+        still = problems.cost_fn(problems.start.unsqueeze(1))[:, 0]
         for kind in (*SEARCHING, "gradient"):
             assert (search(continuous_settings(kind, 5)[-1], problems).cost < 0.9 * still).all()
 
@@ -103,69 +100,19 @@ def test_regret_is_relative_to_the_best_that_anything_found():
     def plan(*cost: float) -> Plan:
         return Plan(torch.zeros(2, 1, 2), torch.tensor(cost), 7)
 
-    arms = regrets({"cem": plan(1.0, 4.0), "random": plan(2.0, 3.0)}, torch.tensor([2.0, 2.0]), 5)
-    assert arms["horizon5/cem"]["regret"]["mean"] == pytest.approx((0 + 1) / 2)
-    assert arms["horizon5/random"]["regret"]["mean"] == pytest.approx((1 + 0.5) / 2)
-    assert arms["horizon5/long search"]["regret"]["mean"] == pytest.approx((1 + 0) / 2)
-    assert arms["horizon5/cem"]["within_1_percent"]["mean"] == 0.5
-    assert arms["horizon5/cem"]["calls"]["mean"] == 7
+    found = regrets({"cem": plan(1.0, 4.0), "random": plan(2.0, 3.0)}, torch.tensor([2.0, 2.0]), 5)
+    assert found["horizon5/cem"]["metrics"]["regret"]["mean"] == pytest.approx((0 + 1) / 2)
+    assert found["horizon5/random"]["metrics"]["regret"]["mean"] == pytest.approx((1 + 0.5) / 2)
+    assert found["horizon5/long search"]["metrics"]["regret"]["mean"] == pytest.approx((1 + 0) / 2)
+    assert found["horizon5/cem"]["metrics"]["within_1_percent"]["mean"] == 0.5
+    assert found["horizon5/cem"]["metrics"]["calls"]["mean"] == 7
 
 
 def test_the_best_setting_is_the_cheapest_and_what_is_kept_of_it_is_what_is_read():
     assert best_setting([3.0, -1.0, 2.0], abs) == -1.0
     assert best_setting(["only"], lambda setting: pytest.fail("was tried")) == "only"
-    assert "elites" not in used_settings(continuous_settings("mppi", 5)[0])
+    assert "num_elites" not in used_settings(continuous_settings("mppi", 5)[0])
     assert used_settings(continuous_settings("gradient", 5)[0]).keys() == {
-        "kind", "horizon", "samples", "iterations", "init_std", "step_size",
+        "kind", "horizon", "num_samples", "num_iterations", "init_std", "step_size",
     }  # fmt: skip
-    assert used_settings(discrete_settings("icem")[0])["keep"] == 0.5
-
-
-def test_tables_and_figures_of_made_up_results(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench_report, "PART", tmp_path)
-
-    def write(name: str, arms: dict[str, dict[str, float]], **more) -> None:
-        cells = {
-            arm: {key: mean_interval([value, value]) for key, value in metrics.items()}
-            for arm, metrics in arms.items()
-        }
-        write_json(tmp_path / "results" / f"{name}.json", {
-            "experiment": name, "command": "python x.py", "protocol": {}, "versions": {},
-            "seconds": 1.0, "seeds": [0], "arms": cells, "bounds": {}, **more,
-        })  # fmt: skip
-
-    found = {
-        f"{cost}/{kind}": {"found": 0.995} for cost in COSTS for kind in ("random", *SEARCHING)
-    }
-    kinds = ("random", *SEARCHING, "gradient", "long search")
-    regret = {f"horizon{h}/{kind}": {"regret": 0.0123} for h in (5, 15) for kind in kinds}
-    write("planner_bench", found | regret)
-    _, rows = bench_report.planner_bench_table()
-    assert rows[1] == ["CEM", *["99.5 [99.5, 99.5]"] * 3, *["1.23 [1.23, 1.23]"] * 2]
-    assert rows[4][1:4] == ["", "", ""]  # the gradient planner chooses among no left and right
-    assert bench_report.planner_bench_figure(tmp_path / "results").axes
-
-    timed = {
-        arm: {"ms_equal_calls": 3.2, "ms_equal_seconds": 8.1, "regret": 0.02} for arm in regret
-    }
-    write("planner_timing", timed)
-    header, rows = bench_report.planner_timing_table()
-    assert len(header) == len(rows[0]) == 7
-    assert rows[0] == ["random shooting", *["3", "8", "2.00 [2.00, 2.00]"] * 2]
-
-    one = {
-        "gflop_per_step": 0.07, "ms_per_candidate_step": 0.5, "r2": 0.9999, "ms_of_encoder": 20.0,
-        "plan_seconds": 30.0,
-    }  # fmt: skip
-    curve = {"ms_per_step": {key: [2.0, 4.0] for key in ("x", "mean", "low", "high")}}
-    write(
-        "planning_time",
-        {"lewm": one, "dino_wm": one, "ratio": {**one, "gflop_per_step": 458.0}},
-        protocol={"published_ratio": 48.0, "threads": 2},
-        curves={"lewm": curve, "dino_wm": curve},
-    )
-    _, rows = bench_report.planning_time_table()
-    assert rows[0] == ["LeWorldModel", "0.07", "0.5", "0.9999", "20", "30"]
-    assert rows[2][1] == "458x"
-    assert rows[3][-1] == "48x"
-    assert bench_report.planning_time_figure(tmp_path / "results").axes
+    assert used_settings(discrete_settings("icem")[0])["keep_share"] == 0.5

@@ -8,13 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from part5_action_planning.planning.discrete import (
-    DiscreteConfig,
-    all_sequences,
-    change_one_step,
-    plan_discrete,
-)
-from part5_action_planning.planning.planners import PlannerConfig, colored_noise, plan, shift
+from part5_action_planning.config import DiscreteConfig, PlannerConfig
+from part5_action_planning.planning.discrete import all_sequences, change_one_step, plan_discrete
+from part5_action_planning.planning.planners import colored_noise, plan, shift
 from part5_action_planning.planning.search_state import Bounds, Plan, softmin, take_best
 
 HORIZON, EPISODES = 4, 3
@@ -26,9 +22,9 @@ DISCRETE = ["cem", "icem", "mppi"]
 
 def config(kind: str, **changes: Any) -> PlannerConfig:
     settings: dict[str, Any] = {
-        "horizon": HORIZON, "samples": 64, "iterations": 20, "elites": 8, "init_std": 0.5,
-        "min_std": 0.01, "momentum": 0.0, "noise_beta": 1.0, "keep": 0.5, "temperature": 0.2,
-        "step_size": 0.2,
+        "horizon": HORIZON, "num_samples": 64, "num_iterations": 20, "num_elites": 8,
+        "init_std": 0.5, "min_std": 0.01, "momentum": 0.0, "noise_beta": 1.0, "keep_share": 0.5,
+        "temperature": 0.2, "step_size": 0.2,
     }  # fmt: skip
     return PlannerConfig(kind=kind, **{**settings, **changes})  # type: ignore[arg-type]
 
@@ -52,20 +48,20 @@ def distance_to(best: Tensor):
 
 @pytest.mark.parametrize("kind", SEARCHING)
 def test_finds_the_minimum_of_a_quadratic(kind):
-    found = plan(config(kind, iterations=60), distance_to(targets()), BOUNDS, start(), seeded())
+    found = plan(config(kind, num_iterations=60), distance_to(targets()), BOUNDS, start(), seeded())
     torch.testing.assert_close(found.actions, targets(), atol=0.1, rtol=0)
     torch.testing.assert_close(found.cost, distance_to(targets())(found.actions.unsqueeze(1))[:, 0])
 
 
 @pytest.mark.parametrize("kind", ["cem", "icem", "mppi"])
 def test_candidates_narrow_around_the_best_as_far_as_the_least_spread(kind):
-    spreads, score = [], distance_to(targets())
+    spreads, cost_fn = [], distance_to(targets())
 
     def watched(actions: Tensor) -> Tensor:
         spreads.append((actions.std(1, correction=0) / BOUNDS.half).mean().item())
-        return score(actions)
+        return cost_fn(actions)
 
-    plan(config(kind, iterations=40, keep=0.0), watched, BOUNDS, start(), seeded())
+    plan(config(kind, num_iterations=40, keep_share=0.0), watched, BOUNDS, start(), seeded())
     rounds = spreads[:40]  # then the mean alone
     assert rounds[0] == pytest.approx(0.46, abs=0.05)  # 0.5, less what is clamped
     assert rounds[5] < 0.7 * rounds[0]
@@ -76,7 +72,11 @@ def test_candidates_narrow_around_the_best_as_far_as_the_least_spread(kind):
 def test_one_step_ahead_is_a_plan(kind):
     best = targets()[:, :1]
     found = plan(
-        config(kind, horizon=1, iterations=60), distance_to(best), BOUNDS, start()[:, :1], seeded()
+        config(kind, horizon=1, num_iterations=60),
+        distance_to(best),
+        BOUNDS,
+        start()[:, :1],
+        seeded(),
     )
     assert found.actions.shape == (EPISODES, 1, 2)
     torch.testing.assert_close(found.actions, best, atol=0.2, rtol=0)
@@ -84,9 +84,9 @@ def test_one_step_ahead_is_a_plan(kind):
 
 @pytest.mark.parametrize("kind", SEARCHING)
 def test_beats_random_shooting_at_equal_calls(kind):
-    score = distance_to(targets())
-    shots = plan(config("random"), score, BOUNDS, start(), seeded())
-    searched = plan(config(kind), score, BOUNDS, start(), seeded())
+    cost_fn = distance_to(targets())
+    shots = plan(config("random"), cost_fn, BOUNDS, start(), seeded())
+    searched = plan(config(kind), cost_fn, BOUNDS, start(), seeded())
     assert abs(searched.calls - shots.calls) <= 64
     assert (searched.cost < 0.5 * shots.cost).all()
 
@@ -95,11 +95,11 @@ def test_beats_random_shooting_at_equal_calls(kind):
 def test_every_candidate_is_within_bounds_when_the_best_is_outside(kind):
     seen = []
 
-    def score(actions: Tensor) -> Tensor:
+    def cost_fn(actions: Tensor) -> Tensor:
         seen.append(actions.detach())
         return distance_to(targets(scale=3.0))(actions)
 
-    found = plan(config(kind, init_std=3.0, iterations=60), score, BOUNDS, start(), seeded())
+    found = plan(config(kind, init_std=3.0, num_iterations=60), cost_fn, BOUNDS, start(), seeded())
     for actions in [*seen, found.actions]:
         assert (actions >= BOUNDS.low).all()  # exactly: a simulator refuses what rounds past them
         assert (actions <= BOUNDS.high).all()
@@ -115,14 +115,14 @@ def test_rounding_leads_no_candidate_out_of_bounds(kind, samples):
     """All are at the upper bound, whose weighted mean rounds either way."""
     bounds = Bounds(torch.tensor([-0.7]), torch.tensor([1.0]))
 
-    def score(actions: Tensor) -> Tensor:
+    def cost_fn(actions: Tensor) -> Tensor:
         assert (actions >= bounds.low).all()
         assert (actions <= bounds.high).all()
         return -actions.sum(dim=(2, 3))
 
     first = bounds.high.expand(EPISODES, HORIZON, 1)
-    settings = config(kind, init_std=1e-12, min_std=0.0, samples=samples, elites=samples)
-    found = plan(settings, score, bounds, first, seeded())
+    settings = config(kind, init_std=1e-12, min_std=0.0, num_samples=samples, num_elites=samples)
+    found = plan(settings, cost_fn, bounds, first, seeded())
     assert torch.equal(found.actions, first)
 
 
@@ -130,7 +130,11 @@ def test_rounding_leads_no_candidate_out_of_bounds(kind, samples):
 def test_never_returns_a_plan_worse_than_its_start(kind):
     best = targets()
     found = plan(
-        config(kind, samples=2, elites=1, iterations=1), distance_to(best), BOUNDS, best, seeded()
+        config(kind, num_samples=2, num_elites=1, num_iterations=1),
+        distance_to(best),
+        BOUNDS,
+        best,
+        seeded(),
     )
     torch.testing.assert_close(found.cost, torch.zeros(EPISODES))
     torch.testing.assert_close(found.actions, best)
@@ -140,36 +144,36 @@ def test_never_returns_a_plan_worse_than_its_start(kind):
 def test_the_seed_fixes_the_plan_and_calls_are_counted(kind):
     calls = 0
 
-    def score(actions: Tensor) -> Tensor:
+    def cost_fn(actions: Tensor) -> Tensor:
         nonlocal calls
         calls += actions.shape[1]
         return distance_to(targets())(actions)
 
-    one = plan(config(kind), score, BOUNDS, start(), seeded(3))
+    one = plan(config(kind), cost_fn, BOUNDS, start(), seeded(3))
     assert one.calls == calls
-    again = plan(config(kind), score, BOUNDS, start(), seeded(3))
+    again = plan(config(kind), cost_fn, BOUNDS, start(), seeded(3))
     assert torch.equal(one.actions, again.actions)
     if kind != "gradient":  # all of whose starts end in the same minimum
-        other = plan(config(kind), score, BOUNDS, start(), seeded(4))
+        other = plan(config(kind), cost_fn, BOUNDS, start(), seeded(4))
         assert not torch.equal(one.actions, other.actions)
 
 
 @pytest.mark.parametrize("kind", ["cem", "icem", "mppi"])
 def test_the_unit_of_the_cost_changes_nothing(kind):
-    score = distance_to(targets())
-    one = plan(config(kind), score, BOUNDS, start(), seeded())
-    other = plan(config(kind), lambda a: 1024 * score(a), BOUNDS, start(), seeded())
+    cost_fn = distance_to(targets())
+    one = plan(config(kind), cost_fn, BOUNDS, start(), seeded())
+    other = plan(config(kind), lambda a: 1024 * cost_fn(a), BOUNDS, start(), seeded())
     torch.testing.assert_close(one.actions, other.actions, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("kind", CONTINUOUS)
 def test_costs_that_are_not_finite_are_rejected(kind):
-    def score(actions: Tensor) -> Tensor:
+    def cost_fn(actions: Tensor) -> Tensor:
         cost = distance_to(targets())(actions)
         wrong = actions[..., 0, 0] > 0.3  # a tempting region where the model breaks down
         return torch.where(wrong, torch.nan, cost)
 
-    found = plan(config(kind), score, BOUNDS, start(), seeded())
+    found = plan(config(kind), cost_fn, BOUNDS, start(), seeded())
     assert found.cost.isfinite().all()
     assert (found.actions[:, 0, 0] <= 0.3).all()
 
@@ -178,7 +182,7 @@ def test_costs_that_are_not_finite_are_rejected(kind):
 def test_an_iteration_without_a_finite_cost_does_not_end_the_search(kind):
     calls = 0
 
-    def score(actions: Tensor) -> Tensor:
+    def cost_fn(actions: Tensor) -> Tensor:
         nonlocal calls
         calls += 1
         cost = distance_to(targets())(actions)
@@ -186,30 +190,32 @@ def test_an_iteration_without_a_finite_cost_does_not_end_the_search(kind):
             return torch.full_like(cost, torch.nan)
         return torch.where(torch.arange(cost.shape[1]) % 4 == 0, cost, torch.nan)
 
-    found = plan(config(kind, samples=64, iterations=40), score, BOUNDS, start(), seeded())
+    found = plan(
+        config(kind, num_samples=64, num_iterations=40), cost_fn, BOUNDS, start(), seeded()
+    )
     assert found.actions.isfinite().all()
     assert (found.cost < 0.7 * distance_to(targets())(start().unsqueeze(1))[:, 0]).all()
 
 
 @pytest.mark.parametrize("kind", CONTINUOUS)
 def test_a_model_that_only_diverges_is_an_error(kind):
-    def score(actions: Tensor) -> Tensor:
+    def cost_fn(actions: Tensor) -> Tensor:
         cost = actions.square().sum(dim=(2, 3))
         return torch.where(torch.arange(EPISODES)[:, None] == 1, torch.nan, cost)
 
     with pytest.raises(ValueError, match="no candidate of episode 1 has a finite cost"):
-        plan(config(kind), score, BOUNDS, start(), seeded())
+        plan(config(kind), cost_fn, BOUNDS, start(), seeded())
 
 
 def test_one_elite_keeps_the_least_spread():
     spreads = []
 
-    def score(actions: Tensor) -> Tensor:
+    def cost_fn(actions: Tensor) -> Tensor:
         spreads.append(actions.std(dim=1, correction=0).mean().item())
         return distance_to(targets())(actions)
 
-    settings = config("cem", elites=1, min_std=0.2, iterations=10)
-    found = plan(settings, score, BOUNDS, start(), seeded())
+    settings = config("cem", num_elites=1, min_std=0.2, num_iterations=10)
+    found = plan(settings, cost_fn, BOUNDS, start(), seeded())
     assert found.cost.isfinite().all()
     assert min(spreads[:-1]) > 0.1  # but for the last look at the mean alone
 
@@ -235,7 +241,7 @@ def test_mppi_weights_divide_by_the_temperature():
 
 
 def test_the_gradient_planner_takes_adams_step_and_no_other():
-    settings = config("gradient", samples=1, elites=1, iterations=1, step_size=0.05)
+    settings = config("gradient", num_samples=1, num_elites=1, num_iterations=1, step_size=0.05)
     found = plan(settings, distance_to(targets()), BOUNDS, start(), seeded())
     moved = (found.actions - start()) / BOUNDS.half
     torch.testing.assert_close(moved.abs(), torch.full_like(moved, 0.05), atol=1e-4, rtol=0)
@@ -261,8 +267,11 @@ def test_colored_noise_has_unit_variance_and_its_color(beta, low, high):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: config("cem", elites=65), "elites 65 is more than samples 64: use at most 64"),
-        (lambda: discrete("cem", elites=200), "elites 200 is more than samples 100"),
+        (
+            lambda: config("cem", num_elites=65),
+            "num_elites 65 is more than num_samples 64: use at most 64",
+        ),
+        (lambda: discrete("cem", num_elites=200), "num_elites 200 is more than num_samples 100"),
         (lambda: Bounds(torch.tensor([1.0]), torch.tensor([1.0])), "leave no action"),
         (
             lambda: plan(config("cem"), distance_to(targets()), BOUNDS, start()[:, 1:], seeded()),
@@ -289,8 +298,8 @@ def test_errors(call, message):
 
 def discrete(kind: str, **changes: Any) -> DiscreteConfig:
     settings: dict[str, Any] = {
-        "horizon": 8, "samples": 100, "iterations": 5, "elites": 10, "smoothing": 0.02,
-        "momentum": 0.0, "keep": 0.5, "temperature": 0.3,
+        "horizon": 8, "num_samples": 100, "num_iterations": 5, "num_elites": 10, "smoothing": 0.02,
+        "momentum": 0.0, "keep_share": 0.5, "temperature": 0.3,
     }  # fmt: skip
     return DiscreteConfig(kind=kind, **{**settings, **changes})  # type: ignore[arg-type]
 
@@ -302,10 +311,10 @@ def test_all_sequences_are_all():
 def test_enumeration_finds_the_exact_optimum_and_keeps_the_first_of_equals():
     weight = torch.randn(EPISODES, 8, generator=seeded())
 
-    def score(chosen: Tensor) -> Tensor:
+    def cost_fn(chosen: Tensor) -> Tensor:
         return (weight.unsqueeze(1) * (2 * chosen - 1)).sum(2).abs()
 
-    found = plan_discrete(discrete("enumerate"), score, 2, EPISODES, seeded())
+    found = plan_discrete(discrete("enumerate"), cost_fn, 2, EPISODES, seeded())
     assert found.calls == 256
     for e in range(EPISODES):
         signs = torch.tensor(list(itertools.product((-1, 1), repeat=8)))
@@ -319,10 +328,10 @@ def test_enumeration_finds_the_exact_optimum_and_keeps_the_first_of_equals():
 def test_categorical_planners_find_the_wanted_choices(kind):
     wanted = torch.randint(3, (EPISODES, 8), generator=seeded(2))
 
-    def score(chosen: Tensor) -> Tensor:
+    def cost_fn(chosen: Tensor) -> Tensor:
         return (chosen != wanted.unsqueeze(1)).float().sum(2)
 
-    found = plan_discrete(discrete(kind, iterations=12), score, 3, EPISODES, seeded())
+    found = plan_discrete(discrete(kind, num_iterations=12), cost_fn, 3, EPISODES, seeded())
     assert torch.equal(found.actions, wanted)
     assert found.calls <= 1200
 
@@ -332,13 +341,13 @@ def test_smoothing_lets_no_choice_die_out(kind):
     """All but the first choice cost more, until the last rounds, when it is the other way about."""
     rounds = []
 
-    def score(chosen: Tensor) -> Tensor:
+    def cost_fn(chosen: Tensor) -> Tensor:
         rounds.append(chosen)
         wanted = 0 if len(rounds) < 10 else 2
         return (chosen != wanted).float().sum(2) - 100 * (len(rounds) >= 10)
 
-    smooth = discrete(kind, iterations=25, smoothing=0.02)
-    found = plan_discrete(smooth, score, 3, EPISODES, seeded())
+    smooth = discrete(kind, num_iterations=25, smoothing=0.02)
+    found = plan_discrete(smooth, cost_fn, 3, EPISODES, seeded())
     assert (found.actions == 2).all()
 
 
@@ -346,10 +355,10 @@ def test_smoothing_lets_no_choice_die_out(kind):
 def test_discrete_plans_are_fixed_by_the_seed(kind):
     weight = torch.randn(EPISODES, 8, generator=seeded())
 
-    def score(chosen: Tensor) -> Tensor:
+    def cost_fn(chosen: Tensor) -> Tensor:
         return (weight.unsqueeze(1) * (2 * chosen - 1)).sum(2).abs()
 
-    one, same = (plan_discrete(discrete(kind), score, 2, EPISODES, seeded(1)) for _ in range(2))
+    one, same = (plan_discrete(discrete(kind), cost_fn, 2, EPISODES, seeded(1)) for _ in range(2))
     assert torch.equal(one.actions, same.actions)
     assert one.calls == 500
 

@@ -1,4 +1,4 @@
-"""Tasks, imagination, agents and the closed loop against answers that are known beforehand."""
+"""Tasks, rollouts, agents and the closed loop against answers that are known beforehand."""
 
 import functools
 from dataclasses import replace
@@ -12,17 +12,17 @@ from torch import Tensor
 from common.harness.config import load_config
 from common.simulator import Scene, step
 from part5_action_planning.config import BASELINE, Config
-from part5_action_planning.data.recordings import random_actions, record
-from part5_action_planning.model.world_models import Oracle
+from part5_action_planning.data import random_actions, record
+from part5_action_planning.model.world_models import Oracle, rollout
 from part5_action_planning.planning import agents
 from part5_action_planning.planning.agents import Memory, PlanningAgent, RandomAgent, RestingAgent
-from part5_action_planning.planning.closed_loop import Stage, reached, success
-from part5_action_planning.planning.rollout import distance, make_score, rollout, total_cost
+from part5_action_planning.planning.closed_loop import EvalEpisodes, reached, success
+from part5_action_planning.planning.costs import goal_distance, make_cost, total_cost
 from part5_action_planning.planning.search_state import Plan
 from part5_action_planning.tasks import bank_shots
 from part5_action_planning.tasks.bank_shots import fly, random_shots, straight_shots
-from part5_action_planning.tasks.goals import sample_episodes
-from part5_action_planning.tasks.rules import Episodes, advance, largest_action
+from part5_action_planning.tasks.goals import sample_problems
+from part5_action_planning.tasks.rules import Problems, advance, largest_action
 
 TASKS = ["reach", "two_rooms", "bank_shot", "left_right"]
 
@@ -37,17 +37,17 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 @functools.cache
-def twenty(task: str) -> Episodes:
+def twenty(task: str) -> Problems:
     cfg = config(task)
-    return sample_episodes(cfg.task, cfg.world, 20, seeded(7))
+    return sample_problems(cfg.task, cfg.world, 20, seeded(7))
 
 
-def problems(task: str, count: int = 20) -> Episodes:
+def problems(task: str, count: int = 20) -> Problems:
     found, first = twenty(task), torch.arange(count)
-    return Episodes(found.start[first], found.goal[first], found.scene[first])
+    return found[first]
 
 
-def gap(problem: Episodes) -> Tensor:
+def gap(problem: Problems) -> Tensor:
     return (problem.goal - problem.start)[:, 0, :2].norm(dim=-1)
 
 
@@ -69,7 +69,7 @@ def test_no_start_is_solved_and_a_goal_is_a_ball_at_rest(task):
 @pytest.mark.parametrize("task", TASKS)
 def test_the_seed_fixes_the_problems(task):
     cfg = config(task)
-    one, same, other = (sample_episodes(cfg.task, cfg.world, 2, seeded(seed)) for seed in (0, 0, 1))
+    one, same, other = (sample_problems(cfg.task, cfg.world, 2, seeded(seed)) for seed in (0, 0, 1))
     assert torch.equal(one.start, same.start)
     assert torch.equal(one.goal, same.goal)
     assert not torch.equal(one.goal, other.goal)
@@ -77,7 +77,7 @@ def test_the_seed_fixes_the_problems(task):
 
 def test_two_rooms_are_two():
     cfg = config("two_rooms")
-    found, middle = sample_episodes(cfg.task, cfg.world, 500, seeded()), cfg.world.size / 2
+    found, middle = sample_problems(cfg.task, cfg.world, 500, seeded()), cfg.world.size / 2
     left = found.start[:, 0, 0] < middle
     assert (left != (found.goal[:, 0, 0] < middle)).all()
     assert left.any()
@@ -92,7 +92,7 @@ def test_bank_shots_start_on_the_left_and_end_on_the_right():
 
 def test_left_right_goals_are_met_by_a_sequence_within_the_budget():
     cfg = config("left_right")
-    found = sample_episodes(cfg.task, cfg.world, 200, seeded())
+    found = sample_problems(cfg.task, cfg.world, 200, seeded())
     sequences = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * cfg.task.budget)  # (64, 6)
     rows = torch.arange(200).repeat_interleave(len(sequences))
     state, closest = found.start[rows], torch.full((len(rows),), torch.inf)
@@ -106,7 +106,7 @@ def test_left_right_goals_are_met_by_a_sequence_within_the_budget():
     assert gap(found).max() == pytest.approx(most, abs=1e-3)  # some need the whole budget
 
 
-def nearest_flight(cfg: Config, found: Episodes, touching: bool, seed: int = 1) -> Tensor:
+def nearest_flight(cfg: Config, found: Problems, touching: bool, seed: int = 1) -> Tensor:
     """Least last distance to each goal over thousands of flights that do, or do not, touch.
 
     A search by the simulator alone, which knows nothing of how the goals were chosen: the best of
@@ -153,7 +153,7 @@ def test_both_searches_find_straight_shots_where_there_are_some():
     assert has.sum() > 4
     goal = ends.view(8, 60, 1, 4)[torch.arange(8), good.int().argmax(1)]
     goal[..., 2:] = 0
-    open_goals = Episodes(found.start[has], goal[has], found.scene[has])
+    open_goals = Problems(found.start[has], goal[has], found.scene[has])
     nearest = nearest_flight(cfg, open_goals, touching=False)
     assert (nearest <= cfg.task.success_radius).all()
     counted = straight_shots(
@@ -188,12 +188,12 @@ def test_a_flight_in_empty_space_has_not_bounced_and_one_into_a_wall_has():
         (lambda: config("left_right", **{"world.speeds": [3.0, 6.0]}), "one of world.speeds"),
         (lambda: config("reach", **{"planner.horizon": 61}), "looks 61 steps ahead, but task.bud"),
         (
-            lambda: config("bank_shot", **{"cost.repeat": 2}),
-            "cost.repeat 2 holds a push beyond task.thrust_steps 3, where pushes do nothing",
+            lambda: config("bank_shot", **{"cost.action_repeat": 2}),
+            "cost.action_repeat 2 holds a push beyond task.thrust_steps 3, where pushes do nothing",
         ),
         (
-            lambda: config("reach", **{"cost.execute": 6}),
-            "cost.execute 6 carries out more steps than",
+            lambda: config("reach", **{"cost.replan_every": 6}),
+            "cost.replan_every 6 carries out more steps than",
         ),
         (
             lambda: draw_impossible("reach", min_distance=500.0),
@@ -232,9 +232,9 @@ def test_a_goal_image_of_another_size_or_range_is_refused(frames, message):
     assert not model.mock_calls
 
 
-def draw_impossible(task: str, **changes: Any) -> Episodes:
+def draw_impossible(task: str, **changes: Any) -> Problems:
     cfg = config(task)
-    return sample_episodes(replace(cfg.task, **changes), cfg.world, 2, seeded())
+    return sample_problems(replace(cfg.task, **changes), cfg.world, 2, seeded())
 
 
 def test_bank_shots_that_do_not_exist_are_an_error(monkeypatch):
@@ -242,7 +242,7 @@ def test_bank_shots_that_do_not_exist_are_an_error(monkeypatch):
     cfg = config("bank_shot")
     weak = replace(cfg.world, max_thrust=0.05)
     with pytest.raises(ValueError, match="found too few goals that a bounce reaches"):
-        sample_episodes(cfg.task, weak, 5, seeded())
+        sample_problems(cfg.task, weak, 5, seeded())
 
 
 # What an action does.
@@ -288,7 +288,7 @@ def test_left_right_moves_one_step_and_turns_back_at_the_wall():
 @pytest.mark.parametrize("task", TASKS)
 def test_a_recording_is_what_its_actions_do(task):
     cfg, found = config(task), problems(task, 4)
-    actions = random_actions(cfg.task, cfg.world, 4, 6, cfg.data.smoothness, seeded())
+    actions = random_actions(cfg, 4, 6, seeded())
     kept = record(cfg.task, cfg.world, cfg.distractor, found.start, found.scene, actions, seeded())
     assert kept.frames.shape == (4, 7, 1, 64, 64)
     assert kept.frames.dtype == torch.uint8
@@ -301,25 +301,25 @@ def test_a_recording_is_what_its_actions_do(task):
         assert (actions[:, 3:] == 0).all()
 
 
-# Imagination.
+# Rollouts.
 
 
 class Sums:
     """A world model by hand: the next state is a weighted sum of what it sees, oldest first."""
 
     def __init__(self, z_weight: list[float], a_weight: list[float]) -> None:
-        self.history = len(a_weight)
+        self.history_length = len(a_weight)
         self.z_weight, self.a_weight = torch.tensor(z_weight), torch.tensor(a_weight)
         self.seen: list[tuple[int, int]] = []
 
-    def observe(self, frames: Tensor, states: Tensor) -> Tensor:
+    def encode(self, frames: Tensor, states: Tensor) -> Tensor:
         return states[:, 0, :2]
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
         self.seen.append((z_past.shape[1], a_past.shape[1]))
         return (self.z_weight[:, None] * z_past).sum(1) + (self.a_weight[:, None] * a_past).sum(1)
 
-    def compared(self, z: Tensor) -> Tensor:
+    def goal_features(self, z: Tensor) -> Tensor:
         return z
 
 
@@ -332,7 +332,7 @@ def draws(history: int = N) -> tuple[Tensor, Tensor, Tensor]:
     return z_past, a_past, torch.randn(E, S, H, 2, generator=seeded(2))
 
 
-def test_a_cumulative_sum_is_imagined_exactly():
+def test_a_cumulative_sum_is_predicted_exactly():
     z_past, a_past, actions = draws(history=1)
     z = rollout(Sums([1.0], [1.0]), z_past, a_past, actions)
     torch.testing.assert_close(z, z_past[:, None] + actions.cumsum(2))
@@ -342,8 +342,8 @@ def test_every_frame_is_paired_with_the_action_that_leaves_it():
     """Against a plain loop over one long list of states and one of actions."""
     z_past, a_past, actions = draws()
     model = Sums([0.1, 0.2, 0.5], [100.0, 10.0, 1.0])
-    imagined = rollout(model, z_past, a_past, actions)
-    assert imagined.shape == (E, S, H, 2)
+    predicted = rollout(model, z_past, a_past, actions)
+    assert predicted.shape == (E, S, H, 2)
     for e in range(E):
         for s in range(S):
             z, a = [*z_past[e]], [*a_past[e], *actions[e, s]]
@@ -351,10 +351,10 @@ def test_every_frame_is_paired_with_the_action_that_leaves_it():
                 t = h + N - 1  # of the last state seen
                 expected = 0.1 * z[t - 2] + 0.2 * z[t - 1] + 0.5 * z[t]
                 expected = expected + 100 * a[t - 2] + 10 * a[t - 1] + a[t]
-                torch.testing.assert_close(imagined[e, s, h], expected, atol=1e-3, rtol=0)
+                torch.testing.assert_close(predicted[e, s, h], expected, atol=1e-3, rtol=0)
                 z.append(expected)
     one = rollout(model, z_past, a_past, actions[:, :, :1])
-    torch.testing.assert_close(one, imagined[:, :, :1])
+    torch.testing.assert_close(one, predicted[:, :, :1])
 
 
 def test_later_predictions_feel_the_executed_actions_as_long_as_the_window_does():
@@ -382,17 +382,17 @@ def test_another_history_is_an_error(observations, executed):
 
 def test_distances_and_costs():
     z, goal = torch.tensor([[3.0, -4.0]]), torch.zeros(2)
-    assert distance(z, goal, "l2").item() == 25
-    assert distance(z, goal, "l1").item() == 7
+    assert goal_distance(z, goal, "squared_l2").item() == 25
+    assert goal_distance(z, goal, "l1").item() == 7
     along = torch.tensor([[[5.0, 1.0, 4.0], [2.0, 2.0, 2.0]]])
-    assert total_cost(along, "last").tolist() == [[4.0, 2.0]]
-    assert total_cost(along, "sum").tolist() == [[10.0, 6.0]]
-    assert total_cost(along, "closest").tolist() == [[1.0, 2.0]]
+    assert total_cost(along, replace(config("reach").cost, when="last")).tolist() == [[4.0, 2.0]]
+    assert total_cost(along, replace(config("reach").cost, when="sum")).tolist() == [[10.0, 6.0]]
+    assert total_cost(along, replace(config("reach").cost, when="closest")).tolist() == [[1.0, 2.0]]
 
 
 def test_a_block_is_held_and_a_coast_follows():
-    cost = replace(config("reach").cost, when="sum", norm="l1", repeat=3)
-    score = make_score(
+    cost = replace(config("reach").cost, when="sum", norm="l1", action_repeat=3)
+    score = make_cost(
         Sums([1.0], [1.0]), torch.zeros(1, 1, 2), torch.zeros(1, 0, 2), torch.zeros(1, 2), cost, 2
     )
     blocks = torch.tensor([1.0, -2.0]).view(1, 1, 2, 1).expand(1, 1, 2, 2)
@@ -401,13 +401,13 @@ def test_a_block_is_held_and_a_coast_follows():
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_oracle_imagines_what_the_simulator_does(task):
+def test_the_oracle_predicts_what_the_simulator_does(task):
     cfg, found = config(task), problems(task, 3)
     steps = 3 if task == "bank_shot" else 6
-    actions = random_actions(cfg.task, cfg.world, 3 * S, steps, 0.0, seeded())
+    actions = random_actions(cfg, 3 * S, steps, seeded())
     oracle = Oracle(cfg.task, cfg.world, found.scene)
     z = rollout(
-        oracle, oracle.observe(None, found.start).unsqueeze(1), torch.zeros(3, 0, 2),
+        oracle, oracle.encode(None, found.start).unsqueeze(1), torch.zeros(3, 0, 2),
         actions.view(3, S, steps, 2),
     )  # fmt: skip
     rows = torch.arange(3).repeat_interleave(S)
@@ -418,7 +418,7 @@ def test_the_oracle_imagines_what_the_simulator_does(task):
         else:
             state = step(cfg.world, state, scene, actions[:, t])
         assert torch.equal(z[:, :, t, :4].flatten(0, 1), state[:, 0])
-    assert torch.equal(oracle.compared(z), z[..., :2])
+    assert torch.equal(oracle.goal_features(z), z[..., :2])
 
 
 # Agents.
@@ -459,9 +459,9 @@ class Counted(Sums):
 
     looks = 0
 
-    def observe(self, frames: Tensor, states: Tensor) -> Tensor:
+    def encode(self, frames: Tensor, states: Tensor) -> Tensor:
         self.looks += 1
-        return super().observe(frames, states)
+        return super().encode(frames, states)
 
 
 def planning(monkeypatch, task: str = "reach", steps: int | None = None, **overrides: Any):
@@ -503,7 +503,7 @@ def test_the_warm_start_is_the_last_plan_without_what_was_executed(monkeypatch):
 
 
 def test_blocks_are_held_and_several_are_executed_before_planning_anew(monkeypatch):
-    changes: dict[str, Any] = {"cost.repeat": 2, "cost.execute": 4}
+    changes: dict[str, Any] = {"cost.action_repeat": 2, "cost.replan_every": 4}
     starts, _, actions, _ = planning(monkeypatch, steps=9, **changes)
     assert len(starts) == 3  # at steps 0, 4 and 8
     wanted = [0.11, 0.11, 0.12, 0.12, 0.21, 0.21, 0.22, 0.22, 0.31]
@@ -512,7 +512,7 @@ def test_blocks_are_held_and_several_are_executed_before_planning_anew(monkeypat
 
 
 def test_a_block_that_was_begun_is_where_the_next_search_starts(monkeypatch):
-    changes: dict[str, Any] = {"cost.repeat": 2, "cost.execute": 1}
+    changes: dict[str, Any] = {"cost.action_repeat": 2, "cost.replan_every": 1}
     starts, _, actions, _ = planning(monkeypatch, steps=3, **changes)
     torch.testing.assert_close(starts[1][0, :, 0], torch.tensor([0.11, 0.12, 0.13, 0.14, 0.15]))
     torch.testing.assert_close(actions[0, :, 0], torch.tensor([0.11, 0.21, 0.31]))
@@ -521,8 +521,8 @@ def test_a_block_that_was_begun_is_where_the_next_search_starts(monkeypatch):
 def test_the_horizon_ends_with_the_budget(monkeypatch):
     changes: dict[str, Any] = {
         "task.budget": 8,
-        "cost.repeat": 2,
-        "cost.execute": 2,
+        "cost.action_repeat": 2,
+        "cost.replan_every": 2,
         "planner.horizon": 4,
     }
     _, horizons, actions, _ = planning(monkeypatch, **changes)
@@ -552,39 +552,39 @@ def test_agents_without_a_model():
     assert torch.equal(headed, torch.tensor([[-1.0, 0.0]]).expand(E, 2))
 
 
-def played(task: str, episodes: int, **overrides: Any):
+def watch(task: str, episodes: int, **overrides: Any):
     cfg = config(task, **overrides)
-    stage = Stage(cfg, episodes)
-    oracle = Oracle(cfg.task, cfg.world, stage.episodes.scene)
-    agent = PlanningAgent(cfg, oracle, stage.goal_frames, stage.goal_states, seeded())
-    return cfg, stage.play(agent), agent
+    episodes = EvalEpisodes(cfg, episodes)
+    oracle = Oracle(cfg.task, cfg.world, episodes.problems.scene)
+    agent = PlanningAgent(cfg, oracle, episodes.goal_frames, episodes.goal_states, seeded())
+    return cfg, episodes.play(agent), agent
 
 
 def test_the_oracle_solves_twenty_of_twenty():
-    small = {"planner.samples": 48, "planner.iterations": 3, "planner.elites": 6}
-    cfg, trial, agent = played("reach", 20, **small)
-    met = success(trial, cfg.task)
+    small = {"planner.num_samples": 48, "planner.num_iterations": 3, "planner.num_elites": 6}
+    cfg, played, agent = watch("reach", 20, **small)
+    met = success(played, cfg.task)
     assert met["last"] == met["held"] == met["ever"] == 1
     assert met["at_start"] == 0
     assert agent.calls == 60 * (3 * 48 + 1)
-    assert trial.frames.shape == (20, 61, 1, 64, 64)
-    assert (trial.actions.abs() <= 1).all()
+    assert played.frames.shape == (20, 61, 1, 64, 64)
+    assert (played.actions.abs() <= 1).all()
 
 
 def test_the_oracle_meets_every_left_right_goal():
-    cfg, trial, agent = played("left_right", 50)
-    met = reached(trial.distance, cfg.task.success_radius, cfg.task.held_steps)
+    cfg, played, agent = watch("left_right", 50)
+    met = reached(played.distance, cfg.task)
     assert met["last"].all()
     assert agent.calls == sum(2**h for h in range(1, 7))
 
 
 def test_the_random_agent_does_not():
     cfg = config("reach")
-    stage = Stage(cfg, 50)
-    trial = stage.play(RandomAgent(cfg, 50, seeded()))
-    assert success(trial, cfg.task)["last"] < 0.2
-    apart = trial.states[:, :, 0, :2] - stage.goal_states[:, None, 0, :2]
-    assert torch.equal(trial.distance, apart.norm(dim=-1))
+    episodes = EvalEpisodes(cfg, 50)
+    played = episodes.play(RandomAgent(cfg, 50, seeded()))
+    assert success(played, cfg.task)["last"] < 0.2
+    apart = played.states[:, :, 0, :2] - episodes.goal_states[:, None, 0, :2]
+    assert torch.equal(played.distance, apart.norm(dim=-1))
 
 
 def test_measures_of_success():
@@ -598,10 +598,7 @@ def test_measures_of_success():
             [2.0, 5.0, 5.0, 3.0],  # started there
         ]
     )
-    met = {
-        name: values.tolist()
-        for name, values in reached(distances, task.success_radius, task.held_steps).items()
-    }
+    met = {name: values.tolist() for name, values in reached(distances, task).items()}
     assert met == {
         "last": [1, 1, 0, 0, 1],
         "held": [1, 0, 0, 0, 0],
@@ -610,9 +607,12 @@ def test_measures_of_success():
     }
 
 
-def test_a_scene_can_be_taken_apart():
+def test_a_scene_can_be_taken_apart_and_put_together():
     scene = problems("reach", 20).scene
     part = scene[torch.tensor([3, 3, 5])]
     assert isinstance(part, Scene)
     assert part.radius.shape == (3, 1)
     assert torch.equal(part.door, scene.door[torch.tensor([3, 3, 5])])
+    whole = Scene.cat([scene[:7], scene[7:]])
+    assert torch.equal(whole.color, scene.color)
+    assert torch.equal(scene[:2].repeat(3).radius, scene.radius[[0, 0, 0, 1, 1, 1]])

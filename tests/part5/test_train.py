@@ -1,6 +1,8 @@
 """Part 5 as its reader uses it: losses, learning, surprise, commands, bad input."""
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,36 +13,54 @@ from common.episodes import to_float
 from common.frozen import FrozenEncoder
 from common.harness.config import REPOSITORY, load_config
 from common.harness.errors import run_script
+from common.sigreg import random_slices
 from part5_action_planning import evaluate as evaluate_script
 from part5_action_planning import plan as plan_script
-from part5_action_planning.config import BASELINE, Config, generator, shared_generator
-from part5_action_planning.data.clips import (
-    Clip,
-    draw_clips,
-    make_recording,
-    observe_all,
-    read_tokens,
+from part5_action_planning.config import (
+    BASELINE,
+    Config,
+    SharedStream,
+    Stream,
+    generator,
+    shared_generator,
 )
-from part5_action_planning.data.recordings import Recording, crossing_share, record
-from part5_action_planning.model.build import load_model, make_model
-from part5_action_planning.model.world_models import LatentModel, Oracle, Policy, TokenModel
-from part5_action_planning.planning.closed_loop import Stage
-from part5_action_planning.planning.rollout import rollout
+from part5_action_planning.data import (
+    Batch,
+    Recording,
+    crossing_share,
+    draw_batch,
+    encode_all,
+    make_recording,
+    read_tokens,
+    record,
+)
+from part5_action_planning.evaluate import SHARES
+from part5_action_planning.model.loading import load_model
+from part5_action_planning.model.world_models import (
+    LatentModel,
+    Oracle,
+    Policy,
+    TokenModel,
+    make_model,
+    rollout,
+    rollout_windows,
+)
+from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.scoring.model_metrics import describe, rank_correlation, straightness
 from part5_action_planning.scoring.surprise import BEFORE, auroc, bounces, make_pair, surprise
-from part5_action_planning.studies import critical
+from part5_action_planning.studies import threshold
 from part5_action_planning.studies.baselines import Coasting, Pixels, Rendered
 from part5_action_planning.studies.precision import Disturbed
 from part5_action_planning.studies.sizes import own_parameters
 from part5_action_planning.tasks.rules import advance
-from part5_action_planning.train import compute_loss, imagined, main
+from part5_action_planning.train import compute_loss, main
 
 CONFIGS = REPOSITORY / "configs" / "part5"
 SMOKE = CONFIGS / "smoke.yaml"
 TRAIN = [
     sys.executable, "part5_action_planning/train.py", "--config", str(SMOKE), "--threads=1",
 ]  # fmt: skip
-LATENT = ("lewm", "vicreg_idm", "lewm_adaln", "lewm_vit")
+LATENT = ("lewm", "pldm", "lewm_adaln", "lewm_vit")
 TRAINED = (*LATENT, "pixel", "cloning")
 
 
@@ -49,9 +69,16 @@ def config(*names: str, **overrides: object) -> Config:
     return load_config(Config, files, {key.replace("__", "."): v for key, v in overrides.items()})
 
 
-def clip_of(cfg: Config) -> Clip:
-    recording = make_recording(cfg, 8, generator(cfg, 1))
-    return draw_clips(recording, None, cfg.batch_size, cfg.data.clip_length, generator(cfg, 4))
+def batch_of(cfg: Config) -> Batch:
+    recording = make_recording(cfg, 8, generator(cfg, Stream.TRAIN_DATA))
+    clips = generator(cfg, Stream.CLIPS)
+    drawn = draw_batch(recording, None, cfg.batch_size, cfg.data.clip_length, clips)
+    return with_slices(drawn, cfg, generator(cfg, Stream.SLICES))
+
+
+def with_slices(batch: Batch, cfg: Config, chance: torch.Generator) -> Batch:
+    drawn = random_slices(cfg.model.embedding_dim, cfg.loss_weights.num_slices, chance)
+    return replace(batch, slices=drawn)
 
 
 class Patches(torch.nn.Module):
@@ -75,14 +102,14 @@ def token_model(cfg: Config) -> TokenModel:
 
 def test_an_action_leads_from_its_frame_to_the_next():
     cfg = config("smoke", data__clip_length=12)
-    recording = make_recording(cfg, 8, generator(cfg, 1))
-    clip = draw_clips(recording, None, 16, 12, generator(cfg, 4))
-    bright = clip.seen[:, :, 0]  # (B, T, H, W)
+    recording = make_recording(cfg, 8, generator(cfg, Stream.TRAIN_DATA))
+    batch = draw_batch(recording, None, 16, 12, generator(cfg, Stream.CLIPS))
+    bright = batch.seen[:, :, 0]  # (B, T, H, W)
     x = torch.arange(64) + 0.5
     place = (bright.sum(2) * x).sum(-1) / bright.sum((2, 3))
     velocity = place[:, 1:] - place[:, :-1]
     change = velocity[:, 1:] - cfg.world.drag * velocity[:, :-1]  # (a_t + drag a_t-1) / 2
-    push = (clip.actions[:, 1:, 0] + cfg.world.drag * clip.actions[:, :-1, 0]) / 2
+    push = (batch.actions[:, 1:, 0] + cfg.world.drag * batch.actions[:, :-1, 0]) / 2
     error = (change - push).abs()
     assert error.median() < 0.1  # but for bounces
     assert error.median() < 0.3 * (change - push.flip(0)).abs().median()
@@ -93,16 +120,16 @@ def test_the_share_that_crosses_the_door():
     states = torch.zeros(4, 3, 1, 4)
     states[:, :, 0, 0] = torch.tensor([[10, 20, 30], [40, 50, 60], [10, 33, 10], [50, 31, 50.0]])
     assert crossing_share(cfg.world, states) == 0.5
-    recorded = make_recording(cfg, 64, generator(cfg, 1))
+    recorded = make_recording(cfg, 64, generator(cfg, Stream.TRAIN_DATA))
     assert 0.1 < crossing_share(cfg.world, recorded.states) < 0.9
 
 
 # Losses.
 
 
-def test_imagined_windows_pair_predictions_with_what_came():
+def test_rolled_out_windows_pair_predictions_with_what_came():
     class Adder(torch.nn.Module):
-        history = 2
+        history_length = 2
 
         def step(self, z_past, a_past):
             return z_past[:, -1] + a_past[:, -1]
@@ -110,7 +137,7 @@ def test_imagined_windows_pair_predictions_with_what_came():
     actions = torch.randn(3, 9, 2)
     z = torch.cat([torch.zeros(3, 1, 2), actions.cumsum(1)], 1)  # what the adder would do
     for steps in (1, 3, 8):
-        z_pred, z_next = imagined(Adder(), z, actions, steps)  # type: ignore[arg-type]
+        z_pred, z_next = rollout_windows(Adder(), z, actions, steps)  # type: ignore[arg-type]
         assert z_pred.shape == (3, 10 - 2 - steps + 1, steps, 2)
         torch.testing.assert_close(z_pred, z_next)
 
@@ -120,7 +147,7 @@ def test_every_part_that_is_trained_gets_a_gradient(name):
     cfg = config(name, "smoke", batch_size=8)
     torch.manual_seed(0)
     model = make_model(cfg)
-    loss, terms = compute_loss(model, clip_of(cfg), cfg, generator(cfg, 5))
+    loss, terms = compute_loss(model, batch_of(cfg), cfg)
     loss.backward()
     assert all(term.isfinite() for term in terms.values())
     moved = {part for part, weight in model.named_parameters() if weight.grad is not None}
@@ -129,18 +156,18 @@ def test_every_part_that_is_trained_gets_a_gradient(name):
 
 
 def test_the_target_of_lewm_gets_a_gradient_and_the_readout_sends_none():
-    cfg = config("lewm", "smoke", batch_size=8, weights__sigreg_weight=0.0)
+    cfg = config("lewm", "smoke", batch_size=8, loss_weights__sigreg_lambda=0.0)
     model = make_model(cfg)
     assert isinstance(model, LatentModel)
-    clip = clip_of(cfg)
-    z = model.observe(clip.seen.flatten(0, 1)).unflatten(0, clip.seen.shape[:2])
+    batch = batch_of(cfg)
+    z = model.encode(batch.seen.flatten(0, 1)).unflatten(0, batch.seen.shape[:2])
     z.retain_grad()
-    z_pred, z_next = imagined(model, z, clip.actions, cfg.rollout)
+    z_pred, z_next = rollout_windows(model, z, batch.actions, cfg.rollout)
     (z_pred - z_next).square().mean().backward()
     assert z.grad is not None
     assert z.grad[:, -1].abs().sum() > 0  # the last frame is a target alone
     model.zero_grad()
-    model.show(z[:, 0].detach()).sum().backward()
+    model.decode(z[:, 0].detach()).sum().backward()
     assert all(weight.grad is None for weight in model.encoder.parameters())
 
 
@@ -149,20 +176,20 @@ def test_frozen_tokens_train_a_predictor_and_nothing_else(names, tmp_path):
     cfg = config(*names, "smoke", batch_size=8)
     torch.manual_seed(0)
     model = token_model(cfg)
-    recording = make_recording(cfg, 8, generator(cfg, 1))
+    recording = make_recording(cfg, 8, generator(cfg, Stream.TRAIN_DATA))
     tokens = read_tokens(model, recording, tmp_path)
     assert tokens.shape == (8, cfg.world.episode_length, 16, 256)
-    clip = draw_clips(recording, tokens, 8, cfg.data.clip_length, generator(cfg, 4))
-    assert clip.seen.shape == (8, cfg.data.clip_length, 16, 256)
-    drawn = draw_clips(recording, None, 8, cfg.data.clip_length, generator(cfg, 4))
+    batch = draw_batch(recording, tokens, 8, cfg.data.clip_length, generator(cfg, Stream.CLIPS))
+    assert batch.seen.shape == (8, cfg.data.clip_length, 16, 256)
+    drawn = draw_batch(recording, None, 8, cfg.data.clip_length, generator(cfg, Stream.CLIPS))
     model.standardise(torch.from_numpy(np.array(tokens)).float().flatten(0, 1))
-    z = model.state(clip.seen.float())
-    directly = model.observe(drawn.seen.flatten(0, 1)).view_as(z)
+    z = model.state(batch.seen.float())
+    directly = model.encode(drawn.seen.flatten(0, 1)).view_as(z)
     torch.testing.assert_close(z, directly, atol=0.1, rtol=0.01)  # kept in half precision
     every = model.state(torch.from_numpy(np.array(tokens)).float())
     torch.testing.assert_close(every.mean((0, 1)), torch.zeros(16 * 256), atol=1e-3, rtol=0)
     torch.testing.assert_close(every.square().mean(), torch.tensor(1.0))
-    loss, terms = compute_loss(model, clip, cfg, generator(cfg, 5))
+    loss, terms = compute_loss(model, batch, cfg)
     loss.backward()
     assert all(weight.grad is not None for weight in model.parameters())
     for weight in model.frozen.backbone.parameters():
@@ -175,9 +202,9 @@ def test_frozen_tokens_train_a_predictor_and_nothing_else(names, tmp_path):
 def test_a_change_of_batch_leaves_the_weight_of_sigreg_as_it_is():
     cfg = config("lewm", "smoke")
     model = make_model(cfg)
-    clip = clip_of(cfg)
-    twice = Clip(clip.seen.repeat(2, 1, 1, 1, 1), clip.actions.repeat(2, 1, 1))
-    one, two = (compute_loss(model, c, cfg, generator(cfg, 5))[1]["sigreg"] for c in (clip, twice))
+    batch = batch_of(cfg)
+    twice = Batch(batch.seen.repeat(2, 1, 1, 1, 1), batch.actions.repeat(2, 1, 1), batch.slices)
+    one, two = (compute_loss(model, b, cfg)[1]["sigreg"] for b in (batch, twice))
     torch.testing.assert_close(one, two)
 
 
@@ -186,35 +213,35 @@ def test_cloning_learns_the_action_that_led_to_the_goal():
     torch.manual_seed(0)
     policy = make_model(cfg)
     assert isinstance(policy, Policy)
-    clip = clip_of(cfg)
+    batch = batch_of(cfg)
     optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3)
     losses = []
     for _ in range(60):
-        loss, _ = compute_loss(policy, clip, cfg, generator(cfg, 5))
+        loss, _ = compute_loss(policy, batch, cfg)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
-    z = policy.observe(clip.seen[:, 0])
+    z = policy.encode(batch.seen[:, 0])
     assert (policy(z[:, None].expand(-1, 2, -1), z).abs() <= cfg.world.max_thrust).all()
 
 
 def test_a_trained_model_foresees_what_an_action_does():
-    cfg = config("lewm", "smoke", steps=150, batch_size=32, data__train_episodes=64, rollout=2,
-                 data__clip_length=5, weights__num_slices=32)  # fmt: skip
-    recording = make_recording(cfg, 64, generator(cfg, 1))
+    cfg = config("lewm", "smoke", steps=150, batch_size=32, data__num_train_episodes=64, rollout=2,
+                 data__clip_length=5, loss_weights__num_slices=32)  # fmt: skip
+    recording = make_recording(cfg, 64, generator(cfg, Stream.TRAIN_DATA))
     model = make_model(cfg)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    samples, slices = generator(cfg, 4), generator(cfg, 5)
+    samples, slices = generator(cfg, Stream.CLIPS), generator(cfg, Stream.SLICES)
     for _ in range(150):
-        clip = draw_clips(recording, None, 32, 5, samples)
-        loss, _ = compute_loss(model, clip, cfg, slices)
+        batch = draw_batch(recording, None, 32, 5, samples)
+        loss, _ = compute_loss(model, with_slices(batch, cfg, slices), cfg)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    held = make_recording(cfg, 64, shared_generator(cfg, 2))
-    z = observe_all(model, held)
+    held = make_recording(cfg, 64, shared_generator(cfg, SharedStream.HELDOUT_DATA))
+    z = encode_all(model, held)
     with torch.no_grad():
         first = (z[:, 10:12], held.actions[:, 10:11], held.actions[:, None, 11:12])
         z_pred = rollout(model, *first)[:, 0, 0]
@@ -236,9 +263,9 @@ def test_straightness_of_a_line_and_of_a_turn_back():
     assert straightness(zigzag) == pytest.approx(-1)
 
 
-def test_floors_miss_by_what_they_are_not_told():
+def test_baselines_miss_by_what_they_are_not_told():
     cfg = config("lewm", world__size=32)
-    recording = make_recording(cfg, 16, shared_generator(cfg, 2))
+    recording = make_recording(cfg, 16, shared_generator(cfg, SharedStream.HELDOUT_DATA))
     thrust = recording.actions[8:, ::5]  # of the half that is tested, one window in five
     missed = describe(Coasting(cfg.world, recording.scene, 1), recording)
     half_a_thrust = (thrust / 2).square().sum(-1).mean().sqrt().item()
@@ -247,7 +274,7 @@ def test_floors_miss_by_what_they_are_not_told():
 
     idle = record(
         cfg.task, cfg.world, cfg.distractor, recording.states[:, 0], recording.scene,
-        torch.zeros_like(recording.actions), shared_generator(cfg, 3),
+        torch.zeros_like(recording.actions), shared_generator(cfg, SharedStream.RANKED_DATA),
     )  # fmt: skip
     assert describe(Coasting(cfg.world, idle.scene, 2), idle)["error_px_10"] < 0.01  # the ridge
     few = Recording(idle.frames[:8], idle.states[:8], idle.actions[:8], idle.scene)
@@ -256,7 +283,7 @@ def test_floors_miss_by_what_they_are_not_told():
 
 def test_dynamics_are_off_by_what_is_asked_and_the_same_in_the_same_state():
     cfg = config("bank_shot")
-    recording = make_recording(cfg, 64, shared_generator(cfg, 2))
+    recording = make_recording(cfg, 64, shared_generator(cfg, SharedStream.HELDOUT_DATA))
     states, actions = recording.states[:, :-1].flatten(0, 1), recording.actions.flatten(0, 1)
     spread = torch.cat([states[:, 0].std(0), torch.full((2,), cfg.world.max_thrust)])
     scene = recording.scene[torch.zeros(len(states), dtype=torch.long)]
@@ -265,7 +292,7 @@ def test_dynamics_are_off_by_what_is_asked_and_the_same_in_the_same_state():
     def step(error: float, seed: int) -> torch.Tensor:
         draw = torch.Generator().manual_seed(seed)
         model = Disturbed(cfg, recording.scene, spread, error, draw)
-        return model.step(model.observe(None, states)[:, None], actions[:, None])
+        return model.step(model.encode(None, states)[:, None], actions[:, None])
 
     assert torch.equal(step(0.0, 1), truth)
     off = torch.stack([(step(0.5, seed) - truth).square().mean(0) for seed in range(8)])
@@ -276,32 +303,32 @@ def test_dynamics_are_off_by_what_is_asked_and_the_same_in_the_same_state():
 
 def test_the_true_dynamics_are_compared_as_the_frames_that_are_seen():
     cfg = config("lewm")
-    recording = make_recording(cfg, 4, shared_generator(cfg, 2))
+    recording = make_recording(cfg, 4, shared_generator(cfg, SharedStream.HELDOUT_DATA))
     model = Rendered(cfg.task, cfg.world, recording.scene)
-    z = model.observe(None, recording.states[:, 3])
+    z = model.encode(None, recording.states[:, 3])
     seen = to_float(recording.frames[:, 3]).flatten(1)
-    assert torch.equal(model.compared(z), seen)
-    assert torch.equal(model.compared(torch.stack([z, z], 1))[:, 1], seen)
+    assert torch.equal(model.goal_features(z), seen)
+    assert torch.equal(model.goal_features(torch.stack([z, z], 1))[:, 1], seen)
 
 
 @pytest.mark.parametrize("task", ["reach", "two_rooms", "bank_shot", "left_right"])
 def test_the_oracle_ranks_plans_as_the_truth_does(task):
-    cfg = config(*([] if task == "reach" else [task]), evaluation__ranked_states=4,
-                 evaluation__ranked_candidates=32)  # fmt: skip
-    stage = Stage(cfg, 4)
-    recording = make_recording(cfg, 4, shared_generator(cfg, 3))
+    cfg = config(*([] if task == "reach" else [task]), evaluation__num_ranked_states=4,
+                 evaluation__num_ranked_candidates=32)  # fmt: skip
+    episodes = EvalEpisodes(cfg, 4)
+    recording = make_recording(cfg, 4, shared_generator(cfg, SharedStream.RANKED_DATA))
     oracle = Oracle(cfg.task, cfg.world, recording.scene)
 
     class Known:  # the oracle, asked as a learnt model is: frame by frame
-        history = 1
+        history_length = 1
 
-        def observe(self, frames, states):
+        def encode(self, frames, states):
             scene = recording.scene[torch.arange(len(states)) % 4]  # all scenes are alike here
-            return Oracle(cfg.task, cfg.world, scene).observe(frames, states)
+            return Oracle(cfg.task, cfg.world, scene).encode(frames, states)
 
-        step, compared = oracle.step, oracle.compared
+        step, goal_features = oracle.step, oracle.goal_features
 
-    found = rank_correlation(Known(), stage, recording, cfg, generator(cfg, 7))  # type: ignore[arg-type]
+    found = rank_correlation(Known(), episodes, recording, generator(cfg, Stream.RANKED_CANDIDATES))  # type: ignore[arg-type]
     assert found == pytest.approx(1, abs=1e-6)
 
 
@@ -311,7 +338,9 @@ def test_the_oracle_ranks_plans_as_the_truth_does(task):
 @pytest.mark.parametrize("kind", ["teleport", "flip", "wall", "colour"])
 def test_an_event_changes_what_it_says_and_nothing_before(kind):
     cfg = config("surprise")
-    pair = make_pair(cfg, kind, 12, generator(cfg, 2), at_once=512 if kind == "wall" else 32)
+    pair = make_pair(
+        cfg, kind, 12, generator(cfg, Stream.ASIDE), at_once=512 if kind == "wall" else 32
+    )
     event, control = pair.event, pair.control
     assert len(event.states) == len(control.states) == 12
     assert torch.equal(event.frames[:, :BEFORE], control.frames[:, :BEFORE])
@@ -334,7 +363,7 @@ def test_an_event_changes_what_it_says_and_nothing_before(kind):
 
 def test_a_wall_cannot_be_passed_where_there_is_none():
     with pytest.raises(ValueError, match=r"set world\.door_width above 0"):
-        make_pair(config("smoke"), "wall", 4, generator(config("smoke"), 2))
+        make_pair(config("smoke"), "wall", 4, generator(config("smoke"), Stream.ASIDE))
 
 
 def test_the_oracle_is_surprised_by_what_is_impossible_and_by_nothing_else():
@@ -344,23 +373,25 @@ def test_the_oracle_is_surprised_by_what_is_impossible_and_by_nothing_else():
         def __init__(self) -> None:
             pass
 
-        def observe(self, frames, states):
+        def encode(self, frames, states):
             return torch.cat([states[:, 0], torch.full((len(states), 1), 5.0),
                               torch.full((len(states), 1), 32.0)], 1)  # fmt: skip
 
     seer = Seer()
     seer.task, seer.world = cfg.task, cfg.world
     for kind in ("teleport", "flip", "wall"):
-        pair = make_pair(cfg, kind, 8, generator(cfg, 3), at_once=512 if kind == "wall" else 32)
+        pair = make_pair(
+            cfg, kind, 8, generator(cfg, Stream.CLIPS), at_once=512 if kind == "wall" else 32
+        )
         assert surprise(seer, pair.control).max() < 1e-6
         assert (surprise(seer, pair.event).amax(1) > 1e-3).all()
 
 
 def test_bounces_are_where_the_velocity_is_not_what_the_thrust_makes_it():
     cfg = config("surprise")
-    walls = make_pair(cfg, "wall", 8, generator(cfg, 3), at_once=512)
+    walls = make_pair(cfg, "wall", 8, generator(cfg, Stream.CLIPS), at_once=512)
     assert bounces(cfg, walls.control)[:, BEFORE - 1 : BEFORE + 1].any(1).all()  # off the wall
-    flips = make_pair(cfg, "flip", 32, generator(cfg, 3), at_once=64)
+    flips = make_pair(cfg, "flip", 32, generator(cfg, Stream.CLIPS), at_once=64)
     assert bounces(cfg, flips.event)[:, BEFORE - 1].all()
     calm = ~bounces(cfg, flips.control).any(1)
     assert 0 < calm.sum() < 32
@@ -388,10 +419,10 @@ def test_a_state_that_is_linear_in_the_past_has_no_threshold_to_pass():
     linear = torch.stack(z, 1)
     none = torch.zeros(0)
     recording = Recording(none, none, actions, None)  # type: ignore[arg-type]
-    residual, total = critical.unexplained(linear, recording, cfg)
+    residual, total = threshold.unexplained(linear, recording, cfg)
     assert (traces(residual) < 1e-12 * traces(total)).all()  # of both halves
     noise = torch.randn(64, 20, 3).double()
-    residual, total = critical.unexplained(noise, recording, cfg)
+    residual, total = threshold.unexplained(noise, recording, cfg)
     assert (traces(residual) > 0.9 * traces(total)).all()
 
 
@@ -403,8 +434,8 @@ def test_the_best_direction_is_not_chosen_on_what_it_is_scored_on(monkeypatch):
     cfg = config("smoke", model__embedding_dim=2, data__clip_length=10)
     own = torch.eye(2).double().expand(2, 2, 2)
     left = torch.stack([torch.tensor([0.2, 0.9]), torch.tensor([0.5, 0.1])]).diag_embed().double()
-    monkeypatch.setattr(critical, "unexplained", lambda z, recording, cfg: (left, own))
-    found = critical.threshold(cfg)
+    monkeypatch.setattr(threshold, "unexplained", lambda z, recording, cfg: (left, own))
+    found = threshold.threshold(cfg)
     assert found["best_fvu"] == pytest.approx(0.5)  # best on the first half, and not on the second
     assert found["predicted"] == pytest.approx(0.5 * found["one_over_k"])
 
@@ -420,23 +451,23 @@ def test_every_config_of_the_part_loads():
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["--model.history=4"], "clip_length 10 is too short for a history of 4"),
+        (["--model.history_length=4"], "clip_length 10 is too short for a history of 4"),
         (["--rollout=9"], "use 11 or more"),
         (["--planner.horizon=30"], "looks 30 steps ahead, but task.budget is 20"),
-        (["--planner.elites=9"], "elites 9 is more than samples 8: use at most 8"),
-        (["--planner.samples=0"], "samples"),
-        (["--cost.execute=6"], "at most planner.horizon x cost.repeat, 5"),
+        (["--planner.num_elites=9"], "num_elites 9 is more than num_samples 8: use at most 8"),
+        (["--planner.num_samples=0"], "samples"),
+        (["--cost.replan_every=6"], "at most planner.horizon x cost.action_repeat, 5"),
         (["--cost.when=lest"], "when"),
         (["--task.held_steps=21"], "more than the budget of 20"),
         (["--task.kind=two_rooms"], "set world.door_width above 0"),
         (["--world.max_thrust=0.0"], "set world.max_thrust above 0"),
         (["--world.speeds=[1.0]"], "starts from rest"),
         (["--world.num_balls=2"], "world.num_balls to 1"),
-        (["--objective=dino_wm"], "dino_wm and model.encoder conv do not fit"),
+        (["--method=dino_wm"], "dino_wm and model.encoder conv do not fit"),
         (["--model.encoder=frozen"], "predict a frozen encoder's tokens"),
         (["--model.predictor=attention"], "use mlp or adaln"),
-        (["--weights.sigreg_weight=-1.0"], "sigreg_weight"),
-        (["--weights.num_slices=0"], "num_slices"),
+        (["--loss_weights.sigreg_lambda=-1.0"], "sigreg_lambda"),
+        (["--loss_weights.num_slices=0"], "num_slices"),
         (["--world.size=60"], "divisible by 16"),
         (["--plannr.kind=cem"], "planner.kind"),
         (["--model.predictor=adaln", "--model.hidden_dim=50"], "use a multiple of 16, got 50"),
@@ -455,15 +486,42 @@ def test_contradictions_end_in_one_clear_line_and_write_nothing(
 
 
 @pytest.mark.parametrize(
+    ("files", "option"),
+    [
+        (["left_right"], "--planner.kind=mppi"),
+        (["left_right"], "--planner.num_samples=9"),
+        (["lewm"], "--planner.noise_beta=2.0"),
+        (["lewm"], "--loss_weights.variance=2.0"),
+        (["pldm"], "--loss_weights.sigreg_lambda=2.0"),
+        (["lewm"], "--model.frozen_encoder=dino"),
+        (["lewm"], "--task.thrust_steps=2"),
+        (["cloning"], "--rollout=2"),
+    ],
+)
+def test_an_option_that_nothing_reads_is_refused(tmp_path, refusal, files, option):
+    given = [word for name in files for word in ("--config", CONFIGS / f"{name}.yaml")]
+    said = refusal(main, *given, option, f"--run_dir={tmp_path / 'run'}")
+    assert "nothing reads it here" in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
     ("overrides", "words"),
     [
         (["--task.min_distance=100"], "use a smaller task.min_distance"),
         (["--world.radius=[31.0,31.0]"], "px apart"),
-        (["--evaluation.surprise_clips=4", "--world.max_thrust=0.01"], "event flip hardly ever"),
-        (["--evaluation.surprise_clips=4", "--world.channels=3"], "event colour hardly ever"),
         (
-            ["--evaluation.surprise_clips=4", "--model.history=9", "--data.clip_length=20"],
-            "fewer than model.history 9: use at most 8",
+            ["--evaluation.num_surprise_clips=4", "--world.max_thrust=0.01"],
+            "event flip hardly ever",
+        ),
+        (["--evaluation.num_surprise_clips=4", "--world.channels=3"], "event colour hardly ever"),
+        (
+            [
+                "--evaluation.num_surprise_clips=4",
+                "--model.history_length=9",
+                "--data.clip_length=20",
+            ],
+            "fewer than model.history_length 9: use at most 8",
         ),
     ],
 )
@@ -474,10 +532,12 @@ def test_what_a_world_cannot_have_is_said_before_training(tmp_path, refusal, ove
 
 
 def test_states_where_every_candidate_costs_the_same_are_left_out():
-    cfg = config("left_right", "smoke", planner__horizon=1, evaluation__ranked_candidates=2)
-    stage = Stage(cfg, 4)
-    recording = make_recording(cfg, 4, shared_generator(cfg, 3))
-    rho = rank_correlation(make_model(cfg), stage, recording, cfg, generator(cfg, 7))
+    cfg = config("left_right", "smoke", planner__horizon=1, evaluation__num_ranked_candidates=2)
+    episodes = EvalEpisodes(cfg, 4)
+    recording = make_recording(cfg, 4, shared_generator(cfg, SharedStream.RANKED_DATA))
+    rho = rank_correlation(
+        make_model(cfg), episodes, recording, generator(cfg, Stream.RANKED_CANDIDATES)
+    )
     assert -1 <= rho <= 1
 
 
@@ -491,13 +551,25 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_run_says_which_interval_each_of_its_numbers_gets(trained):
+    summary = json.loads((trained / "summary.json").read_text())
+    (scores,) = summary["variants"].values()
+    assert set(summary["shares"]) == {name for name in SHARES if name in scores}
+    assert set(summary["shares"].values()) == {4}
+    for name, (low, high) in summary["limits"].items():
+        assert low <= scores[name] <= high
+    with np.load(trained / "outcomes.npz") as outcomes:
+        for name in ("last", "held", "ever", "at_start"):
+            assert outcomes[name].mean() == scores[name]
+
+
 def test_a_run_leaves_its_figures_and_outcomes(trained):
     names = {path.name for path in trained.rglob("*") if path.is_file()}
     wanted = {"summary.json", "outcomes.npz", "episode.gif", "episode.npz", "paths.png"}
     wanted |= {"imagined.png", "search.png", "landscape.png"}
     assert wanted <= names
     cfg, model = load_model(trained)
-    assert cfg.objective == "lewm"
+    assert cfg.method == "lewm"
     assert isinstance(model, LatentModel)
 
 
@@ -507,9 +579,13 @@ def test_a_run_leaves_its_figures_and_outcomes(trained):
         (plan_script.main, ["--episode", "-1"], "--episode -1: expected 0"),
         (plan_script.main, ["--model.embedding_dim=4"], "--model: the weights"),
         (evaluate_script.main, ["--world.size=32"], "--world: the weights"),
-        (evaluate_script.main, ["--planner.kind", "mppi"], "write a knob as --key=value"),
+        (evaluate_script.main, ["--planner.kind", "mppi"], "write it as --key=value"),
         (plan_script.main, ["--run_dir=elsewhere"], "nothing is trained here"),
-        (evaluate_script.main, ["--planner.elites=100"], "elites 100 is more than samples 8"),
+        (
+            evaluate_script.main,
+            ["--planner.num_elites=100"],
+            "num_elites 100 is more than num_samples 8",
+        ),
         (evaluate_script.main, ["--task.min_distance=100"], "use a smaller task.min_distance"),
         (plan_script.main, ["--task.min_distance=100"], "use a smaller task.min_distance"),
     ],
@@ -546,7 +622,7 @@ def test_a_token_model_keeps_what_its_tokens_are_standardised_by(tmp_path, run):
 @pytest.mark.parametrize("task", ["reach", "two_rooms", "bank_shot", "left_right"])
 def test_train_plan_and_evaluate_as_documented(tmp_path, run, task):
     files = [] if task == "reach" else ["--config", CONFIGS / f"{task}.yaml"]
-    small = ["--evaluation.episodes=2", "--steps=4"]
+    small = ["--evaluation.num_test_episodes=2", "--steps=4"]
     command = [*TRAIN[:2], *files, "--config", SMOKE, "--threads=1", *small]
     done = run(*command, "--run_dir", tmp_path / "run")
     assert any(line.startswith("run ") for line in done.stdout.splitlines()), done.stdout
@@ -554,8 +630,8 @@ def test_train_plan_and_evaluate_as_documented(tmp_path, run, task):
     done = run(sys.executable, script, tmp_path / "run", "--episode", "1", "--out", tmp_path)
     assert "px away at the start" in done.stdout
     assert (tmp_path / "episode.gif").stat().st_size > 10_000
-    knobs = [] if task == "left_right" else ["--planner.kind=mppi"]
-    done = run(sys.executable, "part5_action_planning/evaluate.py", tmp_path / "run", *knobs)
+    options = [] if task == "left_right" else ["--planner.kind=mppi"]
+    done = run(sys.executable, "part5_action_planning/evaluate.py", tmp_path / "run", *options)
     assert "(random thrust)" in done.stdout
 
 

@@ -1,0 +1,144 @@
+"""What a model learns from: recorded episodes of random thrust, and clips drawn from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.distractors import Distractor, sample_layers
+from common.episodes import pick_frames, to_float
+from common.rendering import render
+from common.simulator import Scene, sample_scene, sample_start
+from common.world import World
+from part5_action_planning.config import Config, Task
+from part5_action_planning.model.world_models import TokenModel
+from part5_action_planning.tasks.rules import advance_all
+
+CHUNK = 256  # frames encoded at a time
+
+
+@dataclass(frozen=True)
+class Recording:
+    """E episodes: frames (E, T, C, H, W) uint8, states (E, T, 1, 4), actions (E, T - 1, 2)."""
+
+    frames: Tensor
+    states: Tensor
+    actions: Tensor
+    scene: Scene
+
+    @staticmethod
+    def cat(parts: Sequence["Recording"]) -> "Recording":
+        """The episodes of several recordings, one after another."""
+        frames, states, actions = (
+            torch.cat([getattr(part, name) for part in parts])
+            for name in ("frames", "states", "actions")
+        )
+        return Recording(frames, states, actions, Scene.cat([part.scene for part in parts]))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips: seen (B, T, C, H, W) frames in [0, 1], or (B, T, N, D) tokens of a frozen encoder.
+
+    actions (B, T - 1, A): actions[:, t] leads from frame t to frame t + 1. slices (D, M): SIGReg's,
+    for the method that has it.
+    """
+
+    seen: Tensor
+    actions: Tensor
+    slices: Tensor | None = None
+
+
+def make_recording(cfg: Config, num_episodes: int, generator: torch.Generator) -> Recording:
+    """Episodes of the policy that knows no goal."""
+    scene = sample_scene(cfg.world, num_episodes, generator)
+    start = sample_start(cfg.world, scene, generator)
+    length = cfg.world.episode_length - 1
+    actions = random_actions(cfg, num_episodes, length, generator)
+    return record(cfg.task, cfg.world, cfg.distractor, start, scene, actions, generator)
+
+
+def random_actions(
+    cfg: Config, num_episodes: int, length: int, generator: torch.Generator
+) -> Tensor:
+    """The policy that collects data, (E, length, 2): it knows no goal.
+
+    reach and two_rooms: an autoregressive walk a <- smoothness a + sqrt(1 - smoothness^2) noise,
+    of standard deviation max_thrust, clamped to the bounds. bank_shot: uniform in the steps that
+    have thrust, then 0. left_right: a fair coin each step.
+    """
+    shape, most = (num_episodes, length, 2), cfg.world.max_thrust
+    if cfg.task.kind == "left_right":
+        heading = 2.0 * torch.randint(2, shape, generator=generator) - 1
+        return heading * torch.tensor([1.0, 0.0])
+    if cfg.task.kind == "bank_shot":
+        actions = most * (2 * torch.rand(shape, generator=generator) - 1)
+        actions[:, cfg.task.thrust_steps :] = 0
+        return actions
+    smooth, noise = cfg.data.smoothness, most * torch.randn(shape, generator=generator)
+    walk = noise.clone()
+    for t in range(1, length):
+        walk[:, t] = smooth * walk[:, t - 1] + (1 - smooth**2) ** 0.5 * noise[:, t]
+    return walk.clamp(-most, most)
+
+
+def record(
+    task: Task, world: World, distractor: Distractor, start: Tensor, scene: Scene, actions: Tensor,
+    generator: torch.Generator,
+) -> Recording:  # fmt: skip
+    """What happens when actions (E, T - 1, 2) are executed from start (E, 1, 4), and its frames."""
+    states = advance_all(task, world, start, scene, actions)  # (E, T, 1, 4)
+    num_episodes, length = states.shape[:2]
+    layers, _ = sample_layers(distractor, world.size, num_episodes, length, generator)
+    return Recording(render(world, states, scene, layers), states, actions, scene)
+
+
+def crossing_share(world: World, states: Tensor) -> float:
+    """Share of episodes (E, T, 1, 4) in which the ball changes rooms."""
+    left = states[:, :, 0, 0] < world.size / 2
+    return (left.any(1) & (~left).any(1)).float().mean().item()
+
+
+def draw_batch(
+    recording: Recording, tokens: np.ndarray | None, batch_size: int, length: int,
+    generator: torch.Generator,
+) -> Batch:  # fmt: skip
+    """Clips of neighbouring frames, drawn uniformly with replacement.
+
+    tokens (E, T, N, D) replace the frames where a frozen encoder has read them before.
+    """
+    num_episodes, num_frames = recording.states.shape[:2]
+    episode = torch.randint(num_episodes, (batch_size, 1), generator=generator)
+    begin = torch.randint(num_frames - length + 1, (batch_size, 1), generator=generator)
+    time = begin + torch.arange(length)  # (B, T)
+    episodes = episode.expand_as(time)
+    if tokens is None:
+        seen = pick_frames(recording.frames, episodes, time)
+    else:
+        seen = torch.from_numpy(tokens[episodes.numpy(), time.numpy()])  # read from the disk
+    return Batch(seen, recording.actions[episodes[:, 1:], time[:, :-1]])
+
+
+def read_tokens(model: TokenModel, recording: Recording, folder: Path) -> np.ndarray:
+    """A frozen encoder's tokens of every recorded frame, (E, T, N, D) in float16.
+
+    Computed once and kept in the folder; mapped, not read into memory.
+    """
+    from common.feature_cache import cached_features  # needed by no other model
+
+    tokens = cached_features(model.frozen, recording.frames, folder, "recording")
+    return tokens.reshape(*recording.states.shape[:2], *tokens.shape[1:])
+
+
+@torch.no_grad()
+def encode_all(model, recording: Recording) -> Tensor:
+    """What a model makes of every recorded frame, (E, T, D)."""
+    frames, states = recording.frames.flatten(0, 1), recording.states.flatten(0, 1)
+    parts = [
+        model.encode(to_float(part), state)
+        for part, state in zip(frames.split(CHUNK), states.split(CHUNK), strict=True)
+    ]
+    return torch.cat(parts).unflatten(0, recording.states.shape[:2])

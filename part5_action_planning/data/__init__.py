@@ -1,1 +1,0 @@
-"""Recorded episodes, and the clips drawn from them."""
