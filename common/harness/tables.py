@@ -137,9 +137,6 @@ class Sources:
             lines.append([f"`{name}.json`", f"`{content['command']}`", shown])
         return markdown_table(lines)
 
-    def _label(self, value: Any) -> str:
-        return self.labels.get(value) or (value if isinstance(value, str) else f"{value:g}")
-
 
 def find(
     folder: Path, file: str, name: str, kind: str = "variants", variant: str = ""
