@@ -37,21 +37,29 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.harness import config as configs
 from common.harness.aggregate import aggregate, collect_outcomes
-from common.harness.config import REPOSITORY, config, load_config, parse_config, read_yaml
+from common.harness.config import (
+    REPOSITORY,
+    config,
+    load_config,
+    options_of,
+    parse_config,
+    read_yaml,
+)
 from common.harness.errors import ConfigError, UserError, run_script
 from common.harness.files import read_json, write_arrays, write_json
 from common.harness.launcher import Job, run_jobs
 from common.harness.provenance import git_commit
 from common.harness.results import read_results, validate_results
 from common.harness.runs import RUNS
-from common.harness.strict_yaml import dump, flatten, load_text
+from common.harness.strict_yaml import dump, flatten
 
 
 @config
@@ -98,9 +106,7 @@ def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
     if not variants:
         raise ConfigError(f"{path}: variants: expected one or more, got none")
     config_class = _config_of(REPOSITORY / sweep.script)
-    shared = ({"threads": 1} if "threads" in configs.options_of(config_class) else {}) | flatten(
-        shared
-    )
+    shared = ({"threads": 1} if "threads" in options_of(config_class) else {}) | flatten(shared)
     made: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for name, value in variants.items():
         place = f"{path}: variants.{name}"
@@ -114,7 +120,7 @@ def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
             cfg, _ = parse_config(config_class, baseline=baseline, description="", argv=options)
         except ConfigError as error:
             raise ConfigError(f"{place}: {error}") from None
-        made[name] = (options, flatten(load_text(configs.to_yaml(cfg))))
+        made[name] = (options, flatten(json.loads(json.dumps(asdict(cfg)))))
     every = [resolved for _, resolved in made.values()]
     apart = [key for key in every[0] if any(each[key] != every[0][key] for each in every)]
     folder = runs / Path(sweep.script).parent.name.split("_")[0] / "sweep"
@@ -136,6 +142,7 @@ def _mapping(place: str, node: Any) -> dict[str, Any]:
     return dict(node)
 
 
+@cache
 def _config_of(script: Path) -> Any:
     """The class Config of the config.py beside a script."""
     spec = importlib.util.spec_from_file_location("sweep_config", script.parent / "config.py")

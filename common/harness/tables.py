@@ -13,6 +13,7 @@ parameter. Pages name tables in markers, see ``update_page``.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -225,4 +226,11 @@ def update_page(page: Path, blocks: Mapping[str, Renders], folder: Path, *, chec
 
 
 def _read(folder: Path, file: str) -> dict[str, Any]:
-    return read_results(folder / f"{file}.json")
+    path = folder / f"{file}.json"
+    return _read_once(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@cache
+def _read_once(path: Path, changed: int) -> dict[str, Any]:
+    """A results file as it was at its last change: a page reads one for each of its cells."""
+    return read_results(path)
