@@ -31,26 +31,25 @@ PREDICTORS = ("loss", "scaled_loss", "prediction", "sigreg", "rank")
 
 def columns(content: Mapping[str, Any]) -> dict[str, Tensor]:
     """Per run, (runs,): quality, what tells of a collapse, and each predictor (lower is better)."""
-    variants = content["variants"].values()
-
-    def read(metric: str) -> Tensor:
-        values = [variant["metrics"][metric]["mean"] for variant in variants]
-        return torch.tensor(values, dtype=torch.double)
-
-    batch = [variant["params"]["batch_size"] for variant in variants]
-    weight = [variant["params"]["loss_weights.sigreg_lambda"] for variant in variants]
-    share = torch.tensor([sigreg_share(*pair) for pair in zip(weight, batch, strict=True)]).double()
-    return {
-        "quality": read(QUALITY),
-        "position": read("position_1000"),
-        "collapse_ratio": read("collapse_ratio"),
-        "sigreg_per_sample": read("sigreg_per_sample"),
-        "loss": read("heldout_loss"),
-        "scaled_loss": read("heldout_loss") / share**EXPONENT,
-        "prediction": read("heldout_prediction"),
-        "sigreg": read("heldout_sigreg") / torch.tensor(batch),
-        "rank": -read("effective_rank"),
-    }
+    rows = []
+    for variant in content["variants"].values():
+        value = {key: interval["mean"] for key, interval in variant["metrics"].items()}
+        batch = variant["params"]["batch_size"]
+        share = sigreg_share(variant["params"]["loss_weights.sigreg_lambda"], batch)
+        rows.append(
+            {
+                "quality": value[QUALITY],
+                "position": value["position_1000"],
+                "collapse_ratio": value["collapse_ratio"],
+                "sigreg_per_sample": value["sigreg_per_sample"],
+                "loss": value["heldout_loss"],
+                "scaled_loss": value["heldout_loss"] / share**EXPONENT,
+                "prediction": value["heldout_prediction"],
+                "sigreg": value["heldout_sigreg"] / batch,
+                "rank": -value["effective_rank"],
+            }
+        )
+    return {key: torch.tensor([row[key] for row in rows]).double() for key in rows[0]}
 
 
 def chosen_runs(found: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -449,7 +449,9 @@ def test_train_and_plot_as_documented(tmp_path, run):
         folders.append(tmp_path / method)
         done = run(*TRAIN, "--config", CONFIGS / f"{method}.yaml", "--run_dir", folders[-1])
         starts = [line.split("  ")[0] for line in done.stdout.splitlines()]
-        assert {method, "(untrained encoder)", "(raw pixels)"} <= set(starts), done.stdout
+        assert {method, "baseline: untrained encoder", "baseline: raw pixels"} <= set(starts), (
+            done.stdout
+        )
         figures = {path.name for path in (folders[-1] / "figures").iterdir()}
         assert {"pca.gif", "pca.npz", "correlation.png", "spectrum.png", "dashboard.png"} <= figures
     before = (folders[0] / "figures" / "spectrum.png").read_bytes()
