@@ -489,7 +489,7 @@ def test_contradictions_end_in_one_clear_line_and_write_nothing(
     ("files", "option"),
     [
         (["left_right"], "--planner.kind=mppi"),
-        (["left_right"], "--planner.num_samples=9"),
+        (["left_right"], "--planner.num_samples=64"),
         (["lewm"], "--planner.noise_beta=2.0"),
         (["lewm"], "--loss_weights.variance=2.0"),
         (["pldm"], "--loss_weights.sigreg_lambda=2.0"),
