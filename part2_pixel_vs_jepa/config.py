@@ -95,7 +95,7 @@ class Config:
     """Optimizer steps."""
     batch_size: int = option(ge=2, le=65536)
     """Transitions per step."""
-    learning_rate: float = option(gt=0, le=10)
+    learning_rate: float = option(gt=0, le=1)
     """Peak of the linear warm-up and cosine decay."""
     warmup: float = option(0.1, ge=0, le=1)
     """Share of the steps that warm up."""

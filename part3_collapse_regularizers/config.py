@@ -65,9 +65,9 @@ class LossWeights:
     """How much of itself a teacher keeps each step, at the start; it rises to 1."""
     num_prototypes: int = option(256, ge=2, le=65536, when="method=dino")
     """Prototypes of DINO's head."""
-    student_temperature: float = option(0.1, gt=0, le=100, when="method=dino")
+    student_temperature: float = option(0.1, ge=1e-3, le=100, when="method=dino")
     """Temperature of DINO's student."""
-    teacher_temperature: float = option(0.04, gt=0, le=100, when="method=dino")
+    teacher_temperature: float = option(0.04, ge=1e-3, le=100, when="method=dino")
     """Temperature of DINO's teacher; lower sharpens."""
     centre_momentum: float = option(0.9, ge=0, lt=1, when="method=dino")
     """Momentum of DINO's centre; 0 centres on the last batch alone."""
@@ -113,7 +113,7 @@ class Config:
     """Optimizer steps."""
     batch_size: int = option(ge=2, le=65536)
     """Samples per step, over all processes."""
-    learning_rate: float = option(gt=0, le=10)
+    learning_rate: float = option(gt=0, le=1)
     """Peak, after a linear warm-up."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """After the warm-up: cosine decay to 0, or constant."""

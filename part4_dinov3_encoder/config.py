@@ -111,9 +111,9 @@ class LossWeights:
     """Random directions of SIGReg, drawn afresh each step."""
     num_prototypes: int = option(256, ge=2, le=65536, when="method=dino")
     """K, the prototypes that a student names."""
-    student_temperature: float = option(0.1, gt=0, le=100, when="method=dino")
+    student_temperature: float = option(0.1, ge=1e-3, le=100, when="method=dino")
     """Temperature of the student's names."""
-    teacher_temperature: float = option(0.04, gt=0, le=100, when="method=dino")
+    teacher_temperature: float = option(0.04, ge=1e-3, le=100, when="method=dino")
     """Temperature of the teacher's names; lower sharpens."""
     centre_momentum: float = option(0.9, ge=0, lt=1, when="method=dino")
     """How much of itself the centre keeps each step."""
@@ -173,7 +173,7 @@ class Config:
     """Optimizer steps."""
     batch_size: int = option(ge=2, le=65536)
     """Clips per step."""
-    learning_rate: float = option(gt=0, le=10)
+    learning_rate: float = option(gt=0, le=1)
     """Its peak, after a linear warm-up and before a cosine decay to 0."""
     warmup: float = option(0.1, ge=0, le=1)
     """Share of the steps that warm up."""

@@ -133,7 +133,7 @@ class PlannerConfig:
     """Colour of the noise over time: 0 white, 2 a smooth walk."""
     keep_share: float = option(0.3, ge=0, le=1, when=f"kind=icem & {SEARCHED}")
     """Share of the elites that iCEM takes into the next iteration."""
-    temperature: float = option(0.3, gt=0, le=1e6, when=f"kind=mppi & {SEARCHED}")
+    temperature: float = option(0.3, ge=1e-3, le=1e6, when=f"kind=mppi & {SEARCHED}")
     """In standard deviations of the iteration's costs; lower is greedier."""
     step_size: float = option(0.1, gt=0, le=10, when=f"kind=gradient & {SEARCHED}")
     """Adam's, as a share of half the bounds."""
@@ -156,7 +156,7 @@ class DiscreteConfig:
     momentum: float = option(default=0.0, ge=0, lt=1, when="kind=cem|icem|mppi")
     keep_share: float = option(default=0.0, ge=0, le=1, when="kind=icem")
     """Share of the elites that iCEM keeps, as they are and with one step changed."""
-    temperature: float = option(default=1.0, gt=0, le=1e6, when="kind=mppi")
+    temperature: float = option(default=1.0, ge=1e-3, le=1e6, when="kind=mppi")
 
     def __post_init__(self) -> None:
         _check_elites(self.kind, self.num_elites, self.num_samples)
@@ -218,7 +218,7 @@ class Config:
     """Clips per step."""
     rollout: int = option(ge=1, le=1000, when=WORLD_MODELS)
     """Steps predicted in training, each from the prediction before."""
-    learning_rate: float = option(gt=0, le=10)
+    learning_rate: float = option(gt=0, le=1)
     """Peak of one linear warm-up and cosine decay."""
     warmup: float = option(0.1, ge=0, le=1)
     """Share of the steps that warm up."""

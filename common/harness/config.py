@@ -10,11 +10,11 @@ FILE`` is stacked, then ``--key=value`` options such as ``--world.size=32``. pyd
 ranges and choices wherever a config is made, ``__post_init__`` what contradicts each other.
 """
 
-import argparse
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, is_dataclass
 from functools import reduce
 from operator import attrgetter
 from pathlib import Path
@@ -23,14 +23,13 @@ from typing import Any, TypeVar, dataclass_transform
 import pydantic
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from common.harness.errors import ConfigError, nearest
+from common.harness.arguments import LIMITS, RunOptions, read_arguments
+from common.harness.errors import REPOSITORY, ConfigError, nearest
 from common.harness.strict_yaml import dump, flatten, load_text
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 STRICT = pydantic.ConfigDict(
     strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
 )
-LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 C = TypeVar("C")
 
 
@@ -59,15 +58,6 @@ def config(cls: type[C]) -> type[C]:
     return made
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """Where a run goes; ``name`` defaults to the stem of the last ``--config``, or "baseline"."""
-
-    name: str
-    run_dir: Path | None = None
-    overwrite: bool = False
-
-
 def options_of(config_class: Any) -> dict[str, Any]:
     """{dotted key: pydantic's FieldInfo} of every option, nested ones included."""
     fields = config_class.__pydantic_fields__.items()
@@ -82,41 +72,20 @@ def parse_config(
 
     ``--help`` and ``--print_config`` print and exit.
     """
-    options, shown = options_of(config_class), flatten(read_yaml(baseline))
-    parser = argparse.ArgumentParser(
-        description=description, allow_abbrev=False, exit_on_error=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    add, stacked = parser.add_argument, "stacked on the baseline"
-    add("--config", action="append", default=[], type=Path, metavar="FILE", help=stacked)
-    add("--name", help="of the run; default: that of the last --config")
-    add("--run_dir", type=Path, help="default: runs/<part>/<name>-seed<seed>")
-    add("--overwrite", action="store_true", help="discard the run that is there")
-    add("--print_config", action="store_true", help="print the config and exit")
-    for key, field in options.items():
-        read = str if field.annotation is str else load_text
-        about = _about(field, shown.get(key, field.default))
-        add(f"--{key}", type=read, default=argparse.SUPPRESS, metavar="", help=about)
-    try:
-        run, unknown = parser.parse_known_args(argv)
-    except argparse.ArgumentError as error:
-        raise ConfigError(str(error).replace("load_text", "YAML")) from None
-    if unknown:
-        flag = unknown[0].partition("=")[0]
-        known = parser._option_string_actions
-        raise ConfigError(f"unknown option {flag}{nearest(flag, known)}")
-    given = {key: value for key, value in vars(run).items() if key in options}
-    cfg = load_config(config_class, [baseline, *run.config], given, source="--")
+    options = options_of(config_class)
+    typed, given = read_arguments(options, flatten(read_yaml(baseline)), description, argv)
+    cfg = load_config(config_class, [baseline, *typed.config], given, source="--")
     for key in given:
         if needed := _unmet(cfg, key, (options[key].json_schema_extra or {}).get("when", "")):
             raise ConfigError(f"--{key}: nothing reads it here, only with {needed}")
-    if run.print_config:
+    threads, cores = getattr(cfg, "threads", 1), os.cpu_count() or 1
+    if threads > 4 * cores:
+        raise ConfigError(f"threads: expected at most {4 * cores} on {cores} cores, got {threads}")
+    if typed.print_config:
         print(to_yaml(cfg), end="")
         raise SystemExit(0)
-    name = run.name or [baseline, *run.config][-1].stem
-    if not re.fullmatch(r"[\w-][\w.-]*", name):
-        raise ConfigError(f"--name: expected letters, digits and _ . - only, got {name!r}")
-    return cfg, RunOptions(name, run.run_dir, run.overwrite)
+    name = typed.name or [baseline, *typed.config][-1].stem
+    return cfg, RunOptions(name, typed.run_dir, typed.overwrite)
 
 
 def load_config(
@@ -127,7 +96,9 @@ def load_config(
 
     ``source`` is what a message puts before a key of the overrides. Raises ConfigError.
     """
-    sources = [*((f"{path}: ", read_yaml(path)) for path in paths), (source, overrides or {})]
+    part = config_class.__module__.partition("_")[0]
+    files = [(f"{path}: ", read_yaml(path, part)) for path in paths]
+    sources = [*files, (source, overrides or {})]
     options, flat, origin = options_of(config_class), {}, {}
     for place, node in sources:
         for key, value in flatten(node).items():
@@ -152,17 +123,24 @@ def to_yaml(cfg: Any) -> str:
     return dump(asdict(cfg))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a file, found from here or from the repository; raises ConfigError."""
-    found = path
+def read_yaml(path: Path, part: str = "") -> dict[str, Any]:
+    """The mapping in a file, found from here or from the repository; raises ConfigError.
+
+    With a part, such as "part2", a file of another part's folder of configs is refused.
+    """
+    found, configs = path, REPOSITORY / "configs"
     try:
         found = path if path.exists() else REPOSITORY / path
         node = load_text(found.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
-        siblings = [str(file) for file in sorted(found.parent.glob("*.yaml"))]
-        raise ConfigError(f"{path}: no such file{nearest(str(found), siblings)}") from None
+        own = [file.relative_to(REPOSITORY) for file in sorted((configs / part).glob("*.yaml"))]
+        known = [str(file) for file in [*own, *sorted(found.parent.glob("*.yaml"))]]
+        raise ConfigError(f"{path}: no such file{nearest(str(path), known)}") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {getattr(error, 'strerror', 0) or error}") from None
+    folder = found.resolve().parent
+    if part.startswith("part") and folder.parent == configs and folder.name != part:
+        raise ConfigError(f"{path}: expected a config of {part}, got one of {folder.name}")
     if not isinstance(node, dict | None):
         raise ConfigError(f"{path}: expected a mapping (key: value), got {str(node)[:80]}")
     return node or {}
@@ -189,14 +167,5 @@ def _problem(invalid: pydantic.ValidationError) -> tuple[str, str]:
         return key, f"missing key {key}"
     wanted = re.sub("Input should be (a |)(valid )?|Field required", r"\1", error["msg"])
     limits = [f"{LIMITS[n]} {end:g}" for n, end in error.get("ctx", {}).items() if n in LIMITS]
-    wanted = [*limits, wanted.replace("array", "list") or "a longer list"][0]
+    wanted = [*limits, wanted.replace("array", "list such as [a, b]") or "a longer list"][0]
     return key, f"{key}: expected {wanted}, got {got!r}"
-
-
-def _about(field: Any, default: Any) -> str:
-    """What ``--help`` says of an option: meaning, type, range, default."""
-    ends = [f"{LIMITS[n]} {end:g}" for limit in field.metadata for n, end in asdict(limit).items()]
-    when = [f"read with {when}" for when in (field.json_schema_extra or {}).values() if when]
-    choices = [f"of {kinds}" for kinds in re.findall(r"Literal\[(.*?)\]", str(field.annotation))]
-    facts = ", ".join([*choices, *ends, f"default {default}", *when])
-    return f"{' '.join((field.description or '').split())} ({facts})".replace("%", "%%")

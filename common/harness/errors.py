@@ -8,15 +8,24 @@ torch is imported where it is used: scripts that only read results do without.
 
 import argparse
 import difflib
+import io
 import os
+import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SYNONYMS = {  # what an option is called elsewhere
+    "learning_rate": "lr", "steps": "epochs iterations", "batch_size": "bs batch",
+    "weight_decay": "wd", "num_hypotheses": "k", "num_prototypes": "k", "embedding_dim": "dim d",
+}  # fmt: skip
 
 
 class UserError(Exception):
@@ -46,9 +55,11 @@ def run_script(main: Callable[[], None]) -> None:
     import torch
 
     torch.set_flush_denormal(True)
+    _ready_streams()
     try:
+        _check_beside_script()
         main()
-        sys.stdout.flush()
+        _flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -57,8 +68,42 @@ def run_script(main: Callable[[], None]) -> None:
         print(f"\nstopped; to resume: {again}", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:  # who read the output had enough, as head has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise SystemExit(141) from None
+
+
+def _ready_streams() -> None:
+    """Lets no character that the terminal lacks, and no stream that is closed, stop a script."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started this, as with 2>&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _flush() -> None:
+    """Shows what is left to show; a full disk is told, and what the script has done stands."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        print(f"warning: the output could not be written: {error.strerror}", file=sys.stderr)
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _check_beside_script() -> None:
+    """Refuses to run another clone's code, or an installed copy of it, which has no configs."""
+    script = Path(getattr(sys.modules["__main__"], "__file__", None) or REPOSITORY).resolve()
+    clones = [folder for folder in script.parents if (folder / "common" / "harness").is_dir()]
+    if clones[:1] not in ([], [REPOSITORY]) or not (REPOSITORY / "configs").is_dir():
+        found = f"{script} would run with the package common of {REPOSITORY}"
+        raise UserError(f"{found}, expected that of its own clone: run pip install -e . there")
 
 
 @contextmanager
@@ -93,14 +138,27 @@ def no_options(description: str | None) -> None:
     ).parse_args()
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """ "; did you mean ...?" for the most alike of the words, "" where none is alike."""
-    words, last = list(words), word.rpartition(".")[2]
-    short = {known.rpartition(".")[2]: known for known in words}
-    found = difflib.get_close_matches(word, words, n=1) or [
-        short[name] for name in difflib.get_close_matches(last, short, n=1)
-    ]
-    return f"; did you mean {found[0]}?" if found else ""
+def typed_path(text: str) -> Path:
+    """A path of the command line, ~ and all; refuses a name that no file can hold in UTF-8."""
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError(f"expected printable characters, got {text!r}")
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - which lets an unknown ~name be
+
+
+def nearest(word: str, words: Collection[str]) -> str:
+    """ "; did you mean ...?" for what is meant or most alike among words, "" where nothing is.
+
+    Of an option or a config file, the groups, the folder, dashes and .yaml may be left out.
+    """
+
+    def short(name: str) -> str:
+        return re.split(r"[./]", name.removesuffix(".yaml"))[-1].lstrip("-")
+
+    last = {short(known): known for known in words}
+    meant = [last[key] for key in last if short(word).lower() in SYNONYMS.get(key, "").split()]
+    for tried, known in (word.lstrip("-"), {k.lstrip("-"): k for k in words}), (short(word), last):
+        meant += [known[name] for name in difflib.get_close_matches(tried, known, n=1)]
+    return f"; did you mean {meant[0]}?" if meant else ""
 
 
 def one_line(error: object) -> str:

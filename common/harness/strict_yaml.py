@@ -63,11 +63,8 @@ def load_text(text: str) -> Any:
 
 def dump(value: Any, *, flow: bool = False) -> str:
     """YAML that load_text reads back to an equal value (tuples as lists); flow: on one line."""
-    width, style = (10**9, True) if flow else (100, False)
-    text = yaml.dump(
-        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width,
-        default_flow_style=style,
-    )  # fmt: skip
+    layout: Any = {"default_flow_style": flow, "width": 10**9 if flow else 100}
+    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **layout)
     return text.removesuffix("...\n").strip() if flow else text
 
 

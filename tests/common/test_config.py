@@ -3,6 +3,8 @@
 import contextlib
 import io
 import math
+import os
+import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
@@ -19,6 +21,7 @@ from pydantic import Field
 from common.harness.config import config, load_config, option, parse_config, to_yaml
 from common.harness.errors import ConfigError, UserError, run_script
 from common.harness.strict_yaml import load_text
+from part2_pixel_vs_jepa import config as part2
 
 BASELINE = """\
 steps: 100
@@ -276,7 +279,8 @@ def test_command_line(baseline: Path) -> None:
         ("--rate=[", "--rate: invalid YAML value: '['"),
         ("--rate=" + "9" * 400, "--rate: expected"),
         ("--world.axes=3", "--world.axes: expected 1 or 2, got 3"),
-        ("--methods=pixels", "--methods: expected a list, got 'pixels'"),
+        ("--methods=pixels", "--methods: expected a list such as [a, b], got 'pixels'"),
+        ("--run_dir=\udcff", r"--run_dir: expected printable characters, got '\udcff'"),
         ("--config=nowhere.yaml", "nowhere.yaml: no such file"),
         ("--config", "expected one argument"),
         ("--name=../x", "--name: expected letters, digits and _ . - only, got '../x'"),
@@ -297,6 +301,41 @@ def test_mistake_on_the_command_line(
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert message in lines[-1]
+
+
+CORES = os.cpu_count() or 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--lr=1"], "unknown option --lr; did you mean --learning_rate?"),
+        (["--epochs=1"], "unknown option --epochs; did you mean --steps?"),
+        (["--bs=1"], "did you mean --batch_size?"),
+        (["--batch=1"], "did you mean --batch_size?"),
+        (["--wd", "1"], "did you mean --weight_decay?"),
+        (["--model.dim=1"], "did you mean --model.embedding_dim?"),
+        (["--K=1"], "did you mean --num_hypotheses?"),
+        (["--config=dots"], "dots: no such file; did you mean configs/part2/dots.yaml?"),
+        (["--config", "dot.yaml"], "no such file; did you mean configs/part2/dots.yaml?"),
+        (["--config=configs/part3/none.yaml"], "expected a config of part2, got one of part3"),
+        (["--config=configs/part4/smoke.yaml"], "expected a config of part2, got one of part4"),
+        (["--threads=1024"], f"expected at most {4 * CORES} on {CORES} cores, got 1024"),
+        (["--learning_rate=10"], "--learning_rate: expected at most 1, got 10"),
+    ],
+)
+def test_what_a_part_says_of_words_and_files_that_are_not_its_own(
+    argv: list[str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parse_config(part2.Config, baseline=part2.BASELINE, description="", argv=argv)
+
+
+def test_home_is_written_as_everywhere(baseline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(baseline.parent))
+    argv = ["--run_dir=~/x", "--config=~/baseline.yaml"]
+    _, options = parse_config(Config, baseline=baseline, description="", argv=argv)
+    assert options.run_dir == baseline.parent / "x"
 
 
 def test_help_and_print_config(baseline: Path, capsys: pytest.CaptureFixture[str]) -> None:

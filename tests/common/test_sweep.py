@@ -212,7 +212,7 @@ def test_runs_of_this_commit_are_reused_without_a_word(
         ("experiment: widths", "experimnt: a", "unknown key experimnt; did you mean experiment?"),
         ("seeds: [0, 1]", "seeds: [0, 0]", "seeds: expected one or more, all different"),
         ("seeds: [0, 1]", "seeds: []", "seeds: expected one or more, all different"),
-        ("seeds: [0, 1]", "seeds: 5", "seeds: expected a list, got 5"),
+        ("seeds: [0, 1]", "seeds: 5", "seeds: expected a list such as [a, b]"),
         ("seeds: [0, 1]", "seeds: [-1]", "seeds: expected at least 0, got -1"),
         ("seeds: [0, 1]", "", "missing key seeds"),
         ("/train.py", "/nowhere.py", "script: no such file"),
