@@ -45,15 +45,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from common.harness.aggregate import aggregate, collect_outcomes
-from common.harness.config import (
-    REPOSITORY,
-    config,
-    load_config,
-    options_of,
-    parse_config,
-    read_yaml,
-)
-from common.harness.errors import ConfigError, UserError, run_script
+from common.harness.config import config, load_config, options_of, parse_config, read_yaml
+from common.harness.errors import REPOSITORY, ConfigError, UserError, run_script, typed_path
 from common.harness.files import read_json, write_arrays, write_json
 from common.harness.launcher import Job, run_jobs
 from common.harness.provenance import git_commit
@@ -105,8 +98,12 @@ def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
     sweep = load_config(Sweep, [], node, source=f"{path}: ")
     if not variants:
         raise ConfigError(f"{path}: variants: expected one or more, got none")
-    config_class = _config_of(REPOSITORY / sweep.script)
-    shared = ({"threads": 1} if "threads" in options_of(config_class) else {}) | flatten(shared)
+    module = _config_module(REPOSITORY / sweep.script)
+    if (REPOSITORY / sweep.baseline).resolve() != module.BASELINE:
+        expected = f"expected the script's, {_shown(module.BASELINE)}, got {sweep.baseline}"
+        raise ConfigError(f"{path}: baseline: {expected}")
+    types = {key: field.annotation for key, field in options_of(module.Config).items()}
+    shared = ({"threads": 1} if "threads" in types else {}) | flatten(shared)
     made: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for name, value in variants.items():
         place = f"{path}: variants.{name}"
@@ -114,10 +111,15 @@ def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
         own = flatten(_mapping(f"{place}.overrides", variant.pop("overrides", {})))
         files = [*sweep.config, *load_config(Variant, [], variant, source=f"{place}: ").config]
         options = [word for file in files for word in ("--config", file)]
-        options += [f"--{key}={_text(value)}" for key, value in (shared | own).items()]
-        baseline = REPOSITORY / sweep.baseline
+        if "seed" in shared | own:
+            raise ConfigError(f"{place}: overrides: seed comes from seeds, expected none here")
+        for key, value in (shared | own).items():  # text stays text, as in a config file
+            plain = types.get(key) is str and isinstance(value, str)
+            options.append(f"--{key}={value if plain else dump(value, flow=True)}")
         try:  # as the script will read it
-            cfg, _ = parse_config(config_class, baseline=baseline, description="", argv=options)
+            cfg, _ = parse_config(
+                module.Config, baseline=module.BASELINE, description="", argv=options
+            )
         except ConfigError as error:
             raise ConfigError(f"{place}: {error}") from None
         made[name] = (options, flatten(json.loads(json.dumps(asdict(cfg)))))
@@ -143,19 +145,15 @@ def _mapping(place: str, node: Any) -> dict[str, Any]:
 
 
 @cache
-def _config_of(script: Path) -> Any:
-    """The class Config of the config.py beside a script."""
-    spec = importlib.util.spec_from_file_location("sweep_config", script.parent / "config.py")
+def _config_module(script: Path) -> Any:
+    """The config.py beside a script: its class Config, and the BASELINE that it reads."""
+    name = f"{script.parent.name}.config"
+    spec = importlib.util.spec_from_file_location(name, script.parent / "config.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Config
-
-
-def _text(value: Any) -> str:
-    """A value as an option of the command line holds it."""
-    return value if isinstance(value, str) else dump(value, flow=True)
+    return module
 
 
 def _shown(path: Path) -> Path:
@@ -170,12 +168,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     cluster = "run on the Dask cluster at ADDRESS, or on one of --jobs workers started here"
     add = parser.add_argument
-    add("sweep", type=Path, help="the sweep file")
+    add("sweep", type=typed_path, help="the sweep file")
     add("--jobs", type=int, default=os.cpu_count(), help="runs at once, default all cores")
     add("--list", action="store_true", help="print the commands and exit")
     add("--dask", nargs="?", const="", metavar="ADDRESS", help=cluster)
-    add("--runs", type=Path, default=RUNS, help="where runs go")
-    add("--results", type=Path, help="default: <part>/results/<experiment>.json")
+    add("--runs", type=typed_path, default=RUNS, help="where runs go")
+    add("--results", type=typed_path, help="default: <part>/results/<experiment>.json")
     arguments = parser.parse_args(argv)
     if arguments.jobs < 1:
         parser.error(f"--jobs: expected at least 1, got {arguments.jobs}")

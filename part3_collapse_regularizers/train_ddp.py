@@ -87,7 +87,7 @@ def leave() -> None:
 
 def main() -> None:
     cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
-    if "LOCAL_RANK" not in os.environ:
+    if not {"RANK", "LOCAL_RANK", "WORLD_SIZE"} <= {*os.environ}:
         raise UserError(
             "not started by torchrun; use: torchrun --nproc_per_node 2 "
             "part3_collapse_regularizers/train_ddp.py (train.py is for one process)"

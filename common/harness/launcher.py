@@ -14,7 +14,7 @@ import joblib
 from tqdm import tqdm
 
 from common.harness.config import REPOSITORY, read_yaml
-from common.harness.errors import UserError
+from common.harness.errors import UserError, one_line
 from common.harness.files import disk_error
 from common.harness.strict_yaml import flatten
 
@@ -73,7 +73,7 @@ def run_job(job: Job, running: set[subprocess.Popen[bytes]] | None = None) -> tu
     running.add(process)
     code = process.wait()
     running.discard(process)
-    if code == 0 and job.is_finished:
+    if job.is_finished:  # by this process, or by another that was faster
         return job, ""
     lines = log.read_text(errors="replace").replace("\r", "\n").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
@@ -92,8 +92,10 @@ def _backend(num_jobs: int, dask: str | None) -> Iterator[None]:
     except ImportError:
         raise UserError('--dask needs an extra: pip install -e ".[cluster]"') from None
     local = {"n_workers": num_jobs, "threads_per_worker": 1, "dashboard_address": None}
-    with (
-        Client(dask) if dask else Client(**local),
-        joblib.parallel_config(backend="dask", n_jobs=-1),
-    ):
+    try:
+        client = Client(dask, timeout=5) if dask else Client(**local)
+    except (OSError, ValueError) as error:
+        wanted = "expected a scheduler that runs, as HOST:8786"
+        raise UserError(f"--dask {dask}: {wanted}: {one_line(error)}") from None
+    with client, joblib.parallel_config(backend="dask", n_jobs=-1):
         yield

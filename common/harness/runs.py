@@ -144,7 +144,10 @@ class Run:
             raise UserError(f"metrics.jsonl is older than {path}; start anew: {anew}")
         self._metrics.truncate(checkpoint["metrics_bytes"])
         self._metrics.seek(0, os.SEEK_END)
-        return {"step": checkpoint["step"], **checkpoint["state"]} if path.exists() else None
+        if not path.exists():
+            return None
+        print(f"resumed from step {checkpoint['step']}: {self.folder}")
+        return {"step": checkpoint["step"], **checkpoint["state"]}
 
     def finish(
         self, summary: dict[str, Any], outcomes: Mapping[str, np.ndarray] | None = None
@@ -159,6 +162,9 @@ class Run:
         self._write_setting()
         write_arrays(self.folder / "outcomes.npz", outcomes or {})
         write_json(self.folder / "summary.json", summary)
+        print(f"run: {self.folder}")
+        if any(self.folder.glob("figures/*.*")):
+            print(f"figures: {self.folder / 'figures'}")
 
     def _write_setting(self) -> None:
         seconds = self._earlier + time.monotonic() - self._started

@@ -50,7 +50,11 @@ summary = {"variants": {"toy": {"width": config["width"] + config["seed"]}},
 (run / "summary.json").write_text(json.dumps(summary))
 """
 CONFIG = """
+from pathlib import Path
+
 from common.harness.config import config, option
+
+BASELINE = Path(__file__).with_name("baseline.yaml")
 
 
 @config
@@ -216,7 +220,15 @@ def test_runs_of_this_commit_are_reused_without_a_word(
         ("seeds: [0, 1]", "seeds: [-1]", "seeds: expected at least 0, got -1"),
         ("seeds: [0, 1]", "", "missing key seeds"),
         ("/train.py", "/nowhere.py", "script: no such file"),
-        ("baseline.yaml", "baselin.yaml", "no such file; did you mean"),
+        ("toy/baseline.yaml", "toy/narrow.yaml", "baseline: expected the script's, "),
+        ("width: 2", "width: '2'", "variants.wide: --width: expected a number, got '2'"),
+        ("width: 2", "width: 02", "variants.wide: --width: expected a number, got '02'"),
+        ("width: 2", "width: 1_0", "variants.wide: --width: expected a number, got '1_0'"),
+        ("width: 2", "width: '1e-3'", "variants.wide: --width: expected a number, got '1e-3'"),
+        ("broken: true", "broken: no", "--broken: expected a boolean, got 'no'"),
+        ("broken: true", "broken: 'false'", "--broken: expected a boolean, got 'false'"),
+        ("width: 2", "seed: 2", "variants.wide: overrides: seed comes from seeds"),
+        ("curves: [loss]", "overrides: {seed: 2}", "overrides: seed comes from seeds"),
         ("width: 2", "widht: 2", "variants.wide: unknown option --widht; did you mean --width?"),
         ("width: 2", "depth: 2, width: 2", "variants.wide: --depth: nothing reads it here"),
         ("narrow.yaml", "narow.yaml", "no such file; did you mean"),
@@ -248,6 +260,15 @@ def test_shared_settings_come_below_a_variants_own(toy: Path) -> None:
 def test_every_committed_sweep_reads() -> None:
     for path in sorted(REPOSITORY.glob("configs/part*/sweeps/*.yaml")):
         assert read_sweep(path, RUNS)[1]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "tcp://", "nowhere", "http://x:1", "a:b:c"])
+def test_a_cluster_that_does_not_answer(toy: Path, address: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(UserError, match="expected a scheduler that runs") as caught:
+        sweep(toy, f"--dask={address}")
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.slow
