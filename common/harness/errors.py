@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +59,7 @@ def run_script(main: Callable[[], None]) -> None:
     try:
         _check_beside_script()
         main()
-        _flush()
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -68,33 +68,36 @@ def run_script(main: Callable[[], None]) -> None:
         print(f"\nstopped; to resume: {again}", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:  # who read the output had enough, as head has
-        _drop_output()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
+
+
+class _Screen(io.FileIO):
+    """Where output is shown; what it cannot take is lost, and what the script does goes on."""
+
+    def write(self, data: Any) -> int | None:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # a full disk, a terminal that was closed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            if self.fileno() == 1:
+                print(f"warning: output is lost from here on: {error.strerror}", file=sys.stderr)
+            return len(data)
 
 
 def _ready_streams() -> None:
     """Lets no character that the terminal lacks, and no stream that is closed, stop a script."""
-    for name in ("stdout", "stderr"):
+    for name in ("stderr", "stdout"):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started this, as with 2>&-
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
-        elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def _flush() -> None:
-    """Shows what is left to show; a full disk is told, and what the script has done stands."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _drop_output()
-        print(f"warning: the output could not be written: {error.strerror}", file=sys.stderr)
-
-
-def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif stream is getattr(sys, f"__{name}__"):
+            screen = io.BufferedWriter(_Screen(stream.fileno(), "wb", closefd=False))
+            at_once = stream.line_buffering or stream.write_through
+            shown = io.TextIOWrapper(screen, stream.encoding, "replace", line_buffering=at_once)
+            setattr(sys, name, shown)
 
 
 def _check_beside_script() -> None:

@@ -5,6 +5,8 @@ import io
 import math
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
@@ -18,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from common.harness.config import config, load_config, option, parse_config, to_yaml
+from common.harness.config import REPOSITORY, config, load_config, option, parse_config, to_yaml
 from common.harness.errors import ConfigError, UserError, run_script
 from common.harness.strict_yaml import load_text
 from part2_pixel_vs_jepa import config as part2
@@ -498,3 +500,47 @@ def test_a_reader_that_stops_early_gets_no_traceback(lines):
         process.stdin.close()  # only now does it print
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["2>&-", ">&-", ">&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full", "cp1251"],
+)
+def test_a_finished_run_is_finished_whatever_the_terminal_can_show(tmp_path, shown):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom common.harness.errors import run_script\n"
+        "def main():\n"
+        "    for stream in (sys.stdout, sys.stderr):\n"
+        "        print('R\u00b2 of 0.9, a bar of \u2588', file=stream, flush=True)\n"
+        "    Path(sys.argv[1]).write_text('done')\n"
+        "    print('x' * 100_000)\n"
+        "run_script(main)\n",
+        encoding="utf-8",
+    )
+    coded, redirects = (shown, ">/dev/null") if shown == "cp1251" else ("utf-8", shown)
+    command = shlex.join([sys.executable, str(script), str(tmp_path / "done")])
+    environment = os.environ | {"PYTHONIOENCODING": coded}
+    subprocess.run(f"{command} {redirects}", shell=True, check=True, env=environment)
+    assert (tmp_path / "done").read_text() == "done"
+
+
+@pytest.mark.parametrize("configs", [True, False])
+def test_the_code_of_another_clone_is_not_run(tmp_path, configs):
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    shutil.copytree(REPOSITORY / "common" / "harness", other / "common" / "harness")
+    (mine / "common" / "harness").mkdir(parents=True)
+    if configs:
+        (other / "configs").mkdir()
+    script = (mine if configs else other) / "part2" / "train.py"  # else as pip install . has it
+    script.parent.mkdir()
+    script.write_text("from common.harness.errors import run_script\nrun_script(lambda: None)\n")
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(other)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert str(script) in line
+    assert str(other) in line
+    assert "pip install -e ." in line
