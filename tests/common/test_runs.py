@@ -95,6 +95,18 @@ def test_resume_gives_the_same_bytes(tmp_path: Path) -> None:
     assert len(whole.read_text().splitlines()) == 10
 
 
+def test_a_run_says_where_its_files_are_and_where_it_went_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path, until=5)
+    assert "resumed" not in capsys.readouterr().out
+    train(tmp_path, until=5)
+    assert capsys.readouterr().out == f"resumed from step 3: {tmp_path}\n"
+    finish(tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"run: {tmp_path}", f"figures: {tmp_path / 'figures'}"]
+
+
 def test_seconds_add_up(tmp_path: Path) -> None:
     with open_run(tmp_path) as run:
         run.save(1, {})

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from common import losses
 from common.dino import dino
+from common.figures.charts import Curves, panels, write_png
 from common.harness.config import REPOSITORY, load_config
 from common.harness.errors import UserError, run_script
 from common.metrics import collapse_ratio
@@ -22,7 +23,7 @@ from part3_collapse_regularizers import train_ddp
 from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
 from part3_collapse_regularizers.data import Batch, draw_sample, first_frames, make_pool
 from part3_collapse_regularizers.model import Model, make_batch, make_model
-from part3_collapse_regularizers.plot import draw_side_by_side, plane
+from part3_collapse_regularizers.plot import _title, draw_side_by_side, plane
 from part3_collapse_regularizers.scoring.scores import make_heldout
 from part3_collapse_regularizers.studies import (
     collapse_line,
@@ -524,6 +525,20 @@ def test_what_ddp_cannot_measure_is_said_before_any_process_waits(tmp_path, monk
     assert "use fewer or smaller balls" in refusal(train_ddp.main, "--config", SMOKE, *crowded)
     with pytest.raises(UserError, match="use fewer or smaller balls"):
         train_ddp.train(config("smoke", world__radius=[29.0, 29.0]), 1, 2, torch.device("cpu"))
+
+
+def test_a_dollar_sign_in_a_runs_name_is_no_formula(tmp_path):
+    content = {"loss": {"x": [1, 2], "mean": [1.0, 0.5]}}
+    name = _title(tmp_path / r"$\frac$")
+    figure = panels([Curves({name: content["loss"]}, "step", "loss", title=name)])
+    write_png(tmp_path / "figure.png", figure)
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def test_ddp_with_half_of_torchruns_environment(monkeypatch, refusal):
+    for name in ("LOCAL_RANK", "RANK"):
+        monkeypatch.setenv(name, "0")
+    assert "not started by torchrun" in refusal(train_ddp.main, "--config", SMOKE)
 
 
 def test_more_processes_than_samples():
