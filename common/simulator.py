@@ -18,10 +18,7 @@ import torch
 from torch import Tensor
 
 from common.collisions import bounce_off_box, collide, fold
-from common.world import World
-
-SUBSTEPS = 16
-INNER_WALL_THICKNESS = 4.0  # px, centred on x = size / 2
+from common.world import INNER_WALL_THICKNESS, SUBSTEPS, World
 
 
 @dataclass(frozen=True)
@@ -224,8 +221,13 @@ def _step_in_parts(world: World, state: Tensor, scene: Scene, action: Tensor | N
         changed = (position != ahead) & (acceleration != 0)
         velocity = torch.where(changed, bounced.sign() * energy.sqrt(), bounced)
         if world.door_width:
+            ahead = position.clone()
             for corner_low, corner_high in inner_walls(world, scene):
                 bounce_off_box(position, velocity, scene.radius, corner_low, corner_high, before)
+            if world.gravity:  # moved back out of the wall, a ball has the speed of that height
+                fall = 2 * world.gravity * (position - ahead)[..., 1:]
+                speed2 = velocity.square().sum(dim=-1, keepdim=True)
+                velocity *= ((speed2 + fall) / speed2.clamp(min=1e-12)).clamp(min=0).sqrt()
         collide(position, velocity, scene.radius)
     return torch.cat([position, velocity], dim=-1)
 
