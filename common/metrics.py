@@ -109,12 +109,14 @@ def latent_smear(z_pred: Tensor, z_futures: Tensor, probabilities: Tensor) -> fl
 
 
 def effective_rank(z: Tensor) -> float:
-    """RankMe: exp of the entropy of the covariance spectrum's shares (arXiv 2210.02885, eq. 2).
+    """RankMe of centred embeddings z (B, D), less a noise floor; not for comparing widths D.
 
-    z (B, D). On standard deviations along the principal axes of the centred embeddings, less the
-    variance of a noise of 0.01 of the root mean square norm: a code collapsed to a point away from
-    0, whose spectrum is rounding error, has no rank to show. D for an isotropic code, 1 for a line
-    and for such a point; blind, without a scale, to a code that has shrunk towards 0.
+    exp of the entropy of the shares of standard deviations along the principal axes, from whose
+    variances that of a noise of 0.01 of the root mean square norm is taken off: a code collapsed to
+    a point away from 0, whose spectrum is rounding error, has no rank to show. The floor bites as D
+    grows: variances k^-2 give 26.8 at D = 64 and 28.7 at 1,024, where ``rankme`` gives 29.1 and
+    182. D for an isotropic code of less than 10,000, 1 for a line and for such a point; blind,
+    without a scale, to a code that has shrunk towards 0.
     """
     centred = z.double() - z.double().mean(0)
     variance = torch.linalg.eigvalsh(centred.T @ centred / len(z)).clamp(min=0)
@@ -122,6 +124,17 @@ def effective_rank(z: Tensor) -> float:
     deviation = (variance - noise).clamp(min=0).sqrt()
     share = deviation / deviation.sum().clamp(min=1e-300)
     return torch.exp(-(share * share.clamp(min=1e-30).log()).sum()).item()
+
+
+def rankme(z: Tensor) -> float:
+    """RankMe (arXiv 2210.02885, eq. 1-2) of embeddings z (B, D) as published: no centring or floor.
+
+    exp of the entropy of the shares of their singular values, each plus 1e-7. Noise counts as much
+    as signal, so a collapsed code may show a high rank, and one width compares with no other.
+    """
+    values = torch.linalg.svdvals(z.double())
+    share = values / values.sum().clamp(min=1e-300) + 1e-7
+    return torch.exp(-(share * share.log()).sum()).item()
 
 
 def collapse_ratio(z: Tensor) -> float:
