@@ -4,6 +4,10 @@ Each takes two embeddings (B, D), of two views or of what was predicted and what
 unweighted terms, the same on every rank: batch statistics run over the joined batch of all
 processes (see ``common.distributed``). Inputs of any float type; statistics are float32, inside
 autocast too (float64 stays float64). DINO's loss is in ``common.dino``.
+
+``torch.compile`` takes them in two graphs, cut where numbers that are not finite are refused; so
+neither ``fullgraph=True`` nor ``torch.vmap`` goes through that check. Loop over batches, or give
+``sigreg`` leading dimensions.
 """
 
 from collections.abc import Sequence
@@ -12,7 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.distributed import all_reduce_sum, check_alike, check_finite, world_size
+from common.distributed import (
+    all_reduce_sum,
+    check_alike,
+    check_finite,
+    full_precision,
+    world_size,
+)
 
 
 def vicreg(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
@@ -135,7 +145,7 @@ def _embedding(z: Tensor) -> Tensor:
     if z.ndim != 2 or z.numel() == 0:
         raise ValueError(f"got an embedding of shape {tuple(z.shape)}; wanted (B, D), neither 0")
     check_finite(z)
-    return z.to(torch.promote_types(z.dtype, torch.float32))
+    return full_precision(z)
 
 
 def _centre(z: Tensor) -> tuple[Tensor, int]:
