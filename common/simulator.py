@@ -121,9 +121,14 @@ def step(
     check_action(world, action, len(state))
     if world.is_substepped:
         return _step_in_parts(world, state, scene, action)
-    if world.wall == "stochastic":
-        return _step_stochastic(world, state, scene, generator)
     position, velocity = state[..., :2], state[..., 2:]
+    if world.wall == "stochastic":
+        if generator is None:
+            raise ValueError("wall stochastic needs a generator to draw its headings from")
+        velocities, probabilities = outgoing(world, state, scene)
+        which = torch.multinomial(probabilities, 1, generator=generator)  # (B, 1)
+        velocity = velocities.gather(1, which.unsqueeze(-1).expand(-1, -1, 2))  # (B, 1, 2)
+        return torch.cat([position + velocity, velocity], dim=-1)
     low = scene.radius.unsqueeze(-1)
     high = world.size - low
     if world.wall == "turn_back":
@@ -173,17 +178,6 @@ def outgoing(world: World, state: Tensor, scene: Scene) -> tuple[Tensor, Tensor]
     alone = torch.where(hits, -velocity, velocity).unsqueeze(1)
     velocities = torch.where(drawn.unsqueeze(-1), fresh, alone)
     return velocities, allowed.float() / allowed.sum(dim=-1, keepdim=True)
-
-
-def _step_stochastic(
-    world: World, state: Tensor, scene: Scene, generator: torch.Generator | None
-) -> Tensor:
-    if generator is None:
-        raise ValueError("wall stochastic needs a generator to draw its headings from")
-    velocities, probabilities = outgoing(world, state, scene)
-    which = torch.multinomial(probabilities, 1, generator=generator)  # (B, 1)
-    velocity = velocities.gather(1, which.unsqueeze(-1).expand(-1, -1, 2))  # (B, 1, 2)
-    return torch.cat([state[..., :2] + velocity, velocity], dim=-1)
 
 
 def inner_walls(world: World, scene: Scene):
