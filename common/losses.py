@@ -39,7 +39,8 @@ def vicreg(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
     the branches, its invariance a sum over dimensions; the code, and this function, take means.
     A constant batch gives 0, 0.99, 0.
     """
-    return {"invariance": squared_error(z_a, z_b), **vicreg_spread((z_a, z_b))}
+    spread = vicreg_spread((z_a, z_b))
+    return {"invariance": squared_error(z_a, z_b), **spread}
 
 
 def vicreg_spread(z: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
