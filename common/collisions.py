@@ -9,9 +9,8 @@ def fold(position: Tensor, velocity: Tensor, low: Tensor, high: Tensor) -> tuple
     width = high - low
     along = (position - low) % (2 * width)
     bounced = along > width
-    return low + torch.where(bounced, 2 * width - along, along), torch.where(
-        bounced, -velocity, velocity
-    )
+    place = low + torch.where(bounced, 2 * width - along, along)
+    return place, torch.where(bounced, -velocity, velocity)
 
 
 def bounce_off_box(
@@ -54,9 +53,8 @@ def collide(position: Tensor, velocity: Tensor, radius: Tensor) -> None:
             distance = offset.norm(dim=-1, keepdim=True)
             normal = offset / distance.clamp(min=1e-6)
             touching = distance < (radius[:, i] + radius[:, j]).unsqueeze(-1)
-            closing = (
-                ((velocity[:, i] - velocity[:, j]) * normal).sum(-1, keepdim=True).clamp(max=0)
-            )
+            meeting = velocity[:, i] - velocity[:, j]
+            closing = (meeting * normal).sum(-1, keepdim=True).clamp(max=0)
             mass_i, mass_j = radius[:, i : i + 1].square(), radius[:, j : j + 1].square()
             impulse = torch.where(touching, 2 * closing / (mass_i + mass_j), 0.0) * normal
             velocity[:, i] -= mass_j * impulse

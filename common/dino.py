@@ -11,7 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.distributed import all_reduce_sum, check_alike, check_finite, world_size
+from common.distributed import (
+    all_reduce_sum,
+    check_alike,
+    check_finite,
+    full_precision,
+    world_size,
+)
 
 
 class Centre(nn.Module):
@@ -60,8 +66,8 @@ def cross_entropy(
         raise ValueError(f"got temperatures {got}; wanted both above 0")
     check_finite(student)
     check_finite(teacher)
-    target = F.softmax((teacher.detach().float() - centre) / teacher_temperature, dim=-1)
-    log_share = F.log_softmax(student.float() / student_temperature, dim=-1)
+    target = F.softmax((full_precision(teacher.detach()) - centre) / teacher_temperature, dim=-1)
+    log_share = F.log_softmax(full_precision(student) / student_temperature, dim=-1)
     return -all_reduce_sum((target * log_share).sum(-1).mean(), len(student)) / world_size()
 
 
@@ -91,10 +97,12 @@ def gram_anchoring(student: Tensor, teacher: Tensor) -> Tensor:
 
     student, teacher (B, N, D): patch tokens of the same pictures; no gradient flows to the teacher.
     DINOv3, arXiv 2508.10104, eq. 2, divided by B N^2; negative cosines are kept. Between 0 and 4.
-    Features may turn, all together, at no cost. Raises ValueError for shapes that differ and for
-    ranks with unequal batches.
+    Features may turn, all together, at no cost. Raises ValueError as ``cross_entropy``.
     """
     check_alike(student, teacher, "(B, N, D)")
-    mine, theirs = (F.normalize(z.float(), dim=-1) for z in (student, teacher.detach()))
-    gap = mine @ mine.mT - theirs @ theirs.mT  # (B, N, N)
+    check_finite(student)
+    check_finite(teacher)
+    mine, theirs = (F.normalize(full_precision(z), dim=-1) for z in (student, teacher.detach()))
+    with torch.autocast(mine.device.type, enabled=False):
+        gap = mine @ mine.mT - theirs @ theirs.mT  # (B, N, N)
     return all_reduce_sum(gap.square().mean(), len(gap)) / world_size()

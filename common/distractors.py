@@ -70,8 +70,7 @@ def sample_layers(
         shape = (batch * length, distractor.num_dots)
         places = torch.randint(size * size, shape, generator=generator)
         layer = torch.zeros(batch * length, size * size, dtype=torch.uint8)
-        layer.scatter_(1, places, 255)
-        layer = layer.view(batch, length, size, size)
+        layer = layer.scatter_(1, places, 255).view(batch, length, size, size)
         return layer, (_quadrants(layer) / 255 * (size // 2) ** 2).round()
     cells = math.ceil(size / distractor.cell_size)
     grey = torch.rand(batch, 1, cells, cells, generator=generator) * distractor.contrast
@@ -93,13 +92,13 @@ def moments(distractor: Distractor, size: int) -> tuple[Tensor, Tensor]:
     if distractor.kind == "squares":
         masks = square_masks(distractor, size).sum(0).clamp(max=1)
         return masks / 2, masks / 4
-    level = torch.zeros(size, size)
+    mean = variance = 0.0
     if distractor.kind == "dots":
-        share = 1 - (1 - 1 / size**2) ** distractor.num_dots
-        return level + share, level + share * (1 - share)
-    if distractor.kind == "background":
-        return level + distractor.contrast / 2, level + distractor.contrast**2 / 12
-    return level, level.clone()
+        mean = 1 - (1 - 1 / size**2) ** distractor.num_dots
+        variance = mean * (1 - mean)
+    elif distractor.kind == "background":
+        mean, variance = distractor.contrast / 2, distractor.contrast**2 / 12
+    return torch.full((size, size), mean), torch.full((size, size), variance)
 
 
 def next_moments(

@@ -37,6 +37,11 @@ def check_finite(z: Tensor) -> None:
         raise ValueError(f"got {got} {tuple(z.shape)}; wanted finite numbers")
 
 
+def full_precision(z: Tensor) -> Tensor:
+    """``z`` in float32, in which statistics are taken; float64 stays as it is."""
+    return z.to(torch.promote_types(z.dtype, torch.float32))
+
+
 def check_alike(a: Tensor, b: Tensor, form: str) -> None:
     """Raise ValueError unless two tensors have one shape of a form such as (B, D), without 0."""
     if a.shape != b.shape or a.ndim != form.count(",") + 1 or a.numel() == 0:

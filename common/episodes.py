@@ -64,9 +64,11 @@ def to_float(frames: Tensor) -> Tensor:
     return frames.float().div_(255)
 
 
-def gather_pairs(clips: Clips, episode: Tensor, time: Tensor, num_past: int, top_speed: float):
-    """The transitions time -> time + 1 of the given episodes, with num_past frames of the past."""
-    past = time[:, None] - torch.arange(num_past - 1, -1, -1)  # (B, n), oldest first
+def gather_pairs(
+    clips: Clips, episode: Tensor, time: Tensor, history_length: int, top_speed: float
+) -> Batch:
+    """The transitions time -> time + 1 of the given episodes, after history_length frames."""
+    past = time[:, None] - torch.arange(history_length - 1, -1, -1)  # (B, n), oldest first
     x_past = pick_frames(clips.frames, episode[:, None].expand_as(past), past)
     x_next = pick_frames(clips.frames, episode, time + 1)
     clean = x_next if clips.layers is None else pick_frames(clips.clean, episode, time + 1)
@@ -85,10 +87,10 @@ def pick_frames(frames: Tensor, episode: Tensor, time: Tensor) -> Tensor:
 
 
 def draw_batch(
-    clips: Clips, batch_size: int, num_past: int, top_speed: float, generator: torch.Generator
+    clips: Clips, batch_size: int, history_length: int, top_speed: float, generator: torch.Generator
 ) -> Batch:
     """Transitions drawn uniformly, with replacement."""
     num_episodes, length = clips.frames.shape[:2]
     episode = torch.randint(num_episodes, (batch_size,), generator=generator)
-    time = torch.randint(num_past - 1, length - 1, (batch_size,), generator=generator)
-    return gather_pairs(clips, episode, time, num_past, top_speed)
+    time = torch.randint(history_length - 1, length - 1, (batch_size,), generator=generator)
+    return gather_pairs(clips, episode, time, history_length, top_speed)

@@ -38,22 +38,19 @@ def possible_next(
     now[..., :2] = observed[:, :, :2]
     now[..., 2:] = hidden
     if world.wall == "reflect":
-        _check_uniform(world)
+        # so that bounces leave the distribution of the starts as it is
+        hidden_needs = "with wall reflect and a hidden velocity"
+        if world.start_margin > 0:
+            got = f"got start_margin {world.start_margin:g}, wanted 0"
+            raise ValueError(f"{hidden_needs} the balls must start all over the box: {got}")
+        if world.axes == 2 and world.num_headings % 2:
+            got = f"got num_headings {world.num_headings}, wanted an even number"
+            raise ValueError(f"{hidden_needs} every heading needs its mirror image: {got}")
         probabilities = now.new_full(now.shape[:2], 1 / len(hidden))
     else:
         probabilities = _count_visits(world, now, scene)
     flat = step(world, now.reshape(-1, 1, 4), scene.repeat(len(hidden)))
     return _only_real(flat.reshape(*now.shape[:2], 1, 4), probabilities), probabilities
-
-
-def _check_uniform(world: World) -> None:
-    """Raises ValueError unless bounces leave the distribution of the starts as it is."""
-    if world.start_margin > 0:
-        wanted = "with wall reflect and a hidden velocity the balls must start all over the box"
-        raise ValueError(f"{wanted}: got start_margin {world.start_margin:g}, wanted 0")
-    if world.axes == 2 and world.num_headings % 2:
-        wanted = "with wall reflect and a hidden velocity every heading needs its mirror image"
-        raise ValueError(f"{wanted}: got num_headings {world.num_headings}, wanted an even number")
 
 
 def _only_real(states: Tensor, probabilities: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """What some losses put behind an encoder: an MLP with batch normalisation, DINO's prototypes."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,15 +23,12 @@ class BatchNorm(nn.BatchNorm1d):
         num_samples = len(x) * world_size()
         mean = all_reduce_sum(x.sum(0), len(x)) / num_samples  # (D,)
         variance = all_reduce_sum((x - mean).square().sum(0)) / num_samples
-        assert self.num_batches_tracked is not None
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.momentum is not None
+        running: Any = self  # whose statistics are there: nothing here leaves them out
         with torch.no_grad():  # the running variance is the unbiased one, as PyTorch's
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
+            running.num_batches_tracked += 1
+            running.running_mean.lerp_(mean, self.momentum)
             unbiased = variance * (num_samples / max(1, num_samples - 1))
-            self.running_var.lerp_(unbiased, self.momentum)
+            running.running_var.lerp_(unbiased, self.momentum)
         normal = (x - mean) / torch.sqrt(variance + self.eps)
         return (normal * self.weight + self.bias).to(input.dtype)
 

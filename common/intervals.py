@@ -1,7 +1,7 @@
 """95% intervals: over training seeds, over seeds x episodes, and of a share of successes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
@@ -30,11 +30,6 @@ def mean_interval(
         half = float(stats.t.ppf(0.975, n - 1)) * stdev(values) / math.sqrt(n)
         low, high = max(mean - half, min(limits[0], mean)), min(mean + half, max(limits[1], mean))
     return {"mean": mean, "low": low, "high": high, "n": n, "values": values}
-
-
-def mean_intervals(runs: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
-    """``mean_interval`` of each metric of runs that have the same metrics, a run a seed."""
-    return {name: mean_interval([run[name] for run in runs]) for name in runs[0]}
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:

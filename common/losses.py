@@ -3,7 +3,13 @@
 Each takes two embeddings (B, D), of two views or of what was predicted and what came, and returns
 unweighted terms, the same on every rank: batch statistics run over the joined batch of all
 processes (see ``common.distributed``). Inputs of any float type; statistics are float32, inside
-autocast too (float64 stays float64). DINO's loss is in ``common.dino``.
+autocast too (float64 stays float64). DINO's loss is in ``common.dino``. All raise ValueError for
+other shapes than (B, D), two of them equal, numbers that are not finite, ranks with unequal
+batches and, where there is a variance, fewer than two samples over all ranks.
+
+``torch.compile`` takes them in two graphs, cut where numbers that are not finite are refused; so
+neither ``fullgraph=True`` nor ``torch.vmap`` goes through that check. Loop over batches, or give
+``sigreg`` leading dimensions.
 """
 
 from collections.abc import Sequence
@@ -12,7 +18,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.distributed import all_reduce_sum, check_alike, check_finite, world_size
+from common.distributed import (
+    all_reduce_sum,
+    check_alike,
+    check_finite,
+    full_precision,
+    world_size,
+)
 
 
 def vicreg(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
@@ -26,9 +38,6 @@ def vicreg(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
     25 invariance + 25 variance + 1 covariance. Differs: the paper's variance term is the sum of
     the branches, its invariance a sum over dimensions; the code, and this function, take means.
     A constant batch gives 0, 0.99, 0.
-
-    Raises ValueError for other shapes than two equal (B, D), numbers that are not finite, fewer
-    than two samples over all ranks, and ranks with unequal batches.
     """
     spread = vicreg_spread((z_a, z_b))
     return {"invariance": squared_error(z_a, z_b), **spread}
@@ -46,10 +55,7 @@ def vicreg_spread(z: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
 
 
 def squared_error(z_pred: Tensor, z_target: Tensor) -> Tensor:
-    """Mean of (z_pred - z_target)^2 over batch and dimensions of two embeddings (B, D), a scalar.
-
-    The prediction loss of most JEPAs, and VICReg's invariance. Raises ValueError as ``vicreg``.
-    """
+    """Mean of (z_pred - z_target)^2 over batch and dimensions: most JEPAs' prediction loss."""
     a, b = _pair(z_pred, z_target)
     return all_reduce_sum(F.mse_loss(a, b), len(a)) / world_size()
 
@@ -58,7 +64,7 @@ def negative_cosine(z_pred: Tensor, z_target: Tensor) -> Tensor:
     """Mean over the batch of -cos(z_pred, z_target) of two embeddings (B, D), in [-1, 1].
 
     SimSiam, arXiv 2011.10566, eq. 1; BYOL's loss (2006.07733, eq. 2) is 2 + 2 times it. The caller
-    stops the gradient of the target and symmetrises (eq. 2 to 4). Raises ValueError as ``vicreg``.
+    stops the gradient of the target and symmetrises (eq. 2 to 4).
     """
     a, b = _pair(z_pred, z_target)
     return -all_reduce_sum(F.cosine_similarity(a, b).mean(), len(a)) / world_size()
@@ -72,7 +78,7 @@ def barlow_twins(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
 
     with C the ``cross_correlation``. Barlow Twins, arXiv 2103.03230, eq. 1, where the loss is
     invariance + 0.0051 redundancy: sums, not means, over D. z_b = -z_a gives 4 D, a constant batch
-    D and 0. Raises ValueError as ``vicreg``.
+    D and 0.
     """
     correlation = cross_correlation(z_a, z_b)
     diagonal = correlation.diagonal()
@@ -86,7 +92,6 @@ def cross_correlation(z_a: Tensor, z_b: Tensor) -> Tensor:
 
     Barlow Twins, eq. 2. Standardised with the biased variance plus 1e-5, as the authors' batch
     normalisation does: a coordinate that does not vary correlates with nothing, not with itself.
-    Raises ValueError as ``vicreg``.
     """
     _pair(z_a, z_b)
     standardised = []
@@ -103,7 +108,6 @@ def variance_hinge(z: Tensor) -> Tensor:
     """Mean over dimensions of max(0, 1 - std) for one embedding (B, D), a scalar in [0, 0.99].
 
     std = sqrt(var + 1e-4) with the unbiased variance over the batch: VICReg, eq. 1-2, gamma = 1.
-    Raises ValueError as ``vicreg``.
     """
     centred, num_samples = _centre(z)
     variance = all_reduce_sum(centred.square().sum(0)) / (num_samples - 1)  # (D,)
@@ -115,7 +119,6 @@ def covariance_penalty(z: Tensor) -> Tensor:
 
     Unbiased covariance over the batch: VICReg, eq. 3-4. It grows like D - 1 for identical
     columns: implementations that divide by D (D - 1) need other weights.
-    Raises ValueError as ``vicreg``.
     """
     centred, num_samples = _centre(z)
     with torch.autocast(z.device.type, enabled=False):
@@ -135,7 +138,7 @@ def _embedding(z: Tensor) -> Tensor:
     if z.ndim != 2 or z.numel() == 0:
         raise ValueError(f"got an embedding of shape {tuple(z.shape)}; wanted (B, D), neither 0")
     check_finite(z)
-    return z.to(torch.promote_types(z.dtype, torch.float32))
+    return full_precision(z)
 
 
 def _centre(z: Tensor) -> tuple[Tensor, int]:

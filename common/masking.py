@@ -58,9 +58,7 @@ def most_patches(rows: int, columns: int, share: float, aspect: tuple[float, flo
     """
     area = share * rows * columns
     least, most = (block_size(rows, columns, share, ratio)[0] for ratio in aspect)
-    ratios = {
-        height: max(aspect[0], (height - 0.5) ** 2 / area) for height in range(least, most + 1)
-    }
+    ratios = {h: max(aspect[0], (h - 0.5) ** 2 / area) for h in range(least, most + 1)}
     return max(h * block_size(rows, columns, share, ratio)[1] for h, ratio in ratios.items())
 
 

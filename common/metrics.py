@@ -56,11 +56,9 @@ def smear_terms(
     A hit is a d below that of the same future shifted by 1 px.
     """
     real = probabilities > 0
-    d = distance_to_ball(frames, futures, basis)
-    d = torch.where(real.unsqueeze(1), d, torch.inf)  # (B, K, F)
+    d = distance_to_ball(frames, futures, basis).where(real.unsqueeze(1), torch.inf)  # (B, K, F)
     blur = (probabilities[:, :, None, None] * futures).sum(1, keepdim=True)  # (B, 1, H, W)
-    d_blur = distance_to_ball(blur, futures, basis)[:, 0]
-    d_blur = torch.where(real, d_blur, torch.inf)
+    d_blur = distance_to_ball(blur, futures, basis)[:, 0].where(real, torch.inf)
     each = basis if basis.dim() == 3 else basis.repeat_interleave(futures.shape[1], dim=0)
     moved, still = (t.flatten(0, 1).unsqueeze(1) for t in (shifted, futures))  # (B F, 1, H, W)
     threshold = distance_to_ball(moved, still, each).view(real.shape)
@@ -101,27 +99,36 @@ def latent_smear(z_pred: Tensor, z_futures: Tensor, probabilities: Tensor) -> fl
     hypotheses above; z_pred (B, K, D), z_futures (B, F, D), probabilities (B, F).
     """
     real = probabilities > 0
-    d = torch.cdist(z_pred, z_futures).square()
-    d = torch.where(real.unsqueeze(1), d, torch.inf).amin(-1).mean(-1)
+    d = torch.cdist(z_pred, z_futures).square().where(real.unsqueeze(1), torch.inf)
     mean = (probabilities.unsqueeze(-1) * z_futures).sum(1, keepdim=True)
-    d_mean = torch.cdist(mean, z_futures).square()[:, 0]
-    return (d.sum() / torch.where(real, d_mean, torch.inf).amin(-1).sum()).item()
+    d_mean = torch.cdist(mean, z_futures).square()[:, 0].where(real, torch.inf)
+    return (d.amin(-1).mean(-1).sum() / d_mean.amin(-1).sum()).item()
 
 
 def effective_rank(z: Tensor) -> float:
-    """RankMe: exp of the entropy of the covariance spectrum's shares (arXiv 2210.02885, eq. 2).
+    """RankMe of centred embeddings z (B, D), less a noise floor; not for comparing widths D.
 
-    z (B, D). On standard deviations along the principal axes of the centred embeddings, less the
-    variance of a noise of 0.01 of the root mean square norm: a code collapsed to a point away from
-    0, whose spectrum is rounding error, has no rank to show. D for an isotropic code, 1 for a line
-    and for such a point; blind, without a scale, to a code that has shrunk towards 0.
+    exp of the entropy of the shares of standard deviations along the principal axes, from whose
+    variances that of a noise of 0.01 of the root mean square norm is taken off: a code collapsed to
+    a point away from 0, whose spectrum is rounding error, has no rank to show. The floor bites as D
+    grows: variances k^-2 give 26.8 at D = 64 and 28.7 at 1,024, where ``rankme`` gives 29.1 and
+    182. D for an isotropic code of less than 10,000, 1 for a line and for such a point; blind,
+    without a scale, to a code that has shrunk towards 0.
     """
-    centred = z.double() - z.double().mean(0)
-    variance = torch.linalg.eigvalsh(centred.T @ centred / len(z)).clamp(min=0)
-    noise = (0.01**2) * z.double().square().sum(-1).mean()
-    deviation = (variance - noise).clamp(min=0).sqrt()
+    deviation = (_variances(z) - 0.01**2 * _power(z)).clamp(min=0).sqrt()
     share = deviation / deviation.sum().clamp(min=1e-300)
     return torch.exp(-(share * share.clamp(min=1e-30).log()).sum()).item()
+
+
+def rankme(z: Tensor) -> float:
+    """RankMe (arXiv 2210.02885, eq. 1-2) of embeddings z (B, D) as published: no centring or floor.
+
+    exp of the entropy of the shares of their singular values, each plus 1e-7. Noise counts as much
+    as signal, so a collapsed code may show a high rank, and one width compares with no other.
+    """
+    values = torch.linalg.svdvals(z.double())
+    share = values / values.sum().clamp(min=1e-300) + 1e-7
+    return torch.exp(-(share * share.log()).sum()).item()
 
 
 def collapse_ratio(z: Tensor) -> float:
@@ -136,10 +143,18 @@ def collapse_ratio(z: Tensor) -> float:
 
 def spectrum(z: Tensor) -> Tensor:
     """Eigenvalues of the covariance of z (B, D), largest first, over the mean of |z|^2, (D,)."""
-    z = z.double()
-    centred = z - z.mean(0)
-    values = torch.linalg.eigvalsh(centred.T @ centred / len(z)).clamp(min=0).flip(0)
-    return values / z.square().sum(-1).mean().clamp(min=1e-300)
+    return _variances(z).flip(0) / _power(z).clamp(min=1e-300)
+
+
+def _variances(z: Tensor) -> Tensor:
+    """Eigenvalues of the covariance of z (B, D), (D,), smallest first."""
+    centred = z.double() - z.double().mean(0)
+    return torch.linalg.eigvalsh(centred.T @ centred / len(z)).clamp(min=0)
+
+
+def _power(z: Tensor) -> Tensor:
+    """Mean of |z|^2."""
+    return z.double().square().sum(-1).mean()
 
 
 def mean_correlation(z: Tensor) -> float:

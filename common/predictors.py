@@ -14,11 +14,11 @@ class Predictor(nn.Module):
     """
 
     def __init__(
-        self, *, embedding_dim: int, num_past: int, action_dim: int, num_hypotheses: int,
+        self, *, embedding_dim: int, history_length: int, action_dim: int, num_hypotheses: int,
         hidden_dim: int,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.first = nn.Linear(num_past * embedding_dim + action_dim, hidden_dim)
+        self.first = nn.Linear(history_length * embedding_dim + action_dim, hidden_dim)
         self.code = nn.Parameter(torch.randn(num_hypotheses, hidden_dim) * (num_hypotheses > 1))
         self.rest = nn.Sequential(
             nn.ReLU(), nn.Linear(hidden_dim, hidden_dim),

@@ -110,14 +110,9 @@ def kmeans(
     """
     if not 1 <= num_clusters <= len(x):
         raise ValueError(f"got {num_clusters} clusters of {len(x)} samples; wanted 1 to {len(x)}")
-    best: tuple[float, Tensor, Tensor] | None = None
-    for _ in range(restarts):
-        middles, near = lloyd(x, _spread_starts(x, num_clusters, generator), rounds)
-        error = (x - middles[near]).square().sum().item()
-        if best is None or error < best[0]:
-            best = (error, middles, near)
-    assert best is not None
-    return best[1], best[2]
+    starts = (_spread_starts(x, num_clusters, generator) for _ in range(restarts))
+    found = [lloyd(x, start, rounds) for start in starts]
+    return min(found, key=lambda pair: (x - pair[0][pair[1]]).square().sum().item())
 
 
 def lloyd(x: Tensor, middles: Tensor, rounds: int = 30) -> tuple[Tensor, Tensor]:
@@ -143,8 +138,7 @@ def nearest(x: Tensor, middles: Tensor) -> Tensor:
 
 def _spread_starts(x: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
     """k-means++: each start is drawn in proportion to its squared distance to those before."""
-    first = torch.randint(len(x), (1,), generator=generator)
-    starts = x[first]
+    starts = x[torch.randint(len(x), (1,), generator=generator)]
     for _ in range(1, num_clusters):
         gap = torch.cdist(x, starts).square().amin(1)
         gap = gap if gap.sum() > 0 else torch.ones_like(gap)

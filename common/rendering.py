@@ -43,19 +43,17 @@ def render(world: World, states: Tensor, scene: Scene, background: Tensor | None
     """
     batch, length, num_balls = states.shape[:3]
     size, channels = world.size, world.channels
-    frames = torch.zeros(
-        batch, length, channels, size, size, dtype=torch.uint8, device=states.device
-    )
+    shape = (batch, length, channels, size, size)
+    frames = torch.zeros(shape, dtype=torch.uint8, device=states.device)
     if background is not None:
         frames += background.unsqueeze(2)
     if world.door_width:
         _paint_inner_wall(world, frames, scene)
     flat = frames.view(batch * length, channels, size, size)
     empty = background is None and not world.door_width
-    radii = scene.radius.repeat_interleave(length, 0)  # (B T, N)
-    colors = scene.color.repeat_interleave(length, 0)  # (B T, N, C)
+    scene = scene.repeat(length)  # radius (B T, N), color (B T, N, C)
     for n in range(num_balls):
-        radius, color = radii[:, n], colors[:, n]
+        radius, color = scene.radius[:, n], scene.color[:, n]
         _paint_balls(world, flat, states[:, :, n].flatten(0, 1), radius, color, empty and n == 0)
     return frames
 

@@ -26,10 +26,16 @@ A collapsed embedding starts to spread above (1 - R^2) / CURVATURE, so above 0.6
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from common.distributed import all_reduce_sum, check_finite, world_size
+from common.distributed import (
+    all_reduce_sum,
+    check_finite,
+    full_precision,
+    shared_seed,
+    world_size,
+)
 
 CURVATURE = 1.5459  # k: an embedding of spread e at 0 gains k e^2 per sample (17 knots on [0, 3])
 CHUNK_ELEMENTS = 262_144  # complex64 temporaries of 2 MB, which stay in the cores' caches
@@ -79,12 +85,37 @@ def lejepa(
     if not 1 <= num_global <= len(z_views):
         raise ValueError(f"got num_global={num_global}; wanted 1 to {len(z_views)}, the views")
     statistic = sigreg(z_views, slices, num_knots=num_knots)
-    z_views = z_views.to(torch.promote_types(z_views.dtype, torch.float32))
+    z_views = full_precision(z_views)
     gap = z_views - z_views[:num_global].mean(0)
     return {
         "prediction": all_reduce_sum(gap.square().mean(), gap.shape[1]) / world_size(),
         "sigreg": statistic,
     }
+
+
+class SIGReg(nn.Module):
+    """``sigreg`` that draws num_slices of its own in each call: z (..., N, D) -> a scalar.
+
+    The state of their generator, the same on every rank, is in ``state_dict``: a resumed run draws
+    what it would have drawn.
+    """
+
+    def __init__(
+        self, num_slices: int = 1024, *, seed: int = 0, num_knots: int = 17, t_max: float = 3.0
+    ) -> None:
+        super().__init__()
+        self.num_slices, self.num_knots, self.t_max = num_slices, num_knots, t_max
+        self.generator = torch.Generator().manual_seed(shared_seed(seed))
+
+    def forward(self, z: Tensor) -> Tensor:
+        slices = random_slices(z.shape[-1], self.num_slices, self.generator, device=z.device)
+        return sigreg(z, slices, num_knots=self.num_knots, t_max=self.t_max)
+
+    def get_extra_state(self) -> Tensor:
+        return self.generator.get_state()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.generator.set_state(state.cpu())
 
 
 def sigreg_direct(z: Tensor, slices: Tensor, *, num_knots: int = 17, t_max: float = 3.0) -> Tensor:
@@ -202,7 +233,7 @@ def _prepare(h: Tensor, num_knots: int, t_max: float) -> tuple[Tensor, Tensor, T
     if h.ndim < 2 or h.numel() == 0:
         got = f"projections of shape {tuple(h.shape)}"
         raise ValueError(f"got {got}; wanted (..., N, M), none of them 0")
-    h = h.to(torch.promote_types(h.dtype, torch.float32))
+    h = full_precision(h)
     all_reduce_sum(h.new_zeros(()), h.shape[-2])  # else unequal batches meet in unequal chunks
     t = torch.linspace(0, t_max, num_knots, dtype=h.dtype, device=h.device).unsqueeze(-1)
     target = torch.exp(-t.square() / 2)
@@ -217,6 +248,6 @@ def _project(z: Tensor, slices: Tensor) -> Tensor:
         got = f"embeddings {tuple(z.shape)} and slices {tuple(slices.shape)}"
         raise ValueError(f"got {got}; wanted (..., N, D) and (D, M) with the same D")
     check_finite(z)
-    z = z.to(torch.promote_types(z.dtype, torch.float32))
+    z = full_precision(z)
     with torch.autocast(z.device.type, enabled=False):
         return z @ slices.detach().to(z.dtype)

@@ -18,10 +18,7 @@ import torch
 from torch import Tensor
 
 from common.collisions import bounce_off_box, collide, fold
-from common.world import World
-
-SUBSTEPS = 16
-INNER_WALL_THICKNESS = 4.0  # px, centred on x = size / 2
+from common.world import INNER_WALL_THICKNESS, SUBSTEPS, World
 
 
 @dataclass(frozen=True)
@@ -124,9 +121,14 @@ def step(
     check_action(world, action, len(state))
     if world.is_substepped:
         return _step_in_parts(world, state, scene, action)
-    if world.wall == "stochastic":
-        return _step_stochastic(world, state, scene, generator)
     position, velocity = state[..., :2], state[..., 2:]
+    if world.wall == "stochastic":
+        if generator is None:
+            raise ValueError("wall stochastic needs a generator to draw its headings from")
+        velocities, probabilities = outgoing(world, state, scene)
+        which = torch.multinomial(probabilities, 1, generator=generator)  # (B, 1)
+        velocity = velocities.gather(1, which.unsqueeze(-1).expand(-1, -1, 2))  # (B, 1, 2)
+        return torch.cat([position + velocity, velocity], dim=-1)
     low = scene.radius.unsqueeze(-1)
     high = world.size - low
     if world.wall == "turn_back":
@@ -178,17 +180,6 @@ def outgoing(world: World, state: Tensor, scene: Scene) -> tuple[Tensor, Tensor]
     return velocities, allowed.float() / allowed.sum(dim=-1, keepdim=True)
 
 
-def _step_stochastic(
-    world: World, state: Tensor, scene: Scene, generator: torch.Generator | None
-) -> Tensor:
-    if generator is None:
-        raise ValueError("wall stochastic needs a generator to draw its headings from")
-    velocities, probabilities = outgoing(world, state, scene)
-    which = torch.multinomial(probabilities, 1, generator=generator)  # (B, 1)
-    velocity = velocities.gather(1, which.unsqueeze(-1).expand(-1, -1, 2))  # (B, 1, 2)
-    return torch.cat([state[..., :2] + velocity, velocity], dim=-1)
-
-
 def inner_walls(world: World, scene: Scene):
     """The two rectangles above and below the door, each as (low, high) corners (B, 1, 2)."""
     left = torch.full_like(scene.door, (world.size - INNER_WALL_THICKNESS) / 2)
@@ -224,8 +215,13 @@ def _step_in_parts(world: World, state: Tensor, scene: Scene, action: Tensor | N
         changed = (position != ahead) & (acceleration != 0)
         velocity = torch.where(changed, bounced.sign() * energy.sqrt(), bounced)
         if world.door_width:
+            ahead = position.clone()
             for corner_low, corner_high in inner_walls(world, scene):
                 bounce_off_box(position, velocity, scene.radius, corner_low, corner_high, before)
+            if world.gravity:  # moved back out of the wall, a ball has the speed of that height
+                fall = 2 * world.gravity * (position - ahead)[..., 1:]
+                speed2 = velocity.square().sum(dim=-1, keepdim=True)
+                velocity *= ((speed2 + fall) / speed2.clamp(min=1e-12)).clamp(min=0).sqrt()
         collide(position, velocity, scene.radius)
     return torch.cat([position, velocity], dim=-1)
 

@@ -82,17 +82,14 @@ class ViT(nn.Module):
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """keep (B, n): only these tokens are seen, and returned, (B, n, D)."""
-        patches = patchify(self.as_clip(x), self.patch_size, self.tubelet)  # (B, T', H', W', .)
+        if x.ndim == 4:
+            x = x.unsqueeze(1).expand(-1, self.tubelet, -1, -1, -1)
+        patches = patchify(x, self.patch_size, self.tubelet)  # (B, T', H', W', .)
         place = places(patches.shape[1:4], self.dim, x.device)
-        tokens = self.patch(2 * patches - 1) + PLACE_SCALE * place
-        tokens = tokens.flatten(1, 3)  # (B, N, D)
+        tokens = (self.patch(2 * patches - 1) + PLACE_SCALE * place).flatten(1, 3)  # (B, N, D)
         if keep is not None:
             tokens = pick_tokens(tokens, keep)
         return self.norm(self.blocks(tokens))
-
-    def as_clip(self, x: Tensor) -> Tensor:
-        """A picture as a clip of one tubelet that stands still; a clip as it is."""
-        return x.unsqueeze(1).expand(-1, self.tubelet, -1, -1, -1) if x.ndim == 4 else x
 
 
 class TokenPredictor(nn.Module):

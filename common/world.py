@@ -1,11 +1,14 @@
 """The options of a world, and which of them contradict each other."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from common.harness.config import config, option
 
+SUBSTEPS = 16  # of a frame, where motion is not one exact reflection
+INNER_WALL_THICKNESS = 4.0  # px, centred on x = size / 2
 Radius = Annotated[float, Field(ge=0.5, le=256)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Speed = Annotated[float, Field(ge=0, le=64)]
@@ -76,6 +79,8 @@ class World:
             raise ValueError("door_width and gravity need axes 2: on one axis nothing moves in y")
         if self.door_width:
             self._check_door()
+        if self.num_balls > 1:
+            self._check_contacts()
         if self.wall != "reflect" and self.is_substepped:
             needs = "one ball and no drag, gravity, thrust or inner wall"
             raise ValueError(f"wall {self.wall} needs {needs}: use wall reflect with those")
@@ -93,6 +98,28 @@ class World:
         if self.door_width <= 2 * self.radius[1]:
             ball = f"door_width {self.door_width:g} lets no ball of radius {self.radius[1]:g}"
             raise ValueError(f"{ball} through: it must be above {2 * self.radius[1]:g}")
+        room = (self.size - INNER_WALL_THICKNESS) / 2
+        if 2 * self.radius[1] > room:
+            ball = f"a ball of radius {self.radius[1]:g} does not fit beside the inner wall"
+            raise ValueError(f"{ball}, in {room:g} px: radius must be at most {room / 2:g}")
+
+    def _check_contacts(self) -> None:
+        """Raises ValueError where two balls can fly through each other between two sub-steps.
+
+        At worst two of the smallest meet head-on with the energy of all, whose mean square speed
+        is at most that of the start, plus a fall, plus an episode of thrust.
+        """
+        least, most = self.radius
+        frames = min(self.episode_length, 1 / max(1 - self.drag, 1e-9))
+        fall = 2 * abs(self.gravity) * (self.size - 2 * least)
+        speed = math.sqrt(max(self.speeds) ** 2 + fall) + math.sqrt(2) * self.max_thrust * frames
+        mass = 2 + (self.num_balls - 2) * (most / least) ** 2  # of all, in masses of the smallest
+        meeting, limit = math.sqrt(2 * mass) * speed, 2 * least * SUBSTEPS
+        if meeting >= limit:
+            balls = f"{self.num_balls} balls of radius down to {least:g} can meet at {meeting:.4g}"
+            wanted = f"below {limit:g} px/frame, or they pass through each other"
+            advice = "use slower, larger or fewer balls, or less thrust or gravity"
+            raise ValueError(f"{balls} px/frame: wanted {wanted}; {advice}")
 
     @property
     def is_substepped(self) -> bool:

@@ -36,7 +36,7 @@ class Model(nn.Module):
         self.encoder = ConvEncoder(in_channels=1, channels=channels, size=size, embedding_dim=dim)
         self.predictor = Predictor(
             embedding_dim=dim,
-            num_past=cfg.history_length,
+            history_length=cfg.history_length,
             action_dim=2 if cfg.give_action else 0,
             num_hypotheses=cfg.num_hypotheses if self.has_z else 1,
             hidden_dim=round(hidden * width),

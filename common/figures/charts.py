@@ -100,8 +100,7 @@ def panels(
         ax = fig.add_subplot(num_rows, columns, i + 1)
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(labelsize=FONT)
-        if content.title:
-            ax.set_title(content.title, fontsize=FONT, fontweight="bold", loc="left")
+        ax.set_title(content.title, fontsize=FONT, fontweight="bold", loc="left")
         if isinstance(content, Curves):
             _draw_curves(ax, content, looks)
         else:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -67,7 +66,14 @@ def strip(
         ax.plot([x, x + width], [top - 0.07] * 2, color=group.color, linewidth=3)
         for _ in range(group.columns):
             for i, (frames, texts) in enumerate(zip(rows, captions, strict=True)):
-                _draw_frame(ax, frames[column], texts[column], x, top + i * step, side)
+                frame, y = frames[column], top + i * step
+                if frame is not None:
+                    ax.imshow(
+                        frame, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto",
+                        extent=(x, x + side, y + side, y),
+                    )  # fmt: skip
+                middle, below = x + side / 2, y + side + 0.04
+                ax.text(middle, below, texts[column], ha="center", va="top", fontsize=FONT)
             column, x = column + 1, x + side + BESIDE
         x += BETWEEN - BESIDE
     ax.text(0.1, height - 0.06, note, va="bottom", fontsize=FONT, color=QUIET)
@@ -115,15 +121,3 @@ def _to_palette(frames: np.ndarray) -> tuple[np.ndarray, bytes]:
     index = np.zeros(len(counts), dtype=np.uint8)
     index[colors] = distance.argmin(1)
     return index[codes], rgb[:256].astype(np.uint8).tobytes()
-
-
-def _draw_frame(
-    ax: Axes, frame: np.ndarray | None, caption: str, x: float, y: float, side: float
-) -> None:
-    """A frame with its upper left corner at (x, y), and its caption below."""
-    if frame is not None:
-        ax.imshow(
-            frame, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto",
-            extent=(x, x + side, y + side, y),
-        )  # fmt: skip
-    ax.text(x + side / 2, y + side + 0.04, caption, ha="center", va="top", fontsize=FONT)

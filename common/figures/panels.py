@@ -96,8 +96,7 @@ def matrices(
         image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
         ax.set_title(title, fontsize=FONT)
         ax.set(xticks=[], yticks=[])
-    bar = fig.colorbar(image, ax=axes, fraction=0.03, pad=0.02)
-    bar.set_label(value_label, fontsize=FONT)
+    fig.colorbar(image, ax=axes, fraction=0.03, pad=0.02).set_label(value_label, fontsize=FONT)
     return fig
 
 
@@ -120,9 +119,15 @@ def phases(contents: Sequence[Phases], value_label: str, note: str = "") -> Figu
                 c, r, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color, zorder=5,
                 path_effects=[withStroke(linewidth=1.5, foreground=halo)],
             )  # fmt: skip
-        _draw_line(ax, content)
-    bar = fig.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
-    bar.set_label(value_label, fontsize=FONT)
+        edges = np.arange(len(content.columns) + 1) - 0.5
+        line = np.clip(content.line, -0.5, len(content.rows) - 0.5)
+        ax.stairs(line, edges, baseline=None, color="white", linewidth=4, zorder=3)
+        ax.stairs(
+            line, edges, baseline=None, color=PALETTE["vermillion"], linewidth=2, zorder=4,
+            label=content.line_label,
+        )  # fmt: skip
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, fontsize=8)
+    fig.colorbar(image, ax=axes, fraction=0.04, pad=0.02).set_label(value_label, fontsize=FONT)
     return fig
 
 
@@ -155,14 +160,3 @@ def _row(count: int, height: float, note: str) -> tuple[Figure, list[Axes]]:
     size = (WIDTH, height + LINE * (1 + note.count("\n")))
     fig = Figure(figsize=size, dpi=DPI, layout="constrained")
     return with_note(fig, note), [fig.add_subplot(1, count, i + 1) for i in range(count)]
-
-
-def _draw_line(ax: Axes, content: Phases) -> None:
-    edges = np.arange(len(content.columns) + 1) - 0.5
-    height = np.clip(content.line, -0.5, len(content.rows) - 0.5)
-    ax.stairs(height, edges, baseline=None, color="white", linewidth=4, zorder=3)
-    ax.stairs(
-        height, edges, baseline=None, color=PALETTE["vermillion"], linewidth=2, zorder=4,
-        label=content.line_label,
-    )  # fmt: skip
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, fontsize=8)

@@ -117,7 +117,7 @@ class ActionPredictor(nn.Module):
             )
         else:
             self.network = Predictor(
-                num_past=history_length, action_dim=ACTION_DIM * history_length,
+                history_length=history_length, action_dim=ACTION_DIM * history_length,
                 num_hypotheses=1, **sizes,
             )  # fmt: skip
 

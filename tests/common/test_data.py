@@ -21,14 +21,14 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("num_past", [1, 2, 4])
-def test_the_past_runs_from_oldest_to_newest(make_world: MakeWorld, num_past: int) -> None:
+@pytest.mark.parametrize("history_length", [1, 2, 4])
+def test_the_past_runs_from_oldest_to_newest(make_world: MakeWorld, history_length: int) -> None:
     clips = make_clips(make_world(), SQUARES, 6, seeded())
-    episode, time = torch.tensor([0, 3, 5, 5]), torch.tensor([22, 10, num_past - 1, 7])
-    batch = gather_pairs(clips, episode, time, num_past, 6.0)
-    assert batch.x_past.shape == (4, num_past, 1, 64, 64)
+    episode, time = torch.tensor([0, 3, 5, 5]), torch.tensor([22, 10, history_length - 1, 7])
+    batch = gather_pairs(clips, episode, time, history_length, 6.0)
+    assert batch.x_past.shape == (4, history_length, 1, 64, 64)
     for i, (e, t) in enumerate(zip(episode.tolist(), time.tolist(), strict=True)):
-        past = clips.frames[e, t - num_past + 1 : t + 1]
+        past = clips.frames[e, t - history_length + 1 : t + 1]
         assert torch.equal(batch.x_past[i], to_float(past))
         assert torch.equal(batch.x_next[i], to_float(clips.frames[e, t + 1]))
         assert torch.equal(batch.clean_next[i], to_float(clips.clean[e, t + 1]))
@@ -67,18 +67,18 @@ def test_clean_frames_hold_the_ball_alone(make_world: MakeWorld) -> None:
         assert torch.equal(clips.frames, expected)
 
 
-@pytest.mark.parametrize("num_past", [1, 3])
-def test_batches_draw_every_transition_alike(make_world: MakeWorld, num_past: int) -> None:
+@pytest.mark.parametrize("history_length", [1, 3])
+def test_batches_draw_every_transition_alike(make_world: MakeWorld, history_length: int) -> None:
     clips = make_clips(make_world(episode_length=6), NONE, 3, seeded())
     times, episodes = torch.zeros(6), torch.zeros(3)
     draws = seeded(1)
     for _ in range(50):
-        batch = draw_batch(clips, 60, num_past, 6.0, draws)
-        assert batch.x_past.shape[1] == num_past
+        batch = draw_batch(clips, 60, history_length, 6.0, draws)
+        assert batch.x_past.shape[1] == history_length
         times += batch.time.bincount(minlength=6)
         episodes += batch.episode.bincount(minlength=3)
-    possible = 6 - num_past  # the last frame has no next one
-    assert (times > 0).tolist() == [num_past - 1 <= t < 5 for t in range(6)]
+    possible = 6 - history_length  # the last frame has no next one
+    assert (times > 0).tolist() == [history_length - 1 <= t < 5 for t in range(6)]
     assert (times[times > 0] - 3000 / possible).abs().max() < 5 * (3000 / possible) ** 0.5
     assert (episodes - 1000).abs().max() < 5 * 1000**0.5
 

@@ -23,11 +23,11 @@ def decoder(out_channels: int = 1, size: int = 64) -> ConvDecoder:
     return ConvDecoder(out_channels=out_channels, channels=(6, 10), size=size, embedding_dim=7)
 
 
-def predictor(num_hypotheses: int, num_past: int = 2, action_dim: int = 0) -> Predictor:
+def predictor(num_hypotheses: int, history_length: int = 2, action_dim: int = 0) -> Predictor:
     torch.manual_seed(0)
     return Predictor(
         embedding_dim=5,
-        num_past=num_past,
+        history_length=history_length,
         action_dim=action_dim,
         num_hypotheses=num_hypotheses,
         hidden_dim=16,
@@ -136,7 +136,7 @@ def test_hypotheses_differ_by_the_code_of_z_alone() -> None:
 
 
 def test_the_whole_past_and_its_order_matter() -> None:
-    net, z_past = predictor(2, num_past=3), torch.randn(4, 3, 5, generator=seeded())
+    net, z_past = predictor(2, history_length=3), torch.randn(4, 3, 5, generator=seeded())
     z_pred, _ = net(z_past)
     for t in range(3):
         other = z_past.clone()

@@ -318,6 +318,18 @@ def test_head_on_collision_has_the_known_answer(
     assert (state[..., 3] == 0).all()
 
 
+@pytest.mark.parametrize("speed", [1.0, 5.0, 7.9])  # a world refuses 8 for this radius
+def test_balls_on_one_axis_never_pass_through_each_other(
+    make_world: MakeWorld, speed: float
+) -> None:
+    world = make_world(
+        wall="reflect", num_balls=2, radius=(0.5, 0.5), speeds=(speed,), episode_length=60
+    )
+    states, _ = simulate(world, 300, seeded())
+    left = states[:, :, 0, 0] < states[:, :, 1, 0]
+    assert (left == left[:, :1]).all()
+
+
 def test_what_moves_apart_is_left_alone() -> None:
     """Two overlapping balls, and a ball that overlaps a wall, on their way out."""
     position = torch.tensor([[[10.0, 10.0], [17.0, 10.0]]])
@@ -412,6 +424,22 @@ def test_no_speed_takes_a_ball_through_the_wall(
         velocity = torch.stack(seen)[..., 2]
         assert (velocity.amin(0) * velocity.amax(0) < 0).all()
         torch.testing.assert_close(velocity.abs(), start[:, 0, 2].expand_as(velocity))
+
+
+@pytest.mark.parametrize("gravity", [0.25, -4.0])
+def test_an_inner_wall_keeps_balls_in_the_box_and_their_energy(
+    make_world: MakeWorld, gravity: float
+) -> None:
+    world = make_world(
+        **PLANE, radius=(5.0, 15.0), door_width=31.0, door_center=(15.5, 48.5),
+        gravity=gravity, speeds=(0.0, 6.0), episode_length=200,
+    )  # fmt: skip
+    states, scene = simulate(world, 60, seeded())
+    energy = states[..., 2:].square().sum(-1) / 2 - gravity * states[..., 1]
+    assert (energy - energy[:, :1]).abs().max() < 1e-3 * 64 * abs(gravity)
+    gap = scene.radius[:, None, :, None]
+    assert (states[..., :2] - gap).min() >= -1e-3
+    assert (states[..., :2] + gap).max() <= 64 + 1e-3
 
 
 # The stochastic wall
@@ -564,6 +592,17 @@ def test_a_batch_is_its_worlds_one_at_a_time(
             {**PLANE, "door_width": 16.0},
             "door_width 16 lets no ball of radius 8 through: it must be above 16",
         ),
+        (
+            {**PLANE, "radius": (8.0, 15.5), "door_width": 40.0},
+            "radius 15.5 does not fit beside the inner wall, in 30 px: radius must be at most 15",
+        ),
+        (
+            {"wall": "reflect", "num_balls": 2, "radius": (0.5, 0.5), "speeds": (30.0,)},
+            "2 balls of radius down to 0.5 can meet at 60 px/frame: wanted below 16 px/frame",
+        ),
+        ({**PLANE, "num_balls": 16, "radius": (0.5, 2.0)}, "use slower, larger or fewer balls"),
+        ({**PLANE, "num_balls": 2, "radius": (0.5, 0.5), "gravity": 1.0}, "less .* gravity"),
+        ({**PLANE, "num_balls": 2, "radius": (1.0, 1.0), "max_thrust": 1.0}, "less thrust"),
     ],
 )
 def test_contradictory_worlds(make_world: MakeWorld, changes: dict[str, Any], message: str) -> None:

@@ -1,0 +1,85 @@
+"""What holds for all losses alike: gradients, types, compilation."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from common import dino, losses, sigreg
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+SLICES = sigreg.random_slices(5, 16, torch.Generator().manual_seed(0))
+
+
+def total(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack(list(terms.values())).sum()
+
+
+LOSSES: dict[str, Loss] = {
+    "vicreg": lambda a, b: total(losses.vicreg(a, b)),
+    "barlow_twins": lambda a, b: total(losses.barlow_twins(a, b)),
+    "squared_error": losses.squared_error,
+    "negative_cosine": losses.negative_cosine,
+    "lejepa": lambda a, b: total(sigreg.lejepa(torch.stack([a, b]), SLICES)),
+    "sigreg": lambda a, _: sigreg.sigreg(a, SLICES),
+    "cross_entropy": lambda a, b: dino.cross_entropy(
+        a, b, torch.zeros(5), student_temperature=1, teacher_temperature=1
+    ),
+    "gram_anchoring": lambda a, b: dino.gram_anchoring(a[None], b[None]),
+}
+
+
+def pair(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    draws = torch.Generator().manual_seed(1)
+    a, b = (torch.randn(8, 5, generator=draws, dtype=torch.float64).to(dtype) for _ in range(2))
+    return a.requires_grad_(), b
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_gradient_against_finite_differences(loss: Loss) -> None:
+    a, b = pair(torch.float64)
+    assert torch.autograd.gradcheck(lambda z: loss(z, b), (a,))
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_float64_is_kept_and_half_precision_is_raised_to_float32(loss: Loss) -> None:
+    for given, kept in (
+        (torch.float64, torch.float64),
+        (torch.float32, torch.float32),
+        (torch.bfloat16, torch.float32),
+    ):
+        assert loss(*pair(given)).dtype == kept
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = loss(*pair(torch.float32))
+    assert torch.equal(inside, loss(*pair(torch.float32)))
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_it_has_the_same_value_gradient_and_errors(loss: Loss) -> None:
+    torch._dynamo.reset()
+    compiled, (a, b) = torch.compile(loss, backend="aot_eager"), pair(torch.float32)
+    found, expected = compiled(a, b), loss(a, b)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found, a), torch.autograd.grad(expected, a))
+    with pytest.raises(ValueError, match="not finite"):
+        compiled(a * torch.nan, b)
+
+
+def test_what_vmap_cannot_do_leading_dimensions_can() -> None:
+    z = torch.randn(3, 8, 5, generator=torch.Generator().manual_seed(2))
+    with pytest.raises(RuntimeError, match="vmap"):
+        torch.vmap(lambda one: sigreg.sigreg(one, SLICES))(z)
+    each = torch.stack([sigreg.sigreg(one, SLICES) for one in z])
+    torch.testing.assert_close(sigreg.sigreg(z, SLICES), each.mean())
+
+
+def test_the_module_is_the_function_and_a_resumed_one_goes_on_with_its_slices() -> None:
+    z, draws = pair(torch.float32)[0], torch.Generator().manual_seed(3)
+    module = sigreg.SIGReg(16, seed=3)
+    for _ in range(2):  # anew in each call
+        assert torch.equal(module(z), sigreg.sigreg(z, sigreg.random_slices(5, 16, draws)))
+    resumed = sigreg.SIGReg(16)
+    resumed.load_state_dict(module.state_dict())
+    assert torch.equal(resumed(z), module(z))
