@@ -4,7 +4,7 @@
                  {"smear": ("smear", 3), "coverage": ("coverage", 2)},
                  bounds={"copy": "*baseline: copy of the last frame*"})
     MAIN.markdown(folder)              for a README
-    MAIN.text(summary["methods"], summary["bounds"])       for the terminal, of one run
+    MAIN.text(summary["variants"], summary["bounds"])       for the terminal, of one run
 
 A row is a variant of the table's file, or "file:variant". ``Pivot`` spreads one metric over a
 parameter. Pages name tables in markers, see ``update_page``.
