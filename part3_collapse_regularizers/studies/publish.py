@@ -18,7 +18,7 @@ from common.figures.frames import write_gif
 from common.harness.checkpoints import load_checkpoint
 from common.harness.publish import finished, publish_figures, publish_weights
 from part3_collapse_regularizers.config import PART
-from part3_collapse_regularizers.plot import dashboard_figure, pca_frames, read_arrays
+from part3_collapse_regularizers.plot import arrays_of, dashboard_figure, pca_frames
 
 PUBLISHED = ("none", "barlow", "vicreg", "sigreg")
 BESIDE = ("none", "vicreg")  # in the animation
@@ -32,7 +32,7 @@ def main() -> None:
     runs = {name: finished(folder / f"{name}-seed0", f"{train}/{name}.yaml") for name in PUBLISHED}
     figures, weights = PART / "results" / "figures", PART / "results" / "weights"
     publish_figures(runs["barlow"], ("correlation.png", "spectrum.png"), figures)
-    beside = {name: read_arrays(runs[name]) for name in BESIDE}
+    beside = {name: arrays_of(runs[name]) for name in BESIDE}
     write_gif(figures / "pca.gif", pca_frames(beside), fps=4)
     logs = {name: run / "metrics.jsonl" for name, run in runs.items()}
     write_png(figures / "dashboard.png", dashboard_figure(logs))
