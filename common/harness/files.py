@@ -59,7 +59,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
     """The named arrays of an .npz file; raises UserError when it is damaged or lacks one."""
     try:
-        with np.load(path) as file:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
             return [file[name] for name in names]
     except NO_ARRAYS as error:
         wanted = f"expected a file of arrays ({', '.join(names)})"
