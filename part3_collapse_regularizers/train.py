@@ -35,7 +35,7 @@ from common.harness.runs import Run
 from common.losses import barlow_twins, negative_cosine, squared_error, vicreg_spread
 from common.sigreg import sigreg, sigreg_share
 from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
-from part3_collapse_regularizers.data import Batch, draw_sample, training_pool
+from part3_collapse_regularizers.data import Batch, draw_sample, make_pool
 from part3_collapse_regularizers.model import Model, make_batch, make_model, make_optimizer
 from part3_collapse_regularizers.processes import Processes, started
 from part3_collapse_regularizers.report.tables import run_table
@@ -158,17 +158,16 @@ class Objective(nn.Module):
 
 
 def train(cfg: Config, run: Run | None, here: Processes) -> None:
-    """Trains one method on this process's share of every batch; rank 0 alone has a run.
-
-    It watches the method collapse or not, scores it, and writes the run.
-    """
+    """Trains one method on this process's share of every batch; rank 0 alone writes, to its run."""
     with before_training():
-        pool = training_pool(cfg)
+        episodes, length = cfg.data.num_train_episodes, cfg.world.episode_length
+        pool = make_pool(cfg, episodes, length, generator(cfg, Stream.TRAIN_EPISODES))
         held = make_heldout(cfg)
     here.join()
     model = make_model(cfg).to(here.device)
     optimizer = make_optimizer(model)
     samples, slices = generator(cfg, Stream.TRAIN_SAMPLES), generator(cfg, Stream.TRAIN_SLICES)
+    generators = {"samples": samples, "slices": slices}
     dashboard = Dashboard(held, cfg) if run and here.count == 1 else None
 
     start = 0
@@ -176,8 +175,8 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
         start = saved["step"]
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
-        samples.set_state(saved["samples"])
-        slices.set_state(saved["slices"])
+        for name, draws in generators.items():
+            draws.set_state(saved[name])
         if dashboard:
             dashboard.snapshots = saved["snapshots"]
     elif run and dashboard:
@@ -192,10 +191,8 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
         done = step + 1
-        log, look, save = (
-            done % every == 0 or done == cfg.steps
-            for every in (cfg.log_every, cfg.eval_every, cfg.save_every)
-        )
+        every = (cfg.log_every, cfg.eval_every, cfg.save_every)
+        log, look, save = (done % n == 0 or done == cfg.steps for n in every)
         with stopping_at(done):
             batch = make_batch(model, sample.to(here.device), cfg, slices)
             loss, terms = objective(batch)
@@ -211,15 +208,9 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
         if run and dashboard and look:
             run.log(done, dashboard.look(done, model))
         if run and save:
-            state = {
-                "step": done,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "samples": samples.get_state(),
-                "slices": slices.get_state(),
-                "snapshots": dashboard.snapshots if dashboard else [],
-            }
-            run.save(done, state)
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            state |= {name: draws.get_state() for name, draws in generators.items()}
+            run.save(done, state | {"snapshots": dashboard.snapshots if dashboard else []})
 
     here.leave()  # what follows is rank 0's alone
     if run:

@@ -38,9 +38,6 @@ def main() -> None:
     write_png(figures / "dashboard.png", dashboard_figure(logs))
     for name, run in runs.items():
         model = load_checkpoint(run / "checkpoint.pt", f"{train}/{name}.yaml")["state"]["model"]
-        encoder = {
-            key.removeprefix("encoder."): value
-            for key, value in model.items()
-            if key.startswith("encoder.")
-        }
+        head = "encoder."
+        encoder = {k.removeprefix(head): v for k, v in model.items() if k.startswith(head)}
         publish_weights(run, {"encoder.pt": encoder}, weights / name)
