@@ -33,6 +33,7 @@ from part2_pixel_vs_jepa.scoring.heldout import make_heldout
 from part2_pixel_vs_jepa.scoring.scores import heldout_error, score_run
 
 Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and its unweighted terms
+Pair = tuple[Tensor, Tensor]  # embeddings (B, D) of a frame and of the next
 
 
 def best_of(distance: Tensor, relaxation: float) -> tuple[Tensor, Tensor]:
@@ -67,7 +68,7 @@ def jepa_loss(model: Model, batch: Batch, cfg: Config, slices: Tensor) -> Loss:
     """
     z_past, z_pred, log_odds = model.predict(batch)  # (B, n, D), (B, K, D), (B, K)
     z_next = model.encoder(batch.x_next)  # (B, D)
-    z = torch.stack([z_past[:, -1], z_next])  # (2, B, D)
+    z = (z_past[:, -1], z_next)
     distance = (z_pred - z_next.unsqueeze(1)).square().mean(dim=2)
     prediction, nearest = best_of(distance, cfg.loss_weights.relaxation)
     match cfg.regularizer:
@@ -84,7 +85,7 @@ def jepa_loss(model: Model, batch: Batch, cfg: Config, slices: Tensor) -> Loss:
     return loss + choice + readout, terms
 
 
-def vicreg_loss(prediction: Tensor, z: Tensor, cfg: Config, slices: Tensor) -> Loss:
+def vicreg_loss(prediction: Tensor, z: Pair, cfg: Config, slices: Tensor) -> Loss:
     """i * prediction + v * variance + c * covariance: VICReg, arXiv 2105.04906, eq. 6.
 
     Its invariance is the prediction error, of the nearest of K hypotheses.
@@ -94,10 +95,10 @@ def vicreg_loss(prediction: Tensor, z: Tensor, cfg: Config, slices: Tensor) -> L
     return loss + w.covariance * terms["covariance"], terms
 
 
-def sigreg_loss(prediction: Tensor, z: Tensor, cfg: Config, slices: Tensor) -> Loss:
+def sigreg_loss(prediction: Tensor, z: Pair, cfg: Config, slices: Tensor) -> Loss:
     """prediction + sigreg_lambda * SIGReg / N: LeJEPA, arXiv 2511.08544, see common/sigreg.py."""
-    statistic = sigreg(z, slices)
-    loss = prediction + cfg.loss_weights.sigreg_lambda * statistic / z.shape[1]
+    statistic = sigreg(torch.stack(z), slices)
+    loss = prediction + cfg.loss_weights.sigreg_lambda * statistic / len(z[0])
     return loss, {"sigreg": statistic}
 
 
