@@ -60,14 +60,19 @@ def draw_figures(folder: Path, snapshots: list[dict[str, Any]], shown: Sample) -
     _draw(folder, {"step": step, "z": z.numpy(), "x": shown.content[0, : z.shape[2], 0].numpy()})
 
 
+def _title(run_dir: Path) -> str:
+    """A run's name in a figure, where a dollar sign would begin a formula."""
+    return run_dir.name.replace("$", r"\$")
+
+
 def _draw(run_dir: Path, arrays: Arrays) -> list[Path]:
     folder = run_dir / "figures"
     names = ("correlation.png", "spectrum.png", "dashboard.png", "pca.gif")
     paths = [folder / name for name in names]
     write_png(paths[0], correlation_figure(arrays))
     write_png(paths[1], spectrum_figure(arrays))
-    write_png(paths[2], dashboard_figure({run_dir.name: run_dir / "metrics.jsonl"}))
-    frames = pca_frames({run_dir.name: arrays})
+    write_png(paths[2], dashboard_figure({_title(run_dir): run_dir / "metrics.jsonl"}))
+    frames = pca_frames({_title(run_dir): arrays})
     write_gif(paths[3], frames, fps=4, **arrays)  # written last: the others are in it
     return paths
 
@@ -172,8 +177,8 @@ def draw_side_by_side(run_dirs: Sequence[Path], out: Path) -> list[Path]:
             "folders of different names"
         )
     paths = [out / "pca.gif", out / "dashboard.png"]
-    write_gif(paths[0], pca_frames({run.name: arrays_of(run) for run in run_dirs}), fps=4)
-    write_png(paths[1], dashboard_figure({run.name: run / "metrics.jsonl" for run in run_dirs}))
+    write_gif(paths[0], pca_frames({_title(run): arrays_of(run) for run in run_dirs}), fps=4)
+    write_png(paths[1], dashboard_figure({_title(run): run / "metrics.jsonl" for run in run_dirs}))
     return paths
 
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -85,6 +86,13 @@ def test_a_damaged_file_ends_in_one_line_that_names_it(tmp_path, refusal, file, 
     path.unlink()
     path.mkdir() if data is None else path.write_bytes(data)
     assert str(path) in refusal(main, tmp_path / "run")
+
+
+def test_a_dollar_sign_in_a_runs_name_is_no_formula(tmp_path, monkeypatch):
+    folder = a_run(tmp_path / r"$\frac$")
+    monkeypatch.setattr(sys, "argv", ["plot.py", str(folder)])
+    main()
+    assert (folder / "figures" / "dashboard.png").stat().st_size > 1000
 
 
 def test_arrays_of_another_kind_are_refused(tmp_path, refusal):

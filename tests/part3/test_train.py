@@ -53,7 +53,7 @@ def test_contradictions_end_in_one_clear_line_and_write_nothing(
 
 def test_divergence_stops_with_the_step_and_what_may_help(tmp_path, monkeypatch, capsys):
     argv = ["train.py", "--config", str(SMOKE), "--config", str(CONFIGS / "none.yaml")]
-    argv += ["--learning_rate=10.0", "--warmup=0.0", "--steps=60", "--schedule=constant"]
+    argv += ["--learning_rate=1.0", "--warmup=0.0", "--steps=60", "--schedule=constant"]
     argv += ["--world.brightness=[1.0,1.0]", "--weight_decay=10.0"]
     monkeypatch.setattr(sys, "argv", [*argv, "--figures=false", f"--run_dir={tmp_path / 'run'}"])
     with pytest.raises(SystemExit) as ended:
