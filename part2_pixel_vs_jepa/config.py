@@ -121,9 +121,7 @@ class Config:
 
     def __post_init__(self) -> None:
         if not self.methods or len(set(self.methods)) < len(self.methods):
-            raise ValueError(
-                f"methods must name one or more different methods of {', '.join(METHODS)}"
-            )
+            raise ValueError(f"methods must name different methods of {', '.join(METHODS)}")
         if self.num_hypotheses == 1 and {"pixels_z", "jepa_z"} & set(self.methods):
             raise ValueError(
                 "num_hypotheses 1 leaves a latent z nothing to choose: use 2 or more, or the "
@@ -131,9 +129,7 @@ class Config:
             )
         world = self.world
         if world.size % 16:
-            raise ValueError(
-                f"world.size must be divisible by 16 for the encoder, got {world.size}"
-            )
+            raise ValueError(f"world.size must be divisible by 16, got {world.size}")
         if world.num_balls > 1 or world.channels > 1 or world.max_thrust or world.door_width:
             raise ValueError(
                 "this part draws one grey ball in an empty box, and nothing pushes it: use "

@@ -49,11 +49,7 @@ def draw_figures(run_dir: Path, models: Mapping[str, Model], held: Heldout) -> l
     curves = heldout_curves(run_dir / "metrics.jsonl")
     if not curves:  # stopped before its first look at held-out data
         return paths[:2]
-    arrays = {
-        f"{name}_{key}": np.array(values)
-        for name, curve in curves.items()
-        for key, values in curve.items()
-    }
+    arrays = {f"{m}_{key}": np.array(curve[key]) for m, curve in curves.items() for key in curve}
     write_png(paths[2], training_figure(curves, held), **arrays)
     return paths
 
@@ -107,8 +103,7 @@ def main() -> None:
     what.add_argument("--results", action="store_true", help="the figures of results/*.json")
     args = parser.parse_args()
     paths = draw_results(PART / "results") if args.results else redraw(args.run_dir)
-    for path in paths:
-        print(path)
+    print(*paths, sep="\n")
 
 
 if __name__ == "__main__":

@@ -11,19 +11,13 @@ from common.harness.errors import run_script
 from common.harness.study import Study, study_main
 from part2_pixel_vs_jepa.config import PART
 
+ROOM = "part2_pixel_vs_jepa.studies"
+DOTS = "what do dots cost the ball's own prediction? (after dots and hypotheses)"
+Z = "does z read the bit that is worth more? (after squares_why)"
 STUDIES = {
-    "noise": Study(
-        "what do dots cost the ball's own prediction? (after dots and hypotheses)",
-        "part2_pixel_vs_jepa.studies.analyses:noise",
-    ),
-    "z_account": Study(
-        "does z read the bit that is worth more? (after squares_why)",
-        "part2_pixel_vs_jepa.studies.analyses:z_account",
-    ),
-    "publish": Study(
-        "copies a run's figures and weights into results/",
-        "part2_pixel_vs_jepa.studies.publish:main",
-    ),
+    "noise": Study(DOTS, f"{ROOM}.analyses:noise"),
+    "z_account": Study(Z, f"{ROOM}.analyses:z_account"),
+    "publish": Study("copies a run's figures and weights into results/", f"{ROOM}.publish:main"),
 }
 
 

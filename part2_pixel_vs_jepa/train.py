@@ -23,7 +23,7 @@ from common.episodes import Batch, draw_batch, make_clips
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import UserError, before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
-from common.losses import vicreg
+from common.losses import vicreg_spread
 from common.schedules import warmup_cosine
 from common.sigreg import random_slices, sigreg
 from part2_pixel_vs_jepa.config import BASELINE, Config, Stream, generator
@@ -33,6 +33,7 @@ from part2_pixel_vs_jepa.scoring.heldout import make_heldout
 from part2_pixel_vs_jepa.scoring.scores import heldout_error, score_run
 
 Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and its unweighted terms
+Pair = tuple[Tensor, Tensor]  # embeddings (B, D) of a frame and of the next
 
 
 def best_of(distance: Tensor, relaxation: float) -> tuple[Tensor, Tensor]:
@@ -66,46 +67,38 @@ def jepa_loss(model: Model, batch: Batch, cfg: Config, slices: Tensor) -> Loss:
     Gradients flow into both sides, so that a regularizer has to keep the embeddings apart.
     """
     z_past, z_pred, log_odds = model.predict(batch)  # (B, n, D), (B, K, D), (B, K)
-    z_t, z_next = z_past[:, -1], model.encoder(batch.x_next)  # (B, D)
+    z_next = model.encoder(batch.x_next)  # (B, D)
+    z = (z_past[:, -1], z_next)
     distance = (z_pred - z_next.unsqueeze(1)).square().mean(dim=2)
-    prediction, z = best_of(distance, cfg.loss_weights.relaxation)
+    prediction, nearest = best_of(distance, cfg.loss_weights.relaxation)
     match cfg.regularizer:
         case "vicreg":
-            loss, terms = vicreg_loss(prediction, z_t, z_next, cfg, slices)
+            loss, terms = vicreg_loss(prediction, z, cfg, slices)
         case "sigreg":
-            loss, terms = sigreg_loss(prediction, z_t, z_next, cfg, slices)
+            loss, terms = sigreg_loss(prediction, z, cfg, slices)
         case _:
             assert_never(cfg.regularizer)
-    choice = cross_entropy(log_odds, z)
+    choice = cross_entropy(log_odds, nearest)
     x_read = model.decoder(z_next.detach())  # the readout sees real frames' embeddings alone
     readout = mse_loss(x_read, batch.clean_next)
     terms = {"prediction": prediction, "choice": choice} | terms | {"readout": readout}
     return loss + choice + readout, terms
 
 
-def vicreg_loss(
-    prediction: Tensor, z_t: Tensor, z_next: Tensor, cfg: Config, slices: Tensor
-) -> Loss:
+def vicreg_loss(prediction: Tensor, z: Pair, cfg: Config, slices: Tensor) -> Loss:
     """i * prediction + v * variance + c * covariance: VICReg, arXiv 2105.04906, eq. 6.
 
     Its invariance is the prediction error, of the nearest of K hypotheses.
     """
-    weight, terms = cfg.loss_weights, vicreg(z_t, z_next)
-    terms = {name: terms[name] for name in ("variance", "covariance")}
-    loss = (
-        weight.invariance * prediction
-        + weight.variance * terms["variance"]
-        + weight.covariance * terms["covariance"]
-    )
-    return loss, terms
+    w, terms = cfg.loss_weights, vicreg_spread(z)
+    loss = w.invariance * prediction + w.variance * terms["variance"]
+    return loss + w.covariance * terms["covariance"], terms
 
 
-def sigreg_loss(
-    prediction: Tensor, z_t: Tensor, z_next: Tensor, cfg: Config, slices: Tensor
-) -> Loss:
+def sigreg_loss(prediction: Tensor, z: Pair, cfg: Config, slices: Tensor) -> Loss:
     """prediction + sigreg_lambda * SIGReg / N: LeJEPA, arXiv 2511.08544, see common/sigreg.py."""
-    statistic = sigreg(torch.stack([z_t, z_next]), slices)
-    loss = prediction + cfg.loss_weights.sigreg_lambda * statistic / len(z_next)
+    statistic = sigreg(torch.stack(z), slices)
+    loss = prediction + cfg.loss_weights.sigreg_lambda * statistic / len(z[0])
     return loss, {"sigreg": statistic}
 
 

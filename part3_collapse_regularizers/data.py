@@ -14,7 +14,7 @@ from common.distractors import sample_layers
 from common.episodes import to_float
 from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start, step, uniform
-from part3_collapse_regularizers.config import Config, Stream, generator
+from part3_collapse_regularizers.config import Config
 
 CONTENT = ("x", "y", "radius", "second_x", "second_y", "second_radius")
 
@@ -73,20 +73,10 @@ def make_pool(cfg: Config, num_episodes: int, length: int, generator: torch.Gene
     return Pool(torch.stack(states, dim=1), radius)
 
 
-def training_pool(cfg: Config) -> Pool:
-    """The episodes that a run learns from."""
-    episodes, length = cfg.data.num_train_episodes, cfg.world.episode_length
-    return make_pool(cfg, episodes, length, generator(cfg, Stream.TRAIN_EPISODES))
-
-
 def draw_sample(
-    cfg: Config,
-    pool: Pool,
-    batch_size: int,
-    generator: torch.Generator,
-    rank: int = 0,
+    cfg: Config, pool: Pool, batch_size: int, generator: torch.Generator, rank: int = 0,
     num_ranks: int = 1,
-) -> Sample:
+) -> Sample:  # fmt: skip
     """Samples drawn uniformly, with replacement, each frame with looks of its own.
 
     Of several ranks with equal generators each draws all and paints its share, so that the shares
@@ -110,22 +100,15 @@ def frames_ahead(cfg: Config) -> int:
 
 
 def paint(
-    cfg: Config,
-    pool: Pool,
-    episode: Tensor,
-    time: Tensor,
-    generator: torch.Generator,
-    rank: int = 0,
-    num_ranks: int = 1,
-    max_shift: float = 0.0,
-) -> Sample:
+    cfg: Config, pool: Pool, episode: Tensor, time: Tensor, generator: torch.Generator,
+    rank: int = 0, num_ranks: int = 1, max_shift: float = 0.0,
+) -> Sample:  # fmt: skip
     """Frames from time (B,) on of an episode (B,), each with looks (and a shift) of its own."""
     batch_size = len(episode)
     frames = (cfg.num_moments, batch_size)  # (V, B)
     color = uniform((*frames, cfg.world.num_balls, 1), cfg.world.brightness, generator)
-    layer, layer_state = sample_layers(
-        cfg.distractor, cfg.world.size, cfg.num_moments * batch_size, 1, generator
-    )
+    number = cfg.num_moments * batch_size
+    layer, layer_state = sample_layers(cfg.distractor, cfg.world.size, number, 1, generator)
     mine = slice(rank * batch_size // num_ranks, (rank + 1) * batch_size // num_ranks)
     moments = torch.arange(cfg.num_moments).clamp(max=frames_ahead(cfg))
     states = pool.states[episode[mine], time[mine] + moments[:, None]]  # (V, B, N, 4)

@@ -29,9 +29,8 @@ class Model(nn.Module):
         self.cfg = cfg
         dim, hidden = cfg.model.embedding_dim, cfg.model.hidden_dim
         channels = (round(CHANNELS[0] * cfg.model.width), round(CHANNELS[1] * cfg.model.width))
-        self.encoder = ConvEncoder(
-            in_channels=1, channels=channels, size=cfg.world.size, embedding_dim=dim
-        )
+        size = cfg.world.size
+        self.encoder = ConvEncoder(in_channels=1, channels=channels, size=size, embedding_dim=dim)
         self.predictor: nn.Module = nn.Identity()
         if cfg.predictor or (cfg.setting == "next_frame" and cfg.method != "supervised"):
             by_angle = cfg.method == "cosine"  # SimSiam, BYOL; other losses compare lengths
@@ -84,11 +83,9 @@ class Model(nn.Module):
         """
         if self.cfg.target == "gradient":
             return None
-        if self.cfg.target == "stopgrad":
-            encoder, head = self.encoder, self.head
-        else:
-            encoder, head = self.teacher_encoder, self.teacher_head
-        z = _embed(encoder, x)
+        teacher = self.cfg.target == "teacher"
+        z = _embed(self.teacher_encoder if teacher else self.encoder, x)
+        head = self.teacher_head if teacher else self.head
         return head(z) if self.cfg.method == "dino" else z
 
     def after_step(self, batch: Batch, step: int) -> None:

@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from common.figures.charts import Curves, panels, write_png
 from common.figures.frames import write_gif
 from common.figures.panels import Cloud, clouds, matrices
 from common.harness.errors import UserError, run_script
-from common.harness.files import read_lines
+from common.harness.files import read_arrays, read_lines
+from common.losses import cross_correlation
+from common.metrics import spectrum
 from part3_collapse_regularizers.config import PART
 from part3_collapse_regularizers.data import Sample
 from part3_collapse_regularizers.figures.results import draw_results
 from part3_collapse_regularizers.report.tables import METRICS
-from part3_collapse_regularizers.scoring.dashboard import arrays_of
 
 MEASURES = (
     "collapse_ratio", "effective_rank", "mean_std", "content_100", "correlation",
@@ -48,8 +50,14 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def draw_figures(folder: Path, snapshots: list[dict[str, Any]], shown: Sample) -> None:
-    """Draws every figure of a run that has just ended."""
-    _draw(folder, {name: value.numpy() for name, value in arrays_of(snapshots, shown).items()})
+    """Draws every figure of a run that has just ended.
+
+    They are drawn from step (S,), z (S, 2, n, D), and x (n,), the first ball's place, by which the
+    animation is coloured.
+    """
+    z = torch.stack([snapshot["z"] for snapshot in snapshots])
+    step = np.array([snapshot["step"] for snapshot in snapshots])
+    _draw(folder, {"step": step, "z": z.numpy(), "x": shown.content[0, : z.shape[2], 0].numpy()})
 
 
 def _title(run_dir: Path) -> str:
@@ -112,34 +120,40 @@ def _few(arrays: Arrays, number: int) -> list[int]:
 
 def correlation_figure(arrays: Arrays) -> Figure:
     """Cross-correlation matrices of the two frames of a sample, at a few steps."""
-    found = {f"step {arrays['step'][i]}": arrays["correlation"][i] for i in _few(arrays, 4)}
-    return matrices(list(found.values()), list(found), "correlation", CORRELATION_NOTE)
+    looks = _few(arrays, 4)
+    found = [cross_correlation(*torch.from_numpy(arrays["z"][i])).numpy() for i in looks]
+    titles = [f"step {arrays['step'][i]}" for i in looks]
+    return matrices(found, titles, "correlation", CORRELATION_NOTE)
 
 
 def spectrum_figure(arrays: Arrays) -> Figure:
     """Eigenvalues of the covariance at a few steps."""
-    rank = list(range(1, arrays["spectrum"].shape[1] + 1))
-    values = np.maximum(arrays["spectrum"], 1e-12).tolist()
-    series = {f"step {arrays['step'][i]}": {"x": rank, "mean": values[i]} for i in _few(arrays, 5)}
+    series = {}
+    for i in _few(arrays, 5):
+        values = spectrum(torch.from_numpy(arrays["z"][i, 0])).clamp(min=1e-12).tolist()
+        series[f"step {arrays['step'][i]}"] = {"x": range(1, len(values) + 1), "mean": values}
     axes = ("eigenvalue, from the largest", "share of mean |z|²")
     return panels([Curves(series, *axes, log_y=True)])
 
 
 def dashboard_figure(logs: Mapping[str, Path]) -> Figure:
-    """Every measure against steps, one line a run."""
+    """Every measure against steps, one line a run; raises UserError for a log without them."""
     contents = []
     lines = {name: read_lines(path) for name, path in logs.items()}
     for metric in MEASURES:
         series = {}
         for name, found in lines.items():
             seen = [(line["step"], max(line[metric], 1e-12)) for line in found if metric in line]
-            series[name] = {"x": [step for step, _ in seen], "mean": [value for _, value in seen]}
+            if not seen:
+                raise UserError(f"{logs[name]}: expected lines with {metric}, got none")
+            steps, values = zip(*seen, strict=True)
+            series[name] = {"x": steps, "mean": values}
         label, log_y = METRICS[metric][0], metric == "collapse_ratio"
         contents.append(Curves(series, "optimizer steps", label, log_y=log_y))
     return panels(contents, note=DASHBOARD_NOTE)
 
 
-def read_arrays(run_dir: Path) -> dict[str, np.ndarray]:
+def arrays_of(run_dir: Path) -> dict[str, np.ndarray]:
     """What a run's figures were drawn from; raises UserError when it has none."""
     path = run_dir / "figures" / "pca.npz"
     if not path.exists():
@@ -147,8 +161,11 @@ def read_arrays(run_dir: Path) -> dict[str, np.ndarray]:
             f"{run_dir} has no {path.name}: expected a finished run with figures, made with: "
             "python part3_collapse_regularizers/train.py"
         )
-    with np.load(path) as file:
-        return dict(file)
+    step, z, x = read_arrays(path, "step", "z", "x")
+    if z.ndim != 4 or z.size == 0 or (*step.shape, 2, *x.shape) != z.shape[:3]:
+        got = f"{step.shape}, {z.shape} and {x.shape}"
+        raise UserError(f"{path}: expected step (S,), z (S, 2, n, D) and x (n,), got {got}")
+    return {"step": step, "z": z, "x": x}
 
 
 def draw_side_by_side(run_dirs: Sequence[Path], out: Path) -> list[Path]:
@@ -160,7 +177,7 @@ def draw_side_by_side(run_dirs: Sequence[Path], out: Path) -> list[Path]:
             "folders of different names"
         )
     paths = [out / "pca.gif", out / "dashboard.png"]
-    write_gif(paths[0], pca_frames({_title(run): read_arrays(run) for run in run_dirs}), fps=4)
+    write_gif(paths[0], pca_frames({_title(run): arrays_of(run) for run in run_dirs}), fps=4)
     write_png(paths[1], dashboard_figure({_title(run): run / "metrics.jsonl" for run in run_dirs}))
     return paths
 
@@ -180,7 +197,7 @@ def main() -> None:
     if args.results:
         paths = draw_results(PART / "results")
     elif len(args.run_dirs) == 1:
-        paths = _draw(args.run_dirs[0], read_arrays(args.run_dirs[0]))
+        paths = _draw(args.run_dirs[0], arrays_of(args.run_dirs[0]))
     else:
         paths = draw_side_by_side(args.run_dirs, args.out or args.run_dirs[0] / "side_by_side")
     print(*paths, sep="\n")

@@ -10,13 +10,21 @@ Change one line of YAML to barlow, vicreg or sigreg, and the embedding spreads o
 the balls are: position R² near 0.9. The other configs are the ways around it: stop-gradient,
 predictor, teacher, centring. Each run ends with a table beside raw pixels and an untrained encoder.
 Files: runs/part3/<name>-seed<k>/.
+
+    torchrun --nproc_per_node 2 part3_collapse_regularizers/train.py --config ...
+
+is the same training on two processes, CPU or GPU, each with its share of every batch; loss and
+gradient are the same, since statistics run over the joined batch (see common/distributed.py).
+It has no dashboard and no figures; files: runs/part3/<name>-ddp2-seed<k>/.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from common.dino import cross_entropy
@@ -27,11 +35,12 @@ from common.harness.runs import Run
 from common.losses import barlow_twins, negative_cosine, squared_error, vicreg_spread
 from common.sigreg import sigreg, sigreg_share
 from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
-from part3_collapse_regularizers.data import Batch, draw_sample, training_pool
+from part3_collapse_regularizers.data import Batch, draw_sample, make_pool
 from part3_collapse_regularizers.model import Model, make_batch, make_model, make_optimizer
+from part3_collapse_regularizers.processes import Processes, started
 from part3_collapse_regularizers.report.tables import run_table
 from part3_collapse_regularizers.scoring.dashboard import Dashboard
-from part3_collapse_regularizers.scoring.scores import make_heldout, summarise
+from part3_collapse_regularizers.scoring.scores import Heldout, make_heldout, summarise
 
 Terms = dict[str, Tensor]  # unweighted scalars
 Loss = tuple[Tensor, Terms]
@@ -137,57 +146,80 @@ def prediction(distance: Distance, model: Model, z: Tensor, batch: Batch) -> Ter
     return {"prediction": torch.stack(found).mean()}
 
 
-def train(cfg: Config, run: Run) -> None:
-    """Trains one method, watches it collapse or not, scores it, and writes the run."""
+class Objective(nn.Module):
+    """The loss as a module: one forward pass per step, which DistributedDataParallel can watch."""
+
+    def __init__(self, model: Model, cfg: Config) -> None:
+        super().__init__()
+        self.model, self.cfg = model, cfg
+
+    def forward(self, batch: Batch) -> Loss:
+        return compute_loss(self.model, batch, self.cfg)
+
+
+def train(cfg: Config, run: Run | None, here: Processes) -> None:
+    """Trains one method on this process's share of every batch; rank 0 alone writes, to its run."""
     with before_training():
-        pool = training_pool(cfg)
+        episodes, length = cfg.data.num_train_episodes, cfg.world.episode_length
+        pool = make_pool(cfg, episodes, length, generator(cfg, Stream.TRAIN_EPISODES))
         held = make_heldout(cfg)
-    model = make_model(cfg)
+    here.join()
+    model = make_model(cfg).to(here.device)
     optimizer = make_optimizer(model)
     samples, slices = generator(cfg, Stream.TRAIN_SAMPLES), generator(cfg, Stream.TRAIN_SLICES)
-    dashboard = Dashboard(held, keep=cfg.figures)
+    generators = {"samples": samples, "slices": slices}
+    dashboard = Dashboard(held, cfg) if run and here.count == 1 else None
 
     start = 0
-    if saved := run.restore():
+    if saved := here.from_first(run and run.restore()):
         start = saved["step"]
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
-        samples.set_state(saved["samples"])
-        slices.set_state(saved["slices"])
-        dashboard.snapshots = saved["snapshots"]
-    else:
+        for name, draws in generators.items():
+            draws.set_state(saved[name])
+        if dashboard:
+            dashboard.snapshots = saved["snapshots"]
+    elif run and dashboard:
         run.log(0, dashboard.look(0, model))
+    objective: nn.Module = Objective(model, cfg)
+    if here.count > 1:
+        objective = DistributedDataParallel(objective, broadcast_buffers=False)
 
-    for step in tqdm(range(start, cfg.steps), initial=start, total=cfg.steps, desc="training"):
-        batch = make_batch(model, draw_sample(cfg, pool, cfg.batch_size, samples), cfg, slices)
+    steps = range(start, cfg.steps)
+    for step in tqdm(steps, "training", initial=start, total=cfg.steps, disable=run is None):
+        sample = draw_sample(cfg, pool, cfg.batch_size, samples, here.rank, here.count)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
         done = step + 1
+        every = (cfg.log_every, cfg.eval_every, cfg.save_every)
+        log, look, save = (done % n == 0 or done == cfg.steps for n in every)
         with stopping_at(done):
-            loss, terms = compute_loss(model, batch, cfg)
+            batch = make_batch(model, sample.to(here.device), cfg, slices)
+            loss, terms = objective(batch)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             model.after_step(batch, step)
-            if done % cfg.eval_every == 0 or done % cfg.save_every == 0 or done == cfg.steps:
+            if look or save:
                 check_weights(model.parameters())
 
-        if done % cfg.log_every == 0 or done == cfg.steps:
+        if run and log:
             run.log(done, {name: t.detach() for name, t in ({"loss": loss} | terms).items()})
-        if done % cfg.eval_every == 0 or done == cfg.steps:
+        if run and dashboard and look:
             run.log(done, dashboard.look(done, model))
-        if done % cfg.save_every == 0 or done == cfg.steps:
-            state = {
-                "step": done,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "samples": samples.get_state(),
-                "slices": slices.get_state(),
-                "snapshots": dashboard.snapshots,
-            }
-            run.save(done, state)
+        if run and save:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            state |= {name: draws.get_state() for name, draws in generators.items()}
+            run.save(done, state | {"snapshots": dashboard.snapshots if dashboard else []})
 
-    if cfg.figures:
+    here.leave()  # what follows is rank 0's alone
+    if run:
+        finish(cfg, run, model.cpu(), held, dashboard)
+
+
+def finish(cfg: Config, run: Run, model: Model, held: Heldout, dashboard: Dashboard | None) -> None:
+    """Draws and scores a trained model, and prints its table."""
+    if cfg.figures and dashboard:
         from part3_collapse_regularizers.plot import draw_figures
 
         draw_figures(run.folder, dashboard.snapshots, held.test)
@@ -198,9 +230,16 @@ def train(cfg: Config, run: Run) -> None:
 
 def main() -> None:
     cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
-    torch.set_num_threads(cfg.threads)
-    with Run.open("part3", options, to_yaml(cfg), seed=cfg.seed) as run:
-        train(cfg, run)
+    here = started(cfg.batch_size)
+    torch.set_num_threads(max(1, cfg.threads // here.count))
+    if here.rank > 0:
+        train(cfg, None, here)
+        return
+    if here.count > 1:
+        options = replace(options, name=f"{options.name}-ddp{here.count}")
+    device = here.device.type
+    with Run.open("part3", options, to_yaml(cfg), seed=cfg.seed, device=device) as run:
+        train(cfg, run, here)
 
 
 if __name__ == "__main__":

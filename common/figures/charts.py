@@ -169,8 +169,9 @@ def _height(content: Curves | Bars) -> float:
 
 
 def log_ticks(axis: Axis) -> None:
-    """Ticks at 1, 2 and 5 of each power of ten, as plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """Ticks at powers of ten, and over less than three of them at 2 and 5 times each."""
+    low, high = axis.get_data_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 

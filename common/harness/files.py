@@ -6,13 +6,20 @@ import io
 import json
 import math
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.harness.errors import UserError
+from common.harness.errors import UserError, one_line
+
+NO_ARRAYS = (  # what numpy says of a file that is cut off, damaged, a pickle, or no file at all
+    OSError, EOFError, LookupError, MemoryError, RuntimeError, TypeError, ValueError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -49,13 +56,35 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_atomic(path, f"{_render(content)}\n".encode())
 
 
+def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
+    """The named arrays of an .npz file; raises UserError when it is damaged or lacks one."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
+            return [file[name] for name in names]
+    except NO_ARRAYS as error:
+        wanted = f"expected a file of arrays ({', '.join(names)})"
+        raise UserError(f"{path}: {wanted}, got: {one_line(error)}") from None
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a .jsonl file, one a line; a last line that was cut off is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    objects = [json.loads(line) for line in lines[:-1]]
-    with contextlib.suppress(json.JSONDecodeError):  # of a run that was killed while it wrote
-        objects += [json.loads(line) for line in lines[-1:]]
-    return objects
+    """The objects of a log, a .jsonl file, each with its step; a last line that was cut off is left
+    out. Raises UserError when it holds anything else.
+    """
+    try:
+        lines, found = path.read_text(encoding="utf-8").splitlines(), []
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: expected the log of a run, got: {one_line(error)}") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(json.loads(line))
+        except (ValueError, RecursionError):
+            if number == len(lines):  # of a run that was killed while it wrote
+                break
+            found.append(None)
+        if not isinstance(found[-1], dict) or type(found[-1].get("step")) is not int:
+            wanted = 'expected an object such as {"step": 1}'
+            raise UserError(f"{path}, line {number}: {wanted}, got {line[:60]!r}")
+    return found
 
 
 def read_json(path: Path) -> dict[str, Any]:

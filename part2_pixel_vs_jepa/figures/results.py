@@ -21,14 +21,10 @@ LOOKS = {
 COLORS = dict(LOOKS.values())
 WITH_Z = {"pixels": "pixels_z", "jepa": "jepa_z"}
 WORLDS = {
-    "main": "posts' world",
-    "speeds": "three speeds",
-    "stochastic_wall": "stochastic wall",
-    "dots": "random dots",
-    "squares": "flickering squares",
-    "background": "static background",
+    "main": "posts' world", "speeds": "three speeds", "stochastic_wall": "stochastic wall",
+    "dots": "random dots", "squares": "flickering squares", "background": "static background",
     "two_frames": "mirror walls",
-}
+}  # fmt: skip
 LABELS = {"mse_over_bayes": "MSE / Bayes floor", "position_error": "position error (px)"}
 SHARES = ("coverage", "precision", "sharpness")  # drawn on 0 .. 1
 BOUNDS = {"smear": {"real": 0.0, "exact blur": 1.0}, "mse_over_bayes": {"Bayes floor": 1.0}}
@@ -53,20 +49,15 @@ def draw_results(folder: Path) -> list[Path]:
     Raises UserError when there is none.
     """
     results = {path.stem: read_results(path) for path in sorted(folder.glob("*.json"))}
-    drawn = {
-        "main": main_figure(results) if "main" in results else None,
-        "hypotheses": hypotheses_figure(results) if "hypotheses" in results else None,
-        "width": width_figure(results) if "width" in results else None,
-        "worlds": worlds_figure(results),
-        "horizon": horizon_figure(results),
-    }
-    figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
-    written = {path: figure for path, figure in figures.items() if figure is not None}
-    if not written:
+    makers = {"main": main_figure, "hypotheses": hypotheses_figure, "width": width_figure}
+    drawn = {name: make(results) for name, make in makers.items() if name in results}
+    drawn |= {"worlds": worlds_figure(results), "horizon": horizon_figure(results)}
+    figures = {folder / "figures" / f"{name}.png": f for name, f in drawn.items() if f}
+    if not figures:
         raise UserError(f"no results to draw in {folder}; expected main.json or others of a sweep")
-    for path, figure in written.items():
+    for path, figure in figures.items():
         write_png(path, figure)
-    return list(written)
+    return list(figures)
 
 
 def main_figure(results: Results) -> Figure:
@@ -99,12 +90,10 @@ def hypotheses_figure(results: Results) -> Figure:
 def width_figure(results: Results) -> Figure:
     """Smear and error of the deterministic pixel predictor against its parameters."""
     found = [variant["metrics"] for variant in results["width"]["variants"].values()]
-    contents = [
-        _curves(
-            [("pixels", m["parameters"]["mean"], m[metric]) for m in found], "parameters", metric
-        )
-        for metric in ("smear", "mse_over_bayes")
-    ]
+    contents = []
+    for metric in ("smear", "mse_over_bayes"):
+        points = [("pixels", m["parameters"]["mean"], m[metric]) for m in found]
+        contents.append(_curves(points, "parameters", metric))
     fig = panels(contents, COLORS, f"{SMEAR} {BANDS}")
     for ax in fig.axes:
         ax.tick_params(axis="x", labelrotation=60)

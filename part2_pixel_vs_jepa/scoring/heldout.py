@@ -51,11 +51,12 @@ class Heldout:
 
 def make_heldout(cfg: Config) -> Heldout:
     """The held-out pairs of a config; the same for every method, apart from the training data."""
-    clips = make_clips(
-        cfg.world, cfg.distractor, cfg.data.num_test_episodes, generator(cfg, Stream.TEST_DATA)
-    )
-    bank = make_clips(
-        cfg.world, cfg.distractor, cfg.data.num_bank_episodes, generator(cfg, Stream.BANK_DATA)
+    clips, bank = (
+        make_clips(cfg.world, cfg.distractor, number, generator(cfg, purpose))
+        for number, purpose in (
+            (cfg.data.num_test_episodes, Stream.TEST_DATA),
+            (cfg.data.num_bank_episodes, Stream.BANK_DATA),
+        )
     )
     episodes, length = clips.frames.shape[:2]
     times = torch.arange(cfg.history_length - 1, length - 1)
@@ -87,20 +88,11 @@ def make_heldout(cfg: Config) -> Heldout:
     apart = torch.cdist(place, place)
     both = (probabilities > 0).unsqueeze(1) & (probabilities > 0).unsqueeze(2)
     return Heldout(
-        clips=clips,
-        bank=bank,
-        batch=batch,
-        states=states,
-        probabilities=probabilities,
-        futures=futures,
-        shifted=render_futures(cfg.world, beside, scene),
-        best=best,
-        floor=error.mean().item(),
-        ball_floor=(left[1] * to_ball).sum(1).mean().item(),
-        layer_next=layer_next,
-        basis=basis,
-        ambiguous=(apart * both).amax(dim=(1, 2)) >= 1,
-    )
+        clips=clips, bank=bank, batch=batch, states=states, probabilities=probabilities,
+        futures=futures, shifted=render_futures(cfg.world, beside, scene), best=best,
+        floor=error.mean().item(), ball_floor=(left[1] * to_ball).sum(1).mean().item(),
+        layer_next=layer_next, basis=basis, ambiguous=(apart * both).amax(dim=(1, 2)) >= 1,
+    )  # fmt: skip
 
 
 def take(batch: Batch, index: Tensor) -> Batch:

@@ -75,9 +75,9 @@ def latent_scores(model: Model, held: Heldout, cfg: Config) -> dict[str, float]:
     place = (held.clips.states[where][:, 0, 0] / PLACE_BIN).long()  # what z means may vary with x
     code = torch.cat(chosen) + cfg.num_hypotheses * place
     code = torch.nn.functional.one_hot(code).float()
-    direction = held.clips.states[held.batch.episode, held.batch.time + 1][:, 0, 2:3].sign()
-    layer = held.clips.layer_states[held.batch.episode, held.batch.time + 1]
-    truth = torch.cat([direction, layer], dim=-1)
+    after = (held.batch.episode, held.batch.time + 1)
+    direction = held.clips.states[after][:, 0, 2:3].sign()
+    truth = torch.cat([direction, held.clips.layer_states[after]], dim=-1)
     r2 = linear_probe(code[::2], truth[::2], code[1::2], truth[1::2])
     scores = {"z_reads_direction": r2[0].item()}
     if cfg.distractor.kind == "squares" and held.ambiguous.any():
@@ -99,12 +99,8 @@ def _worth_of_bits(model: Model, held: Heldout, cfg: Config) -> dict[str, float]
     futures = held.futures[index[:: max(1, len(index) // 64)]][:, [0, -1]]  # (B, 2, H, W)
     shown = futures.unsqueeze(2) + (1 - futures.unsqueeze(2)) * layers  # (B, 2, L, H, W)
     flat = shown.flatten(0, 2).unsqueeze(1)
-    y = (
-        flat.flatten(1)
-        if model.in_pixels
-        else torch.cat([model.encoder(x) for x in flat.split(512)])
-    )
-    y = y.view(*shown.shape[:3], -1)  # (B, 2, L, D)
+    seen = flat if model.in_pixels else torch.cat([model.encoder(x) for x in flat.split(512)])
+    y = seen.view(*shown.shape[:3], -1)  # (B, 2, L, D)
     total = (y - y.mean(dim=(1, 2), keepdim=True)).square().sum(-1).mean()
     direction = (y[:, 0] - y[:, 1]).mean(1).square().sum(-1).mean() / 4
     by_square = [

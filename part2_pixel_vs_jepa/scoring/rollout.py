@@ -51,6 +51,7 @@ def rollout(model: Model, clips: Clips, cfg: Config) -> Tensor:
     return torch.stack(frames, dim=1)
 
 
+@torch.no_grad()
 def rollout_scores(model: Model, clips: Clips, cfg: Config) -> dict[str, float]:
     """Position error (px) and sharpness of the predicted ball at each horizon.
 
@@ -68,10 +69,8 @@ def rollout_scores(model: Model, clips: Clips, cfg: Config) -> dict[str, float]:
         scores[f"position_error_at_{h}"] = error[h - 1].item()
         scores[f"sharpness_at_{h}"] = sharp[:, h - 1].mean().item()
     if not model.in_pixels:
-        with torch.no_grad():
-            seen = model.decode(
-                model.encode(to_float(clips.frames[:, start + 1 : start + 1 + length]))
-            )
+        real = to_float(clips.frames[:, start + 1 : start + 1 + length])
+        seen = model.decode(model.encode(real))
         readout = (centre_of_mass(seen[:, :, 0]) - truth).norm(dim=-1).mean()
         scores["readout_position_error"] = readout.item()
     return scores

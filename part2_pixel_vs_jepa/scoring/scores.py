@@ -142,7 +142,9 @@ def _ball_error(model: Model, held: Heldout) -> float:
 def _smear_scores(model: Model, held: Heldout) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     if not held.ambiguous.any():  # no smear to speak of
         return {}, {}
-    bank_z, bank_frames = _bank(model, held)
+    seen = to_float(held.bank.frames.flatten(0, 1))
+    bank_z = torch.cat([model.encoder(part) for part in seen.split(512)])  # (n, D)
+    bank_frames = to_float(held.bank.clean.flatten(0, 1))[:, 0]  # (n, H, W)
     sums = {"own": [], "readout": [], "bank": []}
     latent, frames_seen, calibration = [], [], []
     for index, _, z_pred, log_odds in answers(model, held, held.ambiguous.nonzero()[:, 0]):
@@ -156,7 +158,9 @@ def _smear_scores(model: Model, held: Heldout) -> tuple[dict[str, float], dict[s
             found = _nearest(frames.flatten(2), bank_frames.flatten(1))
         else:
             found = _nearest(z_pred, bank_z)
-            z_futures = model.encode(_as_seen(held, index).unsqueeze(2))
+            futures = held.futures[index]  # (B, F, H, W), here with what lies behind the ball
+            futures = futures + (1 - futures) * held.layer_next[index].unsqueeze(1)
+            z_futures = model.encode(futures.unsqueeze(2))
             latent.append((z_pred, z_futures, held.probabilities[index]))
             sums["readout"].append(smear_terms(model.decode(z_futures)[:, :, 0], *real))
         sums["bank"].append(smear_terms(bank_frames[found], *real))
@@ -176,19 +180,6 @@ def _summed(parts: list[dict[str, Tensor]]) -> tuple[dict[str, float], dict[str,
     terms = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     scores = {"smear": smear_index(terms["numerator"], terms["denominator"])}
     return scores | {name: terms[name].mean().item() for name in SHARES}, terms
-
-
-def _as_seen(held: Heldout, index: Tensor) -> Tensor:
-    """Every real future with what truly lies behind the ball, (B, F, H, W)."""
-    futures = held.futures[index]
-    return futures + (1 - futures) * held.layer_next[index].unsqueeze(1)
-
-
-def _bank(model: Model, held: Heldout) -> tuple[Tensor, Tensor]:
-    """Embeddings (n, D) and clean frames (n, H, W) of the bank's frames."""
-    seen = to_float(held.bank.frames.flatten(0, 1))
-    z = torch.cat([model.encoder(part) for part in seen.split(512)])
-    return z, to_float(held.bank.clean.flatten(0, 1))[:, 0]
 
 
 def _nearest(queries: Tensor, bank: Tensor) -> Tensor:

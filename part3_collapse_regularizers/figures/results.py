@@ -15,15 +15,12 @@ from part3_collapse_regularizers.report.tables import METHODS, METRICS, SETTINGS
 from part3_collapse_regularizers.studies.loss_quality_correlation import chosen_runs, columns
 
 COLORS = {
-    **dict(zip(SETTINGS.values(), (PALETTE["blue"], PALETTE["orange"]), strict=True)),
-    METHODS["barlow"]: PALETTE["vermillion"],
-    METHODS["vicreg"]: PALETTE["blue"],
-    METHODS["sigreg"]: PALETTE["green"],
-    WEIGHTS["redundancy"]: PALETTE["vermillion"],
-    WEIGHTS["variance"]: PALETTE["blue"],
-    WEIGHTS["covariance"]: PALETTE["sky"],
+    SETTINGS["views"]: PALETTE["blue"], SETTINGS["next_frame"]: PALETTE["orange"],
+    METHODS["barlow"]: PALETTE["vermillion"], METHODS["vicreg"]: PALETTE["blue"],
+    METHODS["sigreg"]: PALETTE["green"], WEIGHTS["redundancy"]: PALETTE["vermillion"],
+    WEIGHTS["variance"]: PALETTE["blue"], WEIGHTS["covariance"]: PALETTE["sky"],
     WEIGHTS["sigreg_lambda"]: PALETTE["green"],
-}
+}  # fmt: skip
 SHARE = (0.0, 1.0)  # limits of an axis of R²
 LEAST_SHOWN = -0.1  # content R² of a run, in the figure of the loss
 PROBES = "R² of noisy linear probes on held-out frames, from 1,000 labels."
@@ -36,14 +33,10 @@ def draw_results(folder: Path) -> list[Path]:
     Raises UserError when there is none.
     """
     makers: dict[str, Callable[[Path], Figure]] = {
-        "main": main_figure,
-        "weight_tolerance": weights_figure,
-        "batch": batch_figure,
-        "dimension": dimension_figure,
-        "loss_vs_quality": loss_figure,
-        "stability": stability_figure,
-        "collapse_line": line_figure,
-    }
+        "main": main_figure, "weight_tolerance": weights_figure, "batch": batch_figure,
+        "dimension": dimension_figure, "loss_vs_quality": loss_figure,
+        "stability": stability_figure, "collapse_line": line_figure,
+    }  # fmt: skip
     written = []
     for name, make in makers.items():
         if (folder / f"{name}.json").exists():

@@ -3,28 +3,26 @@
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from common.losses import cross_correlation
-from common.metrics import spectrum
-from part3_collapse_regularizers.data import Sample
+from part3_collapse_regularizers.config import Config
 from part3_collapse_regularizers.model import Model
 from part3_collapse_regularizers.scoring import scores
 
 NUM_FRAMES = 512  # test frames looked at while training
 NUM_SHOWN = 256  # of them, those whose embeddings are kept for the animation
+MOST_KEPT = 50  # looks whose embeddings are kept, evenly spaced: a checkpoint holds them all
 
 
 class Dashboard:
     """Measures a model on the same held-out frames again and again, and keeps what figures show.
 
-    snapshots: {"step", "z" (2, n, D): embeddings of both frames of each sample}, one per look.
+    snapshots: {"step", "z" (2, n, D): embeddings of both frames of each sample}, of some looks.
     """
 
-    def __init__(self, held: scores.Heldout, *, keep: bool) -> None:
+    def __init__(self, held: scores.Heldout, cfg: Config) -> None:
         shown = held.test.part(slice(NUM_FRAMES))
         self.held = scores.Heldout(held.labelled, shown, held.pool)
-        self.keep = keep
+        self.kept = kept_steps(cfg) if cfg.figures else set()
         self.snapshots: list[dict[str, Any]] = []
 
     @torch.no_grad()
@@ -33,21 +31,15 @@ class Dashboard:
         model.eval()
         z = scores.encode(model.encoder, self.held.test.x[0])  # (n, D)
         probes = scores.probe_scores(model.encoder, self.held, min(scores.LABELS))
-        if self.keep:
+        if step in self.kept:
             both = model.embed(self.held.test.x[:2, :NUM_SHOWN])  # (2, n, D)
             self.snapshots.append({"step": step, "z": both})
         model.train()
         return scores.collapse_scores(z) | probes
 
 
-def arrays_of(snapshots: list[dict[str, Any]], shown: Sample) -> dict[str, Tensor]:
-    """What the figures are drawn from: step (S,), z (S, 2, n, D), x (n,), correlation (S, D, D),
-    spectrum (S, D); x is the first ball's place, by which the animation is coloured."""
-    z = torch.stack([snapshot["z"] for snapshot in snapshots])
-    return {
-        "step": torch.tensor([snapshot["step"] for snapshot in snapshots]),
-        "z": z,
-        "x": shown.content[0, : z.shape[2], 0],
-        "correlation": torch.stack([cross_correlation(*pair) for pair in z]),
-        "spectrum": torch.stack([spectrum(pair[0]) for pair in z]),
-    }
+def kept_steps(cfg: Config) -> set[int]:
+    """The steps whose embeddings are kept: the first, the last, and evenly spaced looks between."""
+    last = -(-cfg.steps // cfg.eval_every)  # looks after that of step 0
+    index = torch.linspace(0, last, min(MOST_KEPT, last + 1), dtype=torch.double).round().long()
+    return {min(i * cfg.eval_every, cfg.steps) for i in index.tolist()}

@@ -185,14 +185,7 @@ def _targets(sample: Sample, n: int) -> Tensor:
 def _named(r2: Tensor, num_content: int, suffix: str) -> dict[str, float]:
     """R^2 by factor; those that do not vary in this world are left out."""
     content, nuisance = r2[:num_content], r2[num_content:]
-    groups = (
-        content,
-        content[:2],
-        content[2:3],
-        content[3:5],
-        nuisance,
-        nuisance[:1],
-        nuisance[1:],
-    )
+    parts = (content[:2], content[2:3], content[3:5])
+    groups = (content, *parts, nuisance, nuisance[:1], nuisance[1:])
     named = [(name, g.nanmean().item()) for name, g in zip(FACTORS, groups, strict=True) if len(g)]
     return {f"{name}{suffix}": value for name, value in named if value == value}

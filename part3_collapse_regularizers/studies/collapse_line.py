@@ -50,11 +50,9 @@ def main() -> None:
             }
             params = {"setting": setting, "line": line}
             variants[f"{setting}, {line}"] = {"params": params, "metrics": metrics}
+    protocol = {"of": ", ".join(f"{name}.json" for name in SWEEPS.values()), "read_above": READ}
+    command = "python part3_collapse_regularizers/study.py collapse_line"
     write_results(
-        RESULTS / "collapse_line.json",
-        "python part3_collapse_regularizers/study.py collapse_line",
-        protocol={"of": ", ".join(f"{name}.json" for name in SWEEPS.values()), "read_above": READ},
-        seconds=time.monotonic() - begin,
-        seeds=seeds,
-        variants=variants,
-    )
+        RESULTS / "collapse_line.json", command, protocol=protocol, seeds=seeds,
+        seconds=time.monotonic() - begin, variants=variants,
+    )  # fmt: skip

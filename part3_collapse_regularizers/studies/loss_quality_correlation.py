@@ -36,19 +36,14 @@ def columns(content: Mapping[str, Any]) -> dict[str, Tensor]:
         value = {key: interval["mean"] for key, interval in variant["metrics"].items()}
         batch = variant["params"]["batch_size"]
         share = sigreg_share(variant["params"]["loss_weights.sigreg_lambda"], batch)
-        rows.append(
-            {
-                "quality": value[QUALITY],
-                "position": value["position_1000"],
-                "collapse_ratio": value["collapse_ratio"],
-                "sigreg_per_sample": value["sigreg_per_sample"],
-                "loss": value["heldout_loss"],
-                "scaled_loss": value["heldout_loss"] / share**EXPONENT,
-                "prediction": value["heldout_prediction"],
-                "sigreg": value["heldout_sigreg"] / batch,
-                "rank": -value["effective_rank"],
-            }
-        )
+        told = {key: value[key] for key in ("collapse_ratio", "sigreg_per_sample")}
+        loss, sigreg = value["heldout_loss"], value["heldout_sigreg"] / batch
+        predictors = (
+            loss, loss / share**EXPONENT, value["heldout_prediction"], sigreg,
+            -value["effective_rank"],
+        )  # fmt: skip
+        told |= {"quality": value[QUALITY], "position": value["position_1000"]}
+        rows.append(told | dict(zip(PREDICTORS, predictors, strict=True)))
     return {key: torch.tensor([row[key] for row in rows]).double() for key in rows[0]}
 
 
@@ -88,11 +83,9 @@ def main() -> None:
                 "params": {"predictor": name, "runs": rule},
                 "metrics": {"spearman": rho, "num_runs": count},
             }
+    protocol = {"of": RUNS.name, "quality": QUALITY, "resamples": RESAMPLES}
+    command = "python part3_collapse_regularizers/study.py loss_quality_correlation"
     write_results(
-        PART / "results" / "loss_quality_correlation.json",
-        "python part3_collapse_regularizers/study.py loss_quality_correlation",
-        protocol={"of": RUNS.name, "quality": QUALITY, "resamples": RESAMPLES},
-        seconds=time.monotonic() - begin,
-        seeds=[0],
-        variants=variants,
-    )
+        PART / "results" / "loss_quality_correlation.json", command, protocol=protocol,
+        seconds=time.monotonic() - begin, seeds=[0], variants=variants,
+    )  # fmt: skip

@@ -18,7 +18,7 @@ from common.figures.frames import write_gif
 from common.harness.checkpoints import load_checkpoint
 from common.harness.publish import finished, publish_figures, publish_weights
 from part3_collapse_regularizers.config import PART
-from part3_collapse_regularizers.plot import dashboard_figure, pca_frames, read_arrays
+from part3_collapse_regularizers.plot import arrays_of, dashboard_figure, pca_frames
 
 PUBLISHED = ("none", "barlow", "vicreg", "sigreg")
 BESIDE = ("none", "vicreg")  # in the animation
@@ -32,15 +32,12 @@ def main() -> None:
     runs = {name: finished(folder / f"{name}-seed0", f"{train}/{name}.yaml") for name in PUBLISHED}
     figures, weights = PART / "results" / "figures", PART / "results" / "weights"
     publish_figures(runs["barlow"], ("correlation.png", "spectrum.png"), figures)
-    beside = {name: read_arrays(runs[name]) for name in BESIDE}
+    beside = {name: arrays_of(runs[name]) for name in BESIDE}
     write_gif(figures / "pca.gif", pca_frames(beside), fps=4)
     logs = {name: run / "metrics.jsonl" for name, run in runs.items()}
     write_png(figures / "dashboard.png", dashboard_figure(logs))
     for name, run in runs.items():
         model = load_checkpoint(run / "checkpoint.pt", f"{train}/{name}.yaml")["state"]["model"]
-        encoder = {
-            key.removeprefix("encoder."): value
-            for key, value in model.items()
-            if key.startswith("encoder.")
-        }
+        head = "encoder."
+        encoder = {k.removeprefix(head): v for k, v in model.items() if k.startswith(head)}
         publish_weights(run, {"encoder.pt": encoder}, weights / name)

@@ -128,12 +128,9 @@ def main() -> None:
         found = mean_interval([untrained_threshold(setting, seed) for seed in SEEDS])
         params = {"setting": setting, "features": "untrained"}
         variants[f"{setting}-untrained"] = {"params": params, "metrics": {"predicted": found}}
+    protocol = {"samples": SAMPLES, "embedding_dim": DIM, "scale": START, "steps": STEPS}
+    command = "python part3_collapse_regularizers/study.py stability"
     write_results(
-        PART / "results" / "stability.json",
-        "python part3_collapse_regularizers/study.py stability",
-        protocol={"samples": SAMPLES, "embedding_dim": DIM, "scale": START, "steps": STEPS},
-        seconds=time.monotonic() - begin,
-        seeds=SEEDS,
-        variants=variants,
-        curves=curves,
-    )
+        PART / "results" / "stability.json", command, protocol=protocol, seeds=SEEDS,
+        seconds=time.monotonic() - begin, variants=variants, curves=curves,
+    )  # fmt: skip

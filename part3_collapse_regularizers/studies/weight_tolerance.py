@@ -72,12 +72,9 @@ def main() -> None:
             params = {"weight": weight, "factor": factor}
             kept = {metric: found[metric] for metric in SHOWN}
             variants[f"{weight} x {factor:g}"] = {"params": params, "metrics": kept}
+    command = "python part3_collapse_regularizers/study.py weight_tolerance"
     write_results(
-        PART / "results" / "weight_tolerance.json",
-        "python part3_collapse_regularizers/study.py weight_tolerance",
-        protocol={"of": RUNS.name, "within": WITHIN},
-        seconds=time.monotonic() - begin,
-        seeds=content["seeds"],
-        variants=variants,
-        reference="redundancy",
-    )
+        PART / "results" / "weight_tolerance.json", command, seeds=content["seeds"],
+        protocol={"of": RUNS.name, "within": WITHIN}, seconds=time.monotonic() - begin,
+        variants=variants, reference="redundancy",
+    )  # fmt: skip

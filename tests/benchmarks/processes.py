@@ -26,8 +26,9 @@ def seconds(num_processes: int, steps: int) -> float:
             [
                 *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
                 *("--nproc_per_node", str(num_processes)),
-                "part3_collapse_regularizers/train_ddp.py",
+                "part3_collapse_regularizers/train.py",
                 *("--config", "configs/part3/sigreg.yaml", f"--steps={steps}"),
+                f"--eval_every={LONG}",  # one process alone looks at what it trains
                 *(f"--batch_size={num_processes * BATCH}", f"--threads={num_processes}"),
                 *("--figures=false", "--run_dir", f"{folder}/run"),
             ],
