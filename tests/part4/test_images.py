@@ -2,14 +2,16 @@
 
 import io
 import struct
+import subprocess
 import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+from common.harness.config import REPOSITORY
 from common.harness.errors import UserError, run_script
 from part4_dinov3_encoder import hover
 from part4_dinov3_encoder.demo.images import read_photo, sample_photo, to_tensor
@@ -83,6 +85,40 @@ def test_twenty_megapixels_are_shrunk_on_the_way(tmp_path):
     found = read_photo(path, 512)
     assert 512 <= max(found.size) < 3 * 512
     assert found.width / found.height == pytest.approx(1.5, rel=0.01)
+
+
+def test_a_large_photo_is_held_once(tmp_path):
+    """Four bytes a pixel, and not those of every step on the way."""
+    path = saved(tmp_path, halves(6000, 4000), compress_level=1)
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from part4_dinov3_encoder.demo.images import read_photo\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak(); read_photo(Path(sys.argv[1]), 600); print(peak() - before)"
+    )
+    run = [sys.executable, "-c", code, str(path)]
+    spent = int(subprocess.run(run, capture_output=True, check=True, cwd=REPOSITORY).stdout)
+    assert spent * 1024 < 1.5 * 4 * 6000 * 4000
+
+
+@pytest.mark.parametrize("kind", ["profile", "XMP", "zTXt"])
+def test_a_png_that_says_much_of_itself_is_sound(tmp_path, kind):
+    much = np.random.default_rng(0).integers(32, 127, 2_000_000, dtype=np.uint8).tobytes()
+    text = PngImagePlugin.PngInfo()
+    if kind == "XMP":
+        text.add_itxt("XML:com.adobe.xmp", much.decode(), zip=True)
+    if kind == "zTXt":
+        text.add_text("Comment", much.decode(), zip=True)
+    options = {"icc_profile": much} if kind == "profile" else {"pnginfo": text}
+    found = read_photo(saved(tmp_path, halves(), **options), 64)
+    assert close(found.getpixel((48, 16)), BLUE)
+
+
+def test_a_strip_of_a_photo_keeps_its_shape(tmp_path):
+    assert read_photo(saved(tmp_path, halves(20_000, 20)), 600).size == (20_000, 20)
+    found = read_photo(saved(tmp_path, halves(4003, 1001)), 600)
+    assert found.size == (1335, 334)
+    assert close(found.getpixel((1000, 333)), BLUE)
 
 
 def huge_png(path: Path, width: int, height: int) -> Path:
