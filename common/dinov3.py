@@ -113,7 +113,7 @@ def load_dinov3(name: str, path: Path | None, pretrained: bool) -> Parts:
 
 
 def load_timm(name: str, path: Path | None, pretrained: bool) -> Parts:
-    """DINOv3 through timm, whose weights are not gated; path: a file, Meta's or its. Or UserError."""
+    """DINOv3 through timm, whose weights are not gated; path is a file, Meta's or its own."""
     asked = f"{TIMM_PREFIX}{name}"
     try:
         import timm  # pyright: ignore[reportMissingImports]

@@ -34,7 +34,12 @@ from part4_dinov3_encoder.data.scenes import ball_patches
 from part4_dinov3_encoder.demo.similarity import color_likeness, cosines, mean_colors, pca_colors
 from part4_dinov3_encoder.demo.similarity import foreground as two_clusters
 from part4_dinov3_encoder.report.tables import BASELINES, CONV_JEPA, METHODS
-from part4_dinov3_encoder.scoring.encoders import add_encoder_options, load_chosen, raw_pixels
+from part4_dinov3_encoder.scoring.encoders import (
+    add_encoder_options,
+    asked_for,
+    load_chosen,
+    raw_pixels,
+)
 from part4_dinov3_encoder.scoring.features import features
 from part4_dinov3_encoder.scoring.foreground import foreground
 from part4_dinov3_encoder.scoring.scores import make_test
@@ -167,8 +172,7 @@ def main() -> None:
     where.add_argument("--results", action="store_true", help="into results/figures")
     where.add_argument("--out", type=Path, help="into a folder, for any encoder")
     arguments = parser.parse_args()
-    asked = (arguments.encoder, arguments.weights, arguments.random_weights)
-    if arguments.results and asked != (DEFAULT, None, False):
+    if arguments.results and asked_for(arguments) not in ([{}], [{"name": DEFAULT}]):
         parser.error(
             "results/figures shows the default encoder: give another its folder with --out"
         )

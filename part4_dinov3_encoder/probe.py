@@ -18,12 +18,13 @@ from pathlib import Path
 
 import torch
 
+from common.frozen import DEFAULT
 from common.harness.config import load_config
 from common.harness.errors import command_line, run_script
 from common.harness.results import write_results
 from part4_dinov3_encoder.config import BASELINE, Config, protocol
 from part4_dinov3_encoder.report.tables import RUN, RUN_NOTE
-from part4_dinov3_encoder.scoring.encoders import add_encoder_options, load_chosen
+from part4_dinov3_encoder.scoring.encoders import add_encoder_options, asked_for, load_chosen
 from part4_dinov3_encoder.scoring.scores import FIRST_SEED, score_seeds
 
 
@@ -55,7 +56,8 @@ def main() -> None:
     means = {name: {key: cell["mean"] for key, cell in row.items()} for name, row in rows.items()}
     print(f"{RUN.text(means, {})}\n{RUN_NOTE}")
     if arguments.out is not None:
-        params = {"encoder": arguments.encoder, "is_pretrained": encoder.is_pretrained}
+        params = {"encoder": asked_for(arguments)[0].get("name", DEFAULT)}
+        params |= {"is_pretrained": encoder.is_pretrained}
         write_results(
             arguments.out,
             command_line(),

@@ -79,7 +79,7 @@ def _check_is_file(path: Path) -> None:
         if path.is_dir():
             raise UserError(f"{path}: this is a folder; {WANTED}")
         if not path.exists():
-            raise UserError(f"{path}: no such file; {WANTED}")
+            raise UserError(f"{path}: no such file; {WANTED}, or no name for one that ships")
         if not path.is_file():
             raise UserError(f"{path}: this is no ordinary file; {WANTED}")
         if path.stat().st_size == 0:

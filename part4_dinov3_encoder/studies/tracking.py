@@ -1,7 +1,7 @@
 """The ball followed by every published encoder at three resolutions, beside what has no training.
 
 Each is one training; intervals are over five sets of clips. Writes results/tracking.json, and the
-default encoder's clip, results/figures/track.gif.
+clip that track.py draws by default, results/figures/track.gif.
 """
 
 import time
@@ -22,7 +22,7 @@ from part4_dinov3_encoder.scoring.tracking import (
     controls,
     with_features,
 )  # fmt: skip
-from part4_dinov3_encoder.track import draw_clip
+from part4_dinov3_encoder.track import SIDE, draw_clip
 
 RESOLUTIONS = (64, 128, 192)  # px that frames of 64 px are enlarged to: 8, 16, 24 tokens a side
 
@@ -50,5 +50,5 @@ def main() -> None:
         seeds=SEEDS,
         variants=variants,
     )  # fmt: skip
-    finest = load_frozen(DEFAULT, resolution=RESOLUTIONS[-1])
-    draw_clip(PART / "results" / "figures" / "track.gif", finest, cfg)
+    shown = load_frozen(DEFAULT, resolution=SIDE * cfg.model.patch_size)
+    draw_clip(PART / "results" / "figures" / "track.gif", shown, cfg)
