@@ -14,7 +14,7 @@ always; --weights and --random_weights belong to the --encoder that they stand b
 output: runs/part4/hover/<photo>.html, numbered where another page has that name. The README's
 picture of it is a browser's:
 
-    chromium --headless --hide-scrollbars --window-size=1280,1000 --virtual-time-budget=2000 \\
+    chromium --headless --hide-scrollbars --window-size=1280,955 --virtual-time-budget=2000 \\
         --force-device-scale-factor=0.75 \\
         --screenshot=part4_dinov3_encoder/results/figures/hover.png runs/part4/hover/chelsea.html
 """
