@@ -19,7 +19,6 @@ picture of it is a browser's:
         --screenshot=part4_dinov3_encoder/results/figures/hover.png runs/part4/hover/chelsea.html
 """
 
-import argparse
 import os
 import time
 import webbrowser
@@ -37,7 +36,7 @@ from common.harness.files import write_atomic
 from common.harness.runs import RUNS
 from part4_dinov3_encoder.demo.images import read_photo, sample_photo, to_tensor
 from part4_dinov3_encoder.demo.page import SHOWN_SIDE, View, render
-from part4_dinov3_encoder.scoring.encoders import add_encoder_options, asked_for
+from part4_dinov3_encoder.scoring.encoders import asked_for, encoder_parser
 
 NUM_PATCHES = 28  # along the longer side, by default
 MOST_PATCHES = 2500  # in all: similarities of every pair are in the page
@@ -84,10 +83,8 @@ def grid_of(width: int, height: int, size: int, patch: int) -> tuple[int, int]:
     )
 
 
-def place_of(page: bytes, photo: Path, out: Path | None) -> Path:
-    """Where the page goes: out, or the photo's name, numbered where another page has it already."""
-    if out is not None:
-        return out
+def place_of(page: bytes, photo: Path) -> Path:
+    """Where a page goes: the photo's name, numbered where another page has it already."""
     names = (OUT / f"{photo.stem}{'' if n == 1 else f'-{n}'}.html" for n in count(1))
     return next(name for name in names if not name.exists() or name.read_bytes() == page)
 
@@ -101,12 +98,9 @@ def check_out(out: Path, photo: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = encoder_parser(__doc__)
     shown = "JPEG, PNG or WebP; default: one from an installed package"
     parser.add_argument("photo", nargs="?", type=Path, help=shown)
-    add_encoder_options(parser)
     longer = f"longer side that the encoder sees (px); default: {NUM_PATCHES} patches"
     parser.add_argument("--size", type=int, help=longer)
     parser.add_argument("--out", type=Path, help="the page; default: in runs/part4/hover/")
@@ -124,7 +118,7 @@ def main() -> None:
     photo, name = read_photo(path, max(SHOWN_SIDE, *sizes)), printable(path.name)
     views = [look(photo, encoder, args.size) for encoder in encoders]
     page = render(photo, name, views).encode("utf-8")
-    out = place_of(page, path, args.out)
+    out: Path = args.out or place_of(page, path)
     note = "; replaces the page that was there" if args.out and out.exists() else ""
     write_atomic(out, page)
     for view in views:

@@ -11,7 +11,6 @@ files. Scenes are shown at 8 x 8 tokens, to DINOv3 as well. Each figure names it
 the arrays it was drawn from beside it.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,8 +34,8 @@ from part4_dinov3_encoder.demo.similarity import color_likeness, cosines, mean_c
 from part4_dinov3_encoder.demo.similarity import foreground as two_clusters
 from part4_dinov3_encoder.report.tables import BASELINES, CONV_JEPA, METHODS
 from part4_dinov3_encoder.scoring.encoders import (
-    add_encoder_options,
     asked_for,
+    encoder_parser,
     load_chosen,
     raw_pixels,
 )
@@ -164,10 +163,7 @@ def probes_figure() -> Figure:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_encoder_options(parser)
+    parser = encoder_parser(__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--results", action="store_true", help="into results/figures")
     where.add_argument("--out", type=Path, help="into a folder, for any encoder")

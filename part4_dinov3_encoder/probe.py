@@ -24,15 +24,12 @@ from common.harness.errors import command_line, run_script
 from common.harness.results import write_results
 from part4_dinov3_encoder.config import BASELINE, Config, protocol
 from part4_dinov3_encoder.report.tables import RUN, RUN_NOTE
-from part4_dinov3_encoder.scoring.encoders import add_encoder_options, asked_for, load_chosen
+from part4_dinov3_encoder.scoring.encoders import asked_for, encoder_parser, load_chosen
 from part4_dinov3_encoder.scoring.scores import FIRST_SEED, score_seeds
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_encoder_options(parser)
+    parser = encoder_parser(__doc__)
     shown = "frames are resized to it (px); default: what gives 8 x 8 tokens"
     parser.add_argument("--resolution", type=int, help=shown)
     parser.add_argument("--config", type=Path, action="append", default=[], help="on the baseline")

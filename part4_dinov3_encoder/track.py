@@ -12,7 +12,6 @@ the encoder's grid (by default 16 x 16 tokens: DINOv3 then sees frames of 256 px
 clip as a GIF, which is named by what was asked for.
 """
 
-import argparse
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -28,19 +27,13 @@ from common.harness.runs import RUNS
 from common.harness.tables import Column, format_interval
 from part4_dinov3_encoder.config import BASELINE, Config
 from part4_dinov3_encoder.scoring.encoders import (
-    add_encoder_options,
     asked_for,
+    encoder_parser,
     load_chosen,
     raw_pixels,
 )  # fmt: skip
-from part4_dinov3_encoder.scoring.tracking import (
-    CLIPS,
-    compare,
-    controls,
-    follow,
-    make_clips,
-    with_features,
-)  # fmt: skip
+from part4_dinov3_encoder.scoring.tracking import CLIPS, compare, controls, follow, make_clips
+from part4_dinov3_encoder.scoring.tracking import with_features as following
 
 SIDE = 16  # tokens: on 8 x 8 the ball is soon lost, by any encoder
 OUT = RUNS / "part4" / "track"
@@ -73,12 +66,10 @@ def draw_clip(
     ways = {e.name: follow(e, clip, start if point is None else point) for e in (encoder, pixels)}
     groups = [Group(name, 1, PALETTE["vermillion"]) for name in ways]
     note = f"Label propagation from frame 0, frozen features. Clip {index} of the textured world."
-    figures = [
-        strip(
-            [[marked(frame, way[t]) for way in ways.values()]], groups, [[f"frame {t}", ""]], note
-        )
-        for t, frame in enumerate(clip)
-    ]
+    figures = []
+    for t, frame in enumerate(clip):
+        pictures = [marked(frame, way[t]) for way in ways.values()]
+        figures.append(strip([pictures], groups, [[f"frame {t}", ""]], note))
     write_gif(path, figures, fps=4)
 
 
@@ -94,13 +85,9 @@ def parse_point(text: str, size: int) -> Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_encoder_options(parser)
-    parser.add_argument(
-        "--resolution", type=int, help=f"px of a frame's side; default: {SIDE} x {SIDE} tokens"
-    )
+    parser = encoder_parser(__doc__)
+    finer = f"px of a frame's side; default: {SIDE} x {SIDE} tokens"
+    parser.add_argument("--resolution", type=int, help=finer)
     parser.add_argument("--clip", type=int, default=0, help="which of the clips is drawn")
     parser.add_argument("--point", help="x,y in px of its first frame; default: the larger ball")
     parser.add_argument("--out", type=Path, help="the GIF; default: in runs/part4/track/")
@@ -122,7 +109,7 @@ def main() -> None:
     print(out)
     if point is not None:
         return
-    rows = compare({encoder.name: with_features(encoder)} | controls(cfg, side))
+    rows = compare({encoder.name: following(encoder)} | controls(cfg, side))
     for name, metrics in rows.items():
         error = format_interval(metrics["error_px"], Column("", 2))
         print(f"{name:40} {error} px, {100 * metrics['lost']['mean']:.0f}% lost at the end")

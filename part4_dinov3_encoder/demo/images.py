@@ -50,7 +50,9 @@ def read_photo(path: Path, size: int) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF; sizes are checked here
             with Image.open(path, formats=FORMATS) as image:
-                _check_size(path, *image.size)
+                if min(image.size) < MIN_SIDE:
+                    small = f"{image.width} x {image.height} px is too small to have patches"
+                    raise UserError(f"{path}: {small}; expected {MIN_SIDE} px or more a side")
                 image.draft("RGB", (size, size))  # JPEG alone: the nearest scale that is not below
                 _check_pixels(path, *image.size)
                 image.load()
@@ -76,22 +78,17 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 def _check_is_file(path: Path) -> None:
     try:
-        if path.is_dir():
-            raise UserError(f"{path}: this is a folder; {WANTED}")
-        if not path.exists():
-            raise UserError(f"{path}: no such file; {WANTED}, or no name for one that ships")
-        if not path.is_file():
-            raise UserError(f"{path}: this is no ordinary file; {WANTED}")
-        if path.stat().st_size == 0:
-            raise UserError(f"{path}: the file is empty; {WANTED}")
+        wrong = (
+            "this is a folder" if path.is_dir()
+            else "no such file" if not path.exists()
+            else "this is no ordinary file" if not path.is_file()
+            else "the file is empty" if path.stat().st_size == 0
+            else ""
+        )  # fmt: skip
     except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
-        raise UserError(f"{path!s}: cannot be opened ({error}); {WANTED}") from None
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    if min(width, height) < MIN_SIDE:
-        wanted = f"expected at least {MIN_SIDE} px on either side"
-        raise UserError(f"{path}: {width} x {height} px is too small to have patches; {wanted}")
+        wrong = f"cannot be opened ({error})"
+    if wrong:
+        raise UserError(f"{path}: {wrong}; {WANTED}, or no name for one that ships")
 
 
 def _check_pixels(path: Path, width: int, height: int) -> None:

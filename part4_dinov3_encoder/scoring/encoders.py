@@ -15,8 +15,11 @@ from common.vit import ViT, patchify
 from part4_dinov3_encoder.config import Config
 
 
-def add_encoder_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --encoder, --weights and --random_weights, which ``asked_for`` reads."""
+def encoder_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with --encoder, --weights and --random_weights, which ``asked_for`` reads."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
     def add(option: str, key: str, value: Callable[[str], Any], about: str) -> None:
         parser.add_argument(
@@ -30,6 +33,7 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
         "--random_weights", action="append_const", dest="asked", const=("pretrained", False),
         help="untrained, and marked so",
     )  # fmt: skip
+    return parser
 
 
 def asked_for(arguments: argparse.Namespace) -> list[dict[str, Any]]:
