@@ -216,8 +216,13 @@ class Config:
         need(tubelet == 1 or method == "vjepa", single)
         even = f"data.clip_length {length} must be divisible by model.tubelet {tubelet}"
         need(method != "vjepa" or length % tubelet == 0, even)
-        if method in ("ijepa", "vjepa"):
-            self._check_masks()
+        side, mask = self.data.view // self.model.patch_size, self.mask
+        tall, wide = block_size(side, side, mask.context_scale[0], 1.0)
+        most = most_patches(side, side, mask.target_scale[1], mask.target_aspect)
+        cover = f"mask.num_targets {mask.num_targets} of up to {most} patches can cover a context"
+        fewer = f"of {tall} x {wide}: use fewer or smaller targets, or a larger data.view"
+        is_masked, fits = method in ("ijepa", "vjepa"), mask.num_targets * most < tall * wide
+        need(fits or not is_masked, f"{cover} {fewer}")
 
     def _check_sizes(self) -> None:
         """Raises ValueError where windows, views or widths do not fit."""
@@ -238,29 +243,17 @@ class Config:
 
     def _check_world(self) -> None:
         """Raises ValueError for a world that this part does not draw."""
-        world, patch = self.world, self.model.patch_size
+        world, patch, drawn = self.world, self.model.patch_size, World(num_balls=2, axes=2)
         whole = f"world.size must be divisible by the patch of {patch} px, got {world.size}"
         need(world.size % patch == 0, whole)
-        need(
-            world.channels == 1 and world.axes == 2 and world.num_balls == 2,
-            "this part draws one or two grey balls in the plane: use world.channels 1, "
-            "world.axes 2 and world.num_balls 2",
+        what = (
+            "this part draws two grey balls in the plane, no inner wall, no thrust, and clips of "
         )
-        is_long = world.episode_length != World().episode_length
-        need(
-            not (world.door_width or world.max_thrust or is_long),
-            "this part knows no inner wall and no thrust, and its clips have lengths of their "
-            "own: leave world.door_width, world.max_thrust and world.episode_length",
-        )
-
-    def _check_masks(self) -> None:
-        """Raises ValueError where targets, rounded to patches, could cover the context."""
-        side, mask = self.data.view // self.model.patch_size, self.mask
-        tall, wide = block_size(side, side, mask.context_scale[0], 1.0)
-        most = most_patches(side, side, mask.target_scale[1], mask.target_aspect)
-        cover = f"mask.num_targets {mask.num_targets} of up to {most} patches can cover a context"
-        fewer = f"of {tall} x {wide}: use fewer or smaller targets, or a larger data.view"
-        need(mask.num_targets * most < tall * wide, f"{cover} {fewer}")
+        for name in ("num_balls", "channels", "axes", "door_width", "max_thrust", "episode_length"):
+            found, wanted = getattr(world, name), getattr(drawn, name)
+            need(
+                found == wanted, f"{what}data.clip_length: leave world.{name} {wanted}, got {found}"
+            )
 
     @property
     def vit_sizes(self) -> dict[str, int]:

@@ -479,8 +479,8 @@ def test_every_config_of_the_part_loads():
         (["--world.num_balls=1"], "world.num_balls 2"),
         (["--mask.target_scale=[0.5,0.5]", "--method=ijepa"], "use fewer or smaller targets"),
         (["--learning_rte=1"], "did you mean --learning_rate"),
-        (["--world.door_width=30"], "knows no inner wall and no thrust"),
-        (["--world.episode_length=9"], "lengths of their own"),
+        (["--world.door_width=30"], "no inner wall"),
+        (["--world.episode_length=9"], "leave world.episode_length"),
         (["--loss_weights.ema_rate=0.9"], "nothing reads it here"),
         (["--method=ijepa", "--views.gain=0.1"], "nothing reads it here"),
         (
