@@ -1,11 +1,13 @@
 """DINOv3 (Meta, arXiv 2508.10104) through transformers or timm, both imported only when asked for.
 
-DINOv3's licence covers its weights and Meta's code. Nothing of either is here: the two packages'
+DINOv3's licence covers its weights and Meta's code, neither of which is here: the two packages'
 own implementations (Apache-2.0) load weights that the user has accepted the licence for. Of the
 tokens [CLS, registers, patches] the first 1 + R are not patches (R = 4 in all published sizes).
 """
 
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,10 @@ TIMM_PREFIX = "timm:"
 PATCH_SIZE = 16
 HUB = "facebook/dinov3-{}-pretrain-lvd1689m"
 LICENCE = "https://ai.meta.com/resources/models-and-libraries/dinov3-license/"
+ATTENTION = "sdpa"  # torch's own, whatever a checkpoint was trained with
 INSTALL = 'pip install -e ".[dinov3]"'
+ODD = (ArithmeticError, AttributeError, ImportError, LookupError)  # transformers', of odd folders
+ODD += (OSError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,14 @@ class Parts:
 
 
 class Backbone(nn.Module):
-    """A model of either package: pictures -> (CLS, patch tokens), both after the last norm."""
+    """A model of either package: pictures -> (CLS, patch tokens), both after the last norm.
+
+    In float32: transformers leaves a checkpoint of half precision as it is.
+    """
 
     def __init__(self, model: nn.Module, num_prefix: int) -> None:
         super().__init__()
-        self.model, self.num_prefix = model, num_prefix  # 1 + R tokens before the patches
+        self.model, self.num_prefix = model.float(), num_prefix  # 1 + R tokens before the patches
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         model: Any = self.model
@@ -89,7 +97,7 @@ def load_dinov3(name: str, path: Path | None, pretrained: bool) -> Parts:
         return _from_folder(DINOv3ViTModel, name, path)
     size = SIZES[name]
     if pretrained and path is None:
-        return _parts(_from_hub(DINOv3ViTModel, name), f"{name} (transformers)")
+        return _parts(_from_hub(DINOv3ViTModel, name), name)
     config = DINOv3ViTConfig(
         patch_size=PATCH_SIZE, num_register_tokens=4, hidden_size=size.dim,
         num_hidden_layers=size.depth, num_attention_heads=size.num_heads,
@@ -99,17 +107,13 @@ def load_dinov3(name: str, path: Path | None, pretrained: bool) -> Parts:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = DINOv3ViTModel(config)
-    if path is None:
-        return _parts(model, f"{name} with random weights (transformers)")
-    _load_file(model, name, path)
-    return _parts(model, f"{name} (transformers, {path.name})")
+    if path is not None:
+        _load_file(model, name, path)
+    return _parts(model, name, path, "" if path else " with random weights")
 
 
 def load_timm(name: str, path: Path | None, pretrained: bool) -> Parts:
-    """DINOv3 through timm, whose copy of the weights is not gated; path is a file, Meta's or its.
-
-    Raises UserError.
-    """
+    """DINOv3 through timm, whose weights are not gated; path is a file, Meta's or its own."""
     asked = f"{TIMM_PREFIX}{name}"
     try:
         import timm  # pyright: ignore[reportMissingImports]
@@ -126,10 +130,33 @@ def load_timm(name: str, path: Path | None, pretrained: bool) -> Parts:
     return Parts(Backbone(model, model.num_prefix_tokens), shown, PATCH_SIZE, SIZES[name].dim)
 
 
-def _parts(model: Any, name: str) -> Parts:
-    config = model.config
-    backbone = Backbone(model, 1 + config.num_register_tokens)
-    return Parts(backbone, name, config.patch_size, config.hidden_size)
+@contextmanager
+def _reading(name: str, place: str | Path) -> Iterator[None]:
+    """Turns whatever a place of odd content makes a package raise into the one message."""
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (*ODD, SafetensorError, StrictDataclassError) as error:
+        raise _failure(name, f"{place} cannot be read ({_line(error)})") from None
+
+
+def _parts(model: Any, name: str, path: Path | None = None, kind: str = "") -> Parts:
+    """The model, once a picture of 2 x 3 patches has shown that it can be used; else UserError."""
+    config, place = model.config, path or HUB.format(SIZES[name].hub)
+    with _reading(name, place), torch.no_grad():
+        backbone = Backbone(model, 1 + config.num_register_tokens).eval()
+        patch, dim = config.patch_size, config.hidden_size
+        if not isinstance(patch, int):
+            raise ValueError(f"patch_size is {patch}, expected one number of px")
+        tokens = backbone(torch.zeros(1, 3, 2 * patch, 3 * patch))[1]
+        if tokens.shape != (1, 6, dim):
+            raise ValueError(f"6 patches give tokens {tuple(tokens.shape)}")
+        if not all(weight.isfinite().all() for weight in model.parameters()):
+            raise ValueError("it holds weights that are not finite")
+    source = f", {path.name}" if path else ""
+    return Parts(backbone, f"{name}{kind} (transformers{source})", patch, dim)
 
 
 def _from_hub(model_class: Any, name: str) -> Any:
@@ -139,14 +166,16 @@ def _from_hub(model_class: Any, name: str) -> Any:
 
     place = HUB.format(SIZES[name].hub)
     try:
-        return model_class.from_pretrained(place, local_files_only=True)
+        return model_class.from_pretrained(
+            place, local_files_only=True, attn_implementation=ATTENTION
+        )
     except OSError:
         pass  # not in the cache: ask the hub, once, before a download that would try for minutes
     # what the client of the hub's package raises without network, whichever client that is
     no_answer: Any = (*HfHubHTTPError.__bases__, OSError)
     try:
         HfApi().auth_check(place)
-        return model_class.from_pretrained(place)
+        return model_class.from_pretrained(place, attn_implementation=ATTENTION)
     except GatedRepoError:
         raise _failure(name, f"{place} is gated, and this machine has no access to it") from None
     except HfHubHTTPError as error:
@@ -157,26 +186,25 @@ def _from_hub(model_class: Any, name: str) -> Any:
 
 def _from_folder(model_class: Any, name: str, path: Path) -> Parts:
     """The model that save_pretrained wrote into a folder; of the size asked for, and whole."""
-    from safetensors import SafetensorError
-
     if not (path / "config.json").is_file():
         raise _failure(name, f"{path} holds no config.json: not a folder of save_pretrained")
-    try:
+    with _reading(name, path):
         model, found = model_class.from_pretrained(
-            path, local_files_only=True, output_loading_info=True
+            path, local_files_only=True, output_loading_info=True, attn_implementation=ATTENTION
         )
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise _failure(name, f"{path} cannot be read ({_line(error)})") from None
     if missing := sorted(found["missing_keys"]):
         raise _failure(name, f"{path} is no whole DINOv3: {missing[0]} is missing")
-    config = model.config
     if name in SIZES:
-        wanted = (SIZES[name].dim, SIZES[name].depth)
-        if (config.hidden_size, config.num_hidden_layers) != wanted:
-            got = f"{config.hidden_size} dimensions and {config.num_hidden_layers} layers"
-            wanted = f"{wanted[0]} and {wanted[1]}"
+        size, names = SIZES[name], ("hidden_size", "num_hidden_layers", "num_attention_heads")
+        got, wanted = (
+            [getattr(model.config, n) for n in names],
+            [size.dim, size.depth, size.num_heads],
+        )
+        if got != wanted:
+            got = "{} dimensions and {} layers of {} heads".format(*got)
+            wanted = "{}, {} and {}".format(*wanted)
             raise _failure(name, f"{path} holds a model of {got}, expected {wanted}")
-    return _parts(model, f"{name} (transformers, {path.name})")
+    return _parts(model, name, path)
 
 
 def _load_file(model: nn.Module, name: str, path: Path) -> None:
@@ -209,7 +237,8 @@ def _failure(name: str, reason: str) -> UserError:
         f"{name} was not loaded: {reason}.\n"
         f"  package   {INSTALL} (or: pip install timm torchvision, and name {TIMM_PREFIX}{size})\n"
         f"  licence   {LICENCE}; accept it at https://huggingface.co/{hub}, then: hf auth login\n"
-        "  a copy    weights=FOLDER, written by save_pretrained, or its model.safetensors\n"
+        "  a copy    --weights FOLDER (part 5: --model.frozen_weights=FOLDER), written by "
+        "save_pretrained, or its model.safetensors\n"
         f"{name} was not loaded, and nothing else was taken in its place; offline, name ijepa, "
         "vjepa, dino or lejepa of this repository, or ask for random weights of this size"
     )

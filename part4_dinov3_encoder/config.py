@@ -31,6 +31,12 @@ class Stream(IntEnum):
     TRACKED_CLIPS = 40
 
 
+def need(holds: bool, wanted: str) -> None:
+    """Raises ValueError, which says what is wanted, where options contradict each other."""
+    if not holds:
+        raise ValueError(wanted)
+
+
 @config
 class ModelConfig:
     """Sizes of the networks."""
@@ -71,8 +77,7 @@ class MaskConfig:
     def __post_init__(self) -> None:
         for name in ("target_scale", "target_aspect", "context_scale"):
             low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"mask.{name} must run from low to high, got [{low:g}, {high:g}]")
+            need(low <= high, f"mask.{name} must run from low to high, got [{low:g}, {high:g}]")
 
 
 @config
@@ -198,78 +203,56 @@ class Config:
     def __post_init__(self) -> None:
         self._check_sizes()
         self._check_world()
-        if self.method in ("ijepa", "vjepa"):
-            self._check_masks()
-        starts = self.loss_weights.gram_start * self.steps
-        if self.loss_weights.gram and (round(starts) < 1 or starts > self.steps - 1):
-            lacks = "an untrained teacher" if round(starts) < 1 else "no step to run in"
-            raise ValueError(
-                f"loss_weights.gram_start {self.loss_weights.gram_start:g} of {self.steps} steps "
-                f"leaves Gram anchoring {lacks}: use at least one step, and leave it one"
-            )
-        if self.model.tubelet > 1 and self.method != "vjepa":
-            raise ValueError(
-                f"method {self.method} reads single frames: use model.tubelet 1, or method vjepa"
-            )
-        if self.method == "vjepa" and self.data.clip_length % self.model.tubelet:
-            raise ValueError(
-                f"data.clip_length {self.data.clip_length} must be divisible by model.tubelet "
-                f"{self.model.tubelet}"
-            )
-
-    def _check_sizes(self) -> None:
-        """Raises ValueError where windows, views or widths do not fit."""
-        patch, view, canvas = self.model.patch_size, self.data.view, self.data.canvas
-        if view % (2 * patch):
-            raise ValueError(
-                f"data.view must hold an even number of patches of {patch} px, got {view}: use "
-                f"{max(1, view // (2 * patch)) * 2 * patch}"
-            )
-        for width in (self.model.embedding_dim, self.model.predictor_dim):
-            if width % 4 or width % self.model.num_heads:
-                raise ValueError(
-                    "model.embedding_dim and model.predictor_dim must be divisible by 4 and by "
-                    f"model.num_heads {self.model.num_heads}, got {width}"
-                )
-        needed = view + self.views.max_shift * patch
-        if needed > canvas:
-            raise ValueError(
-                f"two views of {view} px up to {self.views.max_shift} patches apart do not fit in "
-                f"data.canvas {canvas}: use {needed} or more"
-            )
-        if self.views.max_shift * patch >= view:
-            raise ValueError(
-                f"views.max_shift {self.views.max_shift} can leave the global views nothing in "
-                f"common: it must be below {view // patch}"
-            )
-
-    def _check_world(self) -> None:
-        """Raises ValueError for a world that this part does not draw."""
-        world, patch = self.world, self.model.patch_size
-        if world.size % patch:
-            raise ValueError(
-                f"world.size must be divisible by the patch of {patch} px, got {world.size}"
-            )
-        if world.channels > 1 or world.axes == 1 or world.num_balls != 2:
-            raise ValueError(
-                "this part draws one or two grey balls in the plane: use world.channels 1, "
-                "world.axes 2 and world.num_balls 2"
-            )
-        if world.door_width or world.max_thrust or world.episode_length != World().episode_length:
-            raise ValueError(
-                "this part knows no inner wall and no thrust, and its clips have lengths of their "
-                "own: leave world.door_width, world.max_thrust and world.episode_length"
-            )
-
-    def _check_masks(self) -> None:
-        """Raises ValueError where targets, rounded to patches, could cover the context."""
+        w, tubelet, length = self.loss_weights, self.model.tubelet, self.data.clip_length
+        starts, method = w.gram_start * self.steps, self.method
+        gram = (
+            f"loss_weights.gram_start {w.gram_start:g} of {self.steps} steps leaves Gram anchoring"
+        )
+        need(
+            not w.gram or round(starts) >= 1, f"{gram} an untrained teacher: use at least one step"
+        )
+        need(not w.gram or starts <= self.steps - 1, f"{gram} no step to run in: use less")
+        single = f"method {method} reads single frames: use model.tubelet 1, or method vjepa"
+        need(tubelet == 1 or method == "vjepa", single)
+        even = f"data.clip_length {length} must be divisible by model.tubelet {tubelet}"
+        need(method != "vjepa" or length % tubelet == 0, even)
         side, mask = self.data.view // self.model.patch_size, self.mask
         tall, wide = block_size(side, side, mask.context_scale[0], 1.0)
         most = most_patches(side, side, mask.target_scale[1], mask.target_aspect)
-        if mask.num_targets * most >= tall * wide:
-            raise ValueError(
-                f"mask.num_targets {mask.num_targets} of up to {most} patches can cover a context "
-                f"of {tall} x {wide}: use fewer or smaller targets, or a larger data.view"
+        cover = f"mask.num_targets {mask.num_targets} of up to {most} patches can cover a context"
+        fewer = f"of {tall} x {wide}: use fewer or smaller targets, or a larger data.view"
+        is_masked, fits = method in ("ijepa", "vjepa"), mask.num_targets * most < tall * wide
+        need(fits or not is_masked, f"{cover} {fewer}")
+
+    def _check_sizes(self) -> None:
+        """Raises ValueError where windows, views or widths do not fit."""
+        patch, view, shift = self.model.patch_size, self.data.view, self.views.max_shift
+        even, use = 2 * patch, max(1, view // (2 * patch)) * 2 * patch
+        two = f"data.view must hold an even number of patches of {patch} px, got {view}: use {use}"
+        need(view % even == 0, two)
+        heads = self.model.num_heads
+        for name in ("embedding_dim", "predictor_dim"):
+            width = getattr(self.model, name)
+            wanted = f"model.{name} must be divisible by 4 and by model.num_heads {heads}"
+            need(width % 4 == 0 and width % heads == 0, f"{wanted}, got {width}")
+        views = f"two views of {view} px up to {shift} patches apart do not fit in data.canvas"
+        needed, canvas = view + shift * patch, self.data.canvas
+        need(needed <= canvas, f"{views} {canvas}: use {needed} or more")
+        apart = f"views.max_shift {shift} can leave the global views nothing in common"
+        need(shift * patch < view, f"{apart}: it must be below {view // patch}")
+
+    def _check_world(self) -> None:
+        """Raises ValueError for a world that this part does not draw."""
+        world, patch, drawn = self.world, self.model.patch_size, World(num_balls=2, axes=2)
+        whole = f"world.size must be divisible by the patch of {patch} px, got {world.size}"
+        need(world.size % patch == 0, whole)
+        what = (
+            "this part draws two grey balls in the plane, no inner wall, no thrust, and clips of "
+        )
+        for name in ("num_balls", "channels", "axes", "door_width", "max_thrust", "episode_length"):
+            found, wanted = getattr(world, name), getattr(drawn, name)
+            need(
+                found == wanted, f"{what}data.clip_length: leave world.{name} {wanted}, got {found}"
             )
 
     @property

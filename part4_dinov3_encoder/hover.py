@@ -1,29 +1,33 @@
 """Makes a page in which one moves the pointer over a photograph and sees which patches are alike.
 
     python part4_dinov3_encoder/hover.py                                      a photo that ships
-    python part4_dinov3_encoder/hover.py photo.jpg
-    python part4_dinov3_encoder/hover.py photo.jpg --encoder dinov3_vits16 --size 448
-    python part4_dinov3_encoder/hover.py photo.jpg --encoder dinov3_vits16 --random_weights
+    python part4_dinov3_encoder/hover.py PHOTO
+    python part4_dinov3_encoder/hover.py PHOTO --encoder lejepa --encoder dino      to compare them
+    python part4_dinov3_encoder/hover.py PHOTO --encoder dinov3_vits16 --weights FOLDER --size 448
+    python part4_dinov3_encoder/hover.py PHOTO --encoder dinov3_vits16 --random_weights
 
 The post's "hover demo" is three still pictures. This is one HTML file that works from a double
 click, offline: the photograph, the cosine similarity of the patch under the pointer (finger, arrow
 keys) to every other on a fixed scale, the encoder's principal directions as colours, a foreground
-without labels, and what plain colour would have said. It names the encoder that was asked for,
-always. Default output: runs/part4/hover/<photo>.html. The README's picture of it is a browser's:
+without labels, and what plain colour would have said. It names the encoders that were asked for,
+always; --weights and --random_weights belong to the --encoder that they stand beside. Default
+output: runs/part4/hover/<photo>.html, numbered where another page has that name. The README's
+picture of it is a browser's:
 
-    chromium --headless --hide-scrollbars --window-size=1280,1000 \\
+    chromium --headless --hide-scrollbars --window-size=1280,955 --virtual-time-budget=2000 \\
         --force-device-scale-factor=0.75 \\
         --screenshot=part4_dinov3_encoder/results/figures/hover.png runs/part4/hover/chelsea.html
 """
 
-import argparse
 import os
 import time
 import webbrowser
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from common.frozen import FrozenEncoder, load_frozen
@@ -31,8 +35,8 @@ from common.harness.errors import UserError, run_script
 from common.harness.files import write_atomic
 from common.harness.runs import RUNS
 from part4_dinov3_encoder.demo.images import read_photo, sample_photo, to_tensor
-from part4_dinov3_encoder.demo.page import View, render
-from part4_dinov3_encoder.scoring.encoders import add_encoder_options
+from part4_dinov3_encoder.demo.page import SHOWN_SIDE, View, render
+from part4_dinov3_encoder.scoring.encoders import asked_for, encoder_parser
 
 NUM_PATCHES = 28  # along the longer side, by default
 MOST_PATCHES = 2500  # in all: similarities of every pair are in the page
@@ -40,20 +44,14 @@ LARGEST = 4096  # px
 OUT = RUNS / "part4" / "hover"
 
 
-def look(path: Path, encoder: FrozenEncoder, size: int | None) -> View:
-    """The photograph at path as the encoder sees it, size px on the longer side.
-
-    Raises UserError when the photograph or the size cannot be used.
-    """
+def look(photo: Image.Image, encoder: FrozenEncoder, size: int | None) -> View:
+    """A photograph as the encoder sees it, size px on the longer side; raises UserError."""
     patch = encoder.patch_size
-    size = size or NUM_PATCHES * patch
-    photo = read_photo(path, max(size, 1200))
-    grid = grid_of(photo.width, photo.height, size, patch)
+    grid = grid_of(photo.width, photo.height, size or NUM_PATCHES * patch, patch)
     pixels = (grid[0] * patch, grid[1] * patch)
     frames = F.interpolate(to_tensor(photo), pixels, mode="bicubic", antialias=True).clamp(0, 1)
     tokens = replace(encoder, resolution=None).encode(frames)[0]
-    name, is_pretrained = encoder.name, encoder.is_pretrained
-    return View(photo, printable(path.name), name, is_pretrained, patch, grid, frames, tokens)
+    return View(encoder.name, encoder.is_pretrained, patch, grid, frames, tokens)
 
 
 def printable(name: str | Path) -> str:
@@ -61,35 +59,34 @@ def printable(name: str | Path) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _patches(width: int, height: int, size: int, patch: int) -> tuple[int, int]:
-    scale = size / max(width, height) / patch
-    return round(height * scale), round(width * scale)
-
-
 def grid_of(width: int, height: int, size: int, patch: int) -> tuple[int, int]:
-    """Rows and columns of patches, each side to its nearest patch; raises UserError."""
-    rows, columns = _patches(width, height, size, patch)
-    if min(rows, columns) < 2:
-        raise UserError(
-            f"--size {size} gives this photo of {width} x {height} px {columns} x {rows} patches "
-            f"of {patch} px; expected at least 2 on either side: use a larger --size"
-        )
-    if rows * columns > MOST_PATCHES:
-        raise UserError(
-            f"--size {size} gives {columns} x {rows} = {rows * columns} patches; expected at most "
-            f"{MOST_PATCHES}, since the page holds every pair: "
-            f"{_smaller(width, height, size, patch)}"
-        )
-    return rows, columns
+    """Rows and columns of patches, each side to its nearest patch.
+
+    Raises UserError, with the nearest size that makes a page, for a size that makes none.
+    """
+
+    def at(size: int) -> tuple[int, int]:
+        scale = size / max(width, height) / patch
+        return round(height * scale), round(width * scale)
+
+    def is_page(grid: tuple[int, int]) -> bool:
+        return min(grid) >= 2 and grid[0] * grid[1] <= MOST_PATCHES
+
+    if is_page(grid := at(size)):
+        return grid
+    possible = [other for other in range(patch, LARGEST + 1, patch) if is_page(at(other))]
+    nearest = min(possible, key=lambda other: abs(other - size), default=None)
+    advice = "crop the photo, which is too narrow" if nearest is None else f"use --size {nearest}"
+    raise UserError(
+        f"--size {size} gives {grid[1]} x {grid[0]} patches of {patch} px; expected at least 2 on "
+        f"either side and at most {MOST_PATCHES}, since the page holds every pair: {advice}"
+    )
 
 
-def _smaller(width: int, height: int, size: int, patch: int) -> str:
-    """The advice for a size that is too large: the largest below it that makes a page."""
-    for fewer in range(size // patch * patch, patch, -patch):
-        rows, columns = _patches(width, height, fewer, patch)
-        if min(rows, columns) >= 2 and rows * columns <= MOST_PATCHES:
-            return f"use --size {fewer}"
-    return "crop the photo, which is too narrow"
+def place_of(page: bytes, photo: Path) -> Path:
+    """Where a page goes: the photo's name, numbered where another page has it already."""
+    names = (OUT / f"{photo.stem}{'' if n == 1 else f'-{n}'}.html" for n in count(1))
+    return next(name for name in names if not name.exists() or name.read_bytes() == page)
 
 
 def check_out(out: Path, photo: Path) -> None:
@@ -101,12 +98,9 @@ def check_out(out: Path, photo: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = encoder_parser(__doc__)
     shown = "JPEG, PNG or WebP; default: one from an installed package"
     parser.add_argument("photo", nargs="?", type=Path, help=shown)
-    add_encoder_options(parser)
     longer = f"longer side that the encoder sees (px); default: {NUM_PATCHES} patches"
     parser.add_argument("--size", type=int, help=longer)
     parser.add_argument("--out", type=Path, help="the page; default: in runs/part4/hover/")
@@ -114,18 +108,23 @@ def main() -> None:
     args = parser.parse_args()
     if args.size is not None and not 1 <= args.size <= LARGEST:
         raise UserError(f"--size: expected 1 to {LARGEST} px, got {args.size}")
-    photo: Path = args.photo or sample_photo()
-    out: Path = args.out or OUT / f"{photo.stem}.html"
-    check_out(out, photo)
+    path: Path = args.photo or sample_photo()
+    if args.out is not None:
+        check_out(args.out, path)
     torch.set_num_threads(min(2, torch.get_num_threads()))
     started = time.monotonic()
-    encoder = load_frozen(args.encoder, args.weights, pretrained=not args.random_weights)
-    view = look(photo, encoder, args.size)
-    page = render(view).encode("utf-8")
+    encoders = [load_frozen(**asked) for asked in asked_for(args)]
+    sizes = [args.size or NUM_PATCHES * encoder.patch_size for encoder in encoders]
+    photo, name = read_photo(path, max(SHOWN_SIDE, *sizes)), printable(path.name)
+    views = [look(photo, encoder, args.size) for encoder in encoders]
+    page = render(photo, name, views).encode("utf-8")
+    out: Path = args.out or place_of(page, path)
+    note = "; replaces the page that was there" if args.out and out.exists() else ""
     write_atomic(out, page)
-    rows, columns = view.grid
-    print(f"{view.file_name}: {columns} x {rows} patches, {view.encoder_name}")
-    print(f"{printable(out)}  ({len(page) / 1e6:.2f} MB, {time.monotonic() - started:.1f} s)")
+    for view in views:
+        print(f"{name}: {view.grid[1]} x {view.grid[0]} patches, {view.encoder_name}")
+    spent = f"{len(page) / 1e6:.2f} MB, {time.monotonic() - started:.1f} s"
+    print(f"{printable(out)}  ({spent}{note})")
     if args.open:
         webbrowser.open(out.resolve().as_uri())
 

@@ -23,27 +23,21 @@ class Model(nn.Module):
         super().__init__()
         size, w = cfg.model, cfg.loss_weights
         self.encoder = ViT(**cfg.vit_sizes)
+        heads = {"in_dim": size.embedding_dim, "hidden_dim": size.head_dim}
         match cfg.method:
             case "ijepa" | "vjepa":
                 self.predictor = TokenPredictor(
-                    dim=size.embedding_dim,
-                    hidden_dim=size.predictor_dim,
-                    depth=size.predictor_depth,
-                    num_heads=size.num_heads,
-                )
+                    dim=size.embedding_dim, hidden_dim=size.predictor_dim,
+                    depth=size.predictor_depth, num_heads=size.num_heads,
+                )  # fmt: skip
                 self.teacher = make_teacher(self.encoder)
             case "dino":
+                width, num = size.projection_dim, w.num_prototypes
                 self.head, self.dense_head = (
-                    DinoHead(
-                        in_dim=size.embedding_dim,
-                        hidden_dim=size.head_dim,
-                        bottleneck_dim=size.projection_dim,
-                        num_prototypes=w.num_prototypes,
-                    )
-                    for _ in range(2)
+                    DinoHead(**heads, bottleneck_dim=width, num_prototypes=num) for _ in range(2)
                 )
                 self.centre, self.dense_centre = (
-                    Centre(w.num_prototypes, momentum=w.centre_momentum) for _ in range(2)
+                    Centre(num, momentum=w.centre_momentum) for _ in range(2)
                 )
                 self.teacher = make_teacher(self.encoder)
                 self.teacher_head = make_teacher(self.head)
@@ -52,13 +46,7 @@ class Model(nn.Module):
                     self.gram_teacher = make_teacher(self.encoder)
             case "lejepa":
                 self.head, self.dense_head = (
-                    MLP(
-                        in_dim=size.embedding_dim,
-                        hidden_dim=size.head_dim,
-                        out_dim=size.projection_dim,
-                        normalise=True,
-                    )
-                    for _ in range(2)
+                    MLP(**heads, out_dim=size.projection_dim, normalise=True) for _ in range(2)
                 )
             case _:
                 assert_never(cfg.method)

@@ -11,7 +11,6 @@ files. Scenes are shown at 8 x 8 tokens, to DINOv3 as well. Each figure names it
 the arrays it was drawn from beside it.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +33,12 @@ from part4_dinov3_encoder.data.scenes import ball_patches
 from part4_dinov3_encoder.demo.similarity import color_likeness, cosines, mean_colors, pca_colors
 from part4_dinov3_encoder.demo.similarity import foreground as two_clusters
 from part4_dinov3_encoder.report.tables import BASELINES, CONV_JEPA, METHODS
-from part4_dinov3_encoder.scoring.encoders import add_encoder_options, load_chosen, raw_pixels
+from part4_dinov3_encoder.scoring.encoders import (
+    asked_for,
+    encoder_parser,
+    load_chosen,
+    raw_pixels,
+)
 from part4_dinov3_encoder.scoring.features import features
 from part4_dinov3_encoder.scoring.foreground import foreground
 from part4_dinov3_encoder.scoring.scores import make_test
@@ -159,16 +163,12 @@ def probes_figure() -> Figure:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_encoder_options(parser)
+    parser = encoder_parser(__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--results", action="store_true", help="into results/figures")
     where.add_argument("--out", type=Path, help="into a folder, for any encoder")
     arguments = parser.parse_args()
-    asked = (arguments.encoder, arguments.weights, arguments.random_weights)
-    if arguments.results and asked != (DEFAULT, None, False):
+    if arguments.results and asked_for(arguments) not in ([{}], [{"name": DEFAULT}]):
         parser.error(
             "results/figures shows the default encoder: give another its folder with --out"
         )

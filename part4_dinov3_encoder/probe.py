@@ -18,20 +18,18 @@ from pathlib import Path
 
 import torch
 
+from common.frozen import DEFAULT
 from common.harness.config import load_config
 from common.harness.errors import command_line, run_script
 from common.harness.results import write_results
 from part4_dinov3_encoder.config import BASELINE, Config, protocol
 from part4_dinov3_encoder.report.tables import RUN, RUN_NOTE
-from part4_dinov3_encoder.scoring.encoders import add_encoder_options, load_chosen
+from part4_dinov3_encoder.scoring.encoders import asked_for, encoder_parser, load_chosen
 from part4_dinov3_encoder.scoring.scores import FIRST_SEED, score_seeds
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_encoder_options(parser)
+    parser = encoder_parser(__doc__)
     shown = "frames are resized to it (px); default: what gives 8 x 8 tokens"
     parser.add_argument("--resolution", type=int, help=shown)
     parser.add_argument("--config", type=Path, action="append", default=[], help="on the baseline")
@@ -55,7 +53,8 @@ def main() -> None:
     means = {name: {key: cell["mean"] for key, cell in row.items()} for name, row in rows.items()}
     print(f"{RUN.text(means, {})}\n{RUN_NOTE}")
     if arguments.out is not None:
-        params = {"encoder": arguments.encoder, "is_pretrained": encoder.is_pretrained}
+        params = {"encoder": asked_for(arguments)[0].get("name", DEFAULT)}
+        params |= {"is_pretrained": encoder.is_pretrained}
         write_results(
             arguments.out,
             command_line(),

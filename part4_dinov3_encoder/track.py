@@ -3,16 +3,17 @@
     python part4_dinov3_encoder/track.py                                  this repository's default
     python part4_dinov3_encoder/track.py --encoder dinov3_vits16 --weights FOLDER
     python part4_dinov3_encoder/track.py --point 20,40 --clip 3           any patch of a clip
-    python part4_dinov3_encoder/track.py --resolution 128                 larger frames, more tokens
+    python part4_dinov3_encoder/track.py --resolution 192                 larger frames, more tokens
 
 Label propagation (``scoring/propagation.py``) from the true place of the larger ball in the first
 of 16 frames. Prints the mean error in px, over 5 sets of clips, beside an untrained ViT, raw
 pixels, true labels in every frame (what the grid alone costs) and a point that never moves, all on
-the encoder's grid (by default 8 x 8 tokens: DINOv3 then sees frames of 128 px), and draws one clip
-as a GIF (--out; default runs/part4/track/track.gif).
+the encoder's grid (by default 16 x 16 tokens: DINOv3 then sees frames of 256 px), and draws one
+clip as a GIF, which is named by what was asked for.
 """
 
-import argparse
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +26,17 @@ from common.harness.errors import UserError, run_script
 from common.harness.runs import RUNS
 from common.harness.tables import Column, format_interval
 from part4_dinov3_encoder.config import BASELINE, Config
-from part4_dinov3_encoder.scoring.encoders import add_encoder_options, load_chosen, raw_pixels
-from part4_dinov3_encoder.scoring.tracking import (
-    CLIPS,
-    compare,
-    controls,
-    follow,
-    make_clips,
-    with_features,
+from part4_dinov3_encoder.scoring.encoders import (
+    asked_for,
+    encoder_parser,
+    load_chosen,
+    raw_pixels,
 )  # fmt: skip
+from part4_dinov3_encoder.scoring.tracking import CLIPS, compare, controls, follow, make_clips
+from part4_dinov3_encoder.scoring.tracking import with_features as following
+
+SIDE = 16  # tokens: on 8 x 8 the ball is soon lost, by any encoder
+OUT = RUNS / "part4" / "track"
 
 
 def marked(frame: Tensor, place: Tensor, scale: int = 4) -> np.ndarray:
@@ -63,12 +66,10 @@ def draw_clip(
     ways = {e.name: follow(e, clip, start if point is None else point) for e in (encoder, pixels)}
     groups = [Group(name, 1, PALETTE["vermillion"]) for name in ways]
     note = f"Label propagation from frame 0, frozen features. Clip {index} of the textured world."
-    figures = [
-        strip(
-            [[marked(frame, way[t]) for way in ways.values()]], groups, [[f"frame {t}", ""]], note
-        )
-        for t, frame in enumerate(clip)
-    ]
+    figures = []
+    for t, frame in enumerate(clip):
+        pictures = [marked(frame, way[t]) for way in ways.values()]
+        figures.append(strip([pictures], groups, [[f"frame {t}", ""]], note))
     write_gif(path, figures, fps=4)
 
 
@@ -84,17 +85,12 @@ def parse_point(text: str, size: int) -> Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_encoder_options(parser)
-    parser.add_argument(
-        "--resolution", type=int, help="px that a frame's side is resized to; 8 x 8 tokens"
-    )
+    parser = encoder_parser(__doc__)
+    finer = f"px of a frame's side; default: {SIDE} x {SIDE} tokens"
+    parser.add_argument("--resolution", type=int, help=finer)
     parser.add_argument("--clip", type=int, default=0, help="which of the clips is drawn")
     parser.add_argument("--point", help="x,y in px of its first frame; default: the larger ball")
-    default = RUNS / "part4" / "track" / "track.gif"
-    parser.add_argument("--out", type=Path, default=default, help="the GIF")
+    parser.add_argument("--out", type=Path, help="the GIF; default: in runs/part4/track/")
     args = parser.parse_args()
     if not 0 <= args.clip < CLIPS:
         raise UserError(f"--clip {args.clip}: expected 0 to {CLIPS - 1}")
@@ -102,12 +98,18 @@ def main() -> None:
     torch.set_num_threads(1)
     point = None if args.point is None else parse_point(args.point, cfg.world.size)
     encoder = load_chosen(args, cfg, args.resolution)
-    draw_clip(args.out, encoder, cfg, args.clip, point)
-    print(args.out)
+    if args.resolution is None:
+        encoder = replace(encoder, resolution=SIDE * encoder.patch_size)
+    side = encoder.grid(cfg.world.size, cfg.world.size)[0]
+    weights = asked_for(args)[0].get("weights", Path())
+    words = [encoder.name, *weights.parts[-2:], f"{side}x{side}", f"clip{args.clip}", args.point]
+    name = "-".join(re.findall(r"[\w.]+", " ".join(str(word) for word in words if word)))
+    out: Path = args.out or OUT / f"{name}.gif"
+    draw_clip(out, encoder, cfg, args.clip, point)
+    print(out)
     if point is not None:
         return
-    side = encoder.grid(cfg.world.size, cfg.world.size)[0]
-    rows = compare({encoder.name: with_features(encoder)} | controls(cfg, side))
+    rows = compare({encoder.name: following(encoder)} | controls(cfg, side))
     for name, metrics in rows.items():
         error = format_interval(metrics["error_px"], Column("", 2))
         print(f"{name:40} {error} px, {100 * metrics['lost']['mean']:.0f}% lost at the end")

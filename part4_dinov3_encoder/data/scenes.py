@@ -70,23 +70,16 @@ def ball_patches(cover: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def _paint(
-    world: World,
-    texture: Texture,
-    states: Tensor,
-    radius: Tensor,
-    color: Tensor,
+    world: World, texture: Texture, states: Tensor, radius: Tensor, color: Tensor,
     generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Frames and cover of states (E, T, 2, 4), squares behind the balls."""
     num_episodes, length = states.shape[:2]
+    cells = {"cell_size": texture.cell_size, "contrast": texture.contrast}
+    square = {"num_squares": texture.num_squares, "square_size": texture.square_size}
     background, squares = (
         sample_layers(layer, world.size, num_episodes, length, generator)[0]
-        for layer in (
-            Distractor(kind="background", cell_size=texture.cell_size, contrast=texture.contrast),
-            Distractor(
-                kind="squares", num_squares=texture.num_squares, square_size=texture.square_size
-            ),
-        )
+        for layer in (Distractor(kind="background", **cells), Distractor(kind="squares", **square))
     )  # (E, 1, H, W), (E, T, H, W)
     assert background is not None
     assert squares is not None

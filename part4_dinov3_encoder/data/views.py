@@ -62,11 +62,8 @@ def make_pool(cfg: Config, generator: torch.Generator) -> Pool:
     """The training clips of a config: balls in a box of the canvas' size, drifting photographs."""
     world = replace(cfg.world, size=cfg.data.canvas, episode_length=max(2, cfg.data.clip_length))
     scenes = make_scenes(world, cfg.texture, cfg.data.num_ball_clips, generator)
-    photos = None
-    if cfg.data.photo_share > 0:
-        photos = photo_clips(
-            cfg.data.num_photo_clips, cfg.data.clip_length, cfg.data.canvas, generator
-        )
+    size = (cfg.data.num_photo_clips, cfg.data.clip_length, cfg.data.canvas)
+    photos = photo_clips(*size, generator) if cfg.data.photo_share > 0 else None
     return Pool(scenes.frames[:, : cfg.data.clip_length], photos)
 
 
@@ -137,11 +134,8 @@ def draw_views(cfg: Config, pool: Pool, generator: torch.Generator) -> Views:
         small.append(cut(frames, spot, side // 2))
     small = torch.stack(small) if small else frames.new_empty(0, num_frames, 3, 0, 0)
     pairs = shared_places(shift, side // patch, cfg.views.num_pairs, generator)
-    return Views(
-        change_looks(cfg, to_float(large), generator),
-        change_looks(cfg, to_float(small), generator),
-        pairs,
-    )
+    large, small = (change_looks(cfg, to_float(views), generator) for views in (large, small))
+    return Views(large, small, pairs)
 
 
 def shared_places(shift: Tensor, side: int, num_pairs: int, generator: torch.Generator) -> Tensor:
@@ -159,11 +153,8 @@ def shared_places(shift: Tensor, side: int, num_pairs: int, generator: torch.Gen
 
 def cut(frames: Tensor, corner: Tensor, side: int) -> Tensor:
     """Windows (B, ..., side, side) of frames (B, ..., S, S), upper left corners (B, 2): y, x."""
-    windows = [
-        frame[..., y : y + side, x : x + side]
-        for frame, (y, x) in zip(frames, corner.tolist(), strict=True)
-    ]
-    return torch.stack(windows)
+    corners = zip(frames, corner.tolist(), strict=True)
+    return torch.stack([frame[..., y : y + side, x : x + side] for frame, (y, x) in corners])
 
 
 def change_looks(cfg: Config, views: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,12 +1,9 @@
 """A person's photograph, whatever their camera made of it, as RGB in [0, 1].
 
-    read_photo(path, size)   -> Image of at most some 2 x size px on the longer side, or UserError
-    sample_photo()           -> the photograph that is shown when none is given
-
 Turned as its EXIF tag says; grey, palette, CMYK, 16-bit and transparent (on white) are made RGB.
 Colour profiles are not applied. The header is read first: what would not fit in memory is refused
 before a pixel of it is decoded, and a JPEG is decoded at a half, a quarter or an eighth of its size
-where that is all that is needed (100 megapixels take some 30 MB).
+where that is all that is needed.
 """
 
 import struct
@@ -15,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from common.harness.errors import UserError
@@ -23,8 +20,10 @@ from part4_dinov3_encoder.data.photos import HELD_OUT, photo_path
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 WANTED = "expected a photograph as JPEG, PNG or WebP"
-MAX_PIXELS = 64_000_000  # decoded at once: about 260 MB with an alpha channel
+MAX_PIXELS = 64_000_000  # decoded at once: up to 320 MB for a PNG, 1 GB for a WebP
 MIN_SIDE = 16  # px
+STRIP = 256  # rows made RGB and shrunk at a time
+MAX_TEXT = 2**26  # bytes of a profile or a text in a PNG; Pillow's own limit refuses sound ones
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)  # Pillow's, all met
 
 
@@ -41,19 +40,23 @@ def sample_photo() -> Path:
 def read_photo(path: Path, size: int) -> Image.Image:
     """The photograph in RGB, upright, its longer side at most about twice size (px).
 
-    Raises UserError, in one line, for whatever is no photograph, is damaged, is smaller than
-    MIN_SIDE or would decode to more than MAX_PIXELS.
+    Longer where its shorter side would fall below MIN_SIDE. Raises UserError, in one line, for
+    whatever is no photograph, is damaged, is smaller than MIN_SIDE or would decode to more than
+    MAX_PIXELS.
     """
     _check_is_file(path)
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF; sizes are checked here
             with Image.open(path, formats=FORMATS) as image:
-                _check_size(path, *image.size)
+                if min(image.size) < MIN_SIDE:
+                    small = f"{image.width} x {image.height} px is too small to have patches"
+                    raise UserError(f"{path}: {small}; expected {MIN_SIDE} px or more a side")
                 image.draft("RGB", (size, size))  # JPEG alone: the nearest scale that is not below
                 _check_pixels(path, *image.size)
                 image.load()
-                return _to_rgb(_upright(image), size)
+                return _upright(_to_rgb(image, size))
     except UnidentifiedImageError:
         raise UserError(f"{path}: {_guess(path)}; {WANTED}") from None
     except Image.DecompressionBombError:
@@ -75,24 +78,17 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 def _check_is_file(path: Path) -> None:
     try:
-        if path.is_dir():
-            raise UserError(f"{path}: this is a folder; {WANTED}")
-        if not path.exists():
-            raise UserError(f"{path}: no such file; {WANTED}")
-        if not path.is_file():
-            raise UserError(f"{path}: this is no ordinary file; {WANTED}")
-        if path.stat().st_size == 0:
-            raise UserError(f"{path}: the file is empty; {WANTED}")
+        wrong = (
+            "this is a folder" if path.is_dir()
+            else "no such file" if not path.exists()
+            else "this is no ordinary file" if not path.is_file()
+            else "the file is empty" if path.stat().st_size == 0
+            else ""
+        )  # fmt: skip
     except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
-        raise UserError(f"{path!s}: cannot be opened ({error}); {WANTED}") from None
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    if min(width, height) < MIN_SIDE:
-        raise UserError(
-            f"{path}: {width} x {height} px is too small to have patches; expected at least "
-            f"{MIN_SIDE} px on either side"
-        )
+        wrong = f"cannot be opened ({error})"
+    if wrong:
+        raise UserError(f"{path}: {wrong}; {WANTED}, or no name for one that ships")
 
 
 def _check_pixels(path: Path, width: int, height: int) -> None:
@@ -116,18 +112,30 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image, size: int) -> Image.Image:
-    """RGB, on white where it is transparent, shrunk by a whole factor to twice size or more."""
+    """RGB, shrunk by a whole factor to twice size or more; strip by strip, to need no second copy.
+
+    It keeps what the file says of itself, its EXIF tags among that.
+    """
+    width, height = image.size
+    factor = max(1, min(max(width, height) // (2 * size), min(width, height) // MIN_SIDE))
+    rgb = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    rows = factor * -(-STRIP // factor)
+    for top in range(0, height, rows):
+        strip = _flat(image.crop((0, top, width, min(height, top + rows))))
+        rgb.paste(strip.reduce(factor), (0, top // factor))
+    rgb.info = image.info
+    return rgb
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """RGB, on white where it is transparent."""
     if image.mode.startswith("I"):  # 16-bit grey, which convert() would clip at 255
         deep = np.asarray(image) // 257
         image = Image.fromarray(deep.clip(0, 255).astype(np.uint8))
-    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    factor = min(max(image.size) // (2 * size), min(image.size))
-    if factor > 1:
-        image = image.reduce(factor)
-    if image.mode == "RGBA":
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
-    return image
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
 def _guess(path: Path) -> str:

@@ -9,6 +9,7 @@ import html
 import io
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -27,13 +28,8 @@ COLOR_MAP = "magma"
 
 @dataclass(frozen=True)
 class View:
-    """What an encoder made of a photograph.
+    """What one encoder made of a photograph: frames (1, 3, H, W), encoded to tokens (N, D)."""
 
-    photo is what the page shows; frames (1, 3, H, W) is what was encoded to tokens (N, D).
-    """
-
-    photo: Image.Image
-    file_name: str
     encoder_name: str
     is_pretrained: bool
     patch_size: int
@@ -42,33 +38,35 @@ class View:
     tokens: Tensor
 
 
-def render(view: View) -> str:
+def render(photo: Image.Image, file_name: str, views: Sequence[View]) -> str:
     """The page, as text; nothing in it can leave the file."""
-    template = (resources.files("part4_dinov3_encoder.demo") / "page.html").read_text(
-        encoding="utf-8"
-    )
-    width, height = view.photo.size
-    parts = {
-        "TITLE": html.escape(f"{view.file_name} · {view.encoder_name}"),
-        "ALT": html.escape(f"The photograph {view.file_name}", quote=True),
-        "PHOTO": "data:image/jpeg;base64," + base64.b64encode(to_jpeg(view.photo)).decode(),
-        "ASPECT": f"{width} / {height}",
-        "DATA": json.dumps(payload(view)).replace("<", "\\u003c"),
+    template = resources.files("part4_dinov3_encoder.demo") / "page.html"
+    palette = matplotlib.colormaps[COLOR_MAP](np.arange(256), bytes=True)[:, :3]
+    data = {
+        "photo": file_name,
+        "palette": similarity.encode(palette),
+        "views": [payload(view) for view in views],
     }
-    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], template)
+    parts = {
+        "TITLE": html.escape(" · ".join([file_name, *(view.encoder_name for view in views)])),
+        "ALT": html.escape(f"The photograph {file_name}", quote=True),
+        "PHOTO": "data:image/jpeg;base64," + base64.b64encode(to_jpeg(photo)).decode(),
+        "ASPECT": f"{photo.width} / {photo.height}",
+        "DATA": json.dumps(data).replace("<", "\\u003c"),
+    }
+    text = template.read_text(encoding="utf-8")
+    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], text)
 
 
 def payload(view: View) -> dict[str, object]:
-    """What the page's script reads: names, sizes, and arrays as base64."""
+    """What the page's script reads of a view: names, sizes, and arrays as base64."""
     tokens = view.tokens
     mask = similarity.foreground(tokens, view.grid)
     inside = similarity.pca_colors(tokens, mask)
     colors = similarity.to_bytes(similarity.mean_colors(view.frames, view.grid))
-    palette = matplotlib.colormaps[COLOR_MAP](np.arange(256), bytes=True)[:, :3]
     return {
         "encoder": view.encoder_name,
         "pretrained": view.is_pretrained,
-        "photo": view.file_name,
         "rows": view.grid[0],
         "columns": view.grid[1],
         "patch": view.patch_size,
@@ -81,7 +79,6 @@ def payload(view: View) -> dict[str, object]:
         "pca": similarity.encode(similarity.to_bytes(similarity.pca_colors(tokens))),
         "pcaForeground": similarity.encode(similarity.to_bytes(inside)),
         "foreground": similarity.encode(mask.numpy().astype(np.uint8)),
-        "palette": similarity.encode(palette),
     }
 
 

@@ -1,11 +1,5 @@
 """What the page shows, from the patch tokens of one photograph.
 
-    cosines(tokens)             how alike any two patches are to the encoder
-    color_likeness(colors)      the same question to plain colour, which must not explain the map
-    pca_colors(tokens)          three directions of largest spread as red, green, blue
-    foreground(tokens, grid)    two clusters, named without labels
-    pack(similarity)            a symmetric matrix in a byte per pair, as text for the page
-
 Patches run row by row from the upper left. N patches, D dimensions, grid = (rows, columns).
 """
 

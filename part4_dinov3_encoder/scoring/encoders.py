@@ -2,21 +2,48 @@
 
 import argparse
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from common.frozen import DEFAULT, NAMES, FrozenEncoder, freeze_vit, load_conv_jepa, load_frozen
+from common.harness.errors import UserError
 from common.vit import ViT, patchify
 from part4_dinov3_encoder.config import Config
 
 
-def add_encoder_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --encoder, --weights and --random_weights, as ``load_frozen`` takes them."""
-    parser.add_argument("--encoder", default=DEFAULT, help=f"one of {', '.join(NAMES)}")
-    parser.add_argument("--weights", type=Path, help="a file or folder to read them from")
-    parser.add_argument("--random_weights", action="store_true", help="untrained, and marked so")
+def encoder_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with --encoder, --weights and --random_weights, which ``asked_for`` reads."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+    def add(option: str, key: str, value: Callable[[str], Any], about: str) -> None:
+        parser.add_argument(
+            option, action="append", dest="asked", default=[], help=about,
+            metavar=key.upper(), type=lambda text: (key, value(text)),
+        )  # fmt: skip
+
+    add("--encoder", "name", str, f"one of {', '.join(NAMES)}; default: {DEFAULT}")
+    add("--weights", "weights", Path, "a file or folder to read them from")
+    parser.add_argument(
+        "--random_weights", action="append_const", dest="asked", const=("pretrained", False),
+        help="untrained, and marked so",
+    )  # fmt: skip
+    return parser
+
+
+def asked_for(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """What ``load_frozen`` is to be given, for each --encoder with the options beside it."""
+    found: list[dict[str, Any]] = [{}]
+    for key, value in arguments.asked:
+        if key == "name" and "name" in found[-1]:
+            found.append({})
+        found[-1][key] = value
+    return found
 
 
 def load_chosen(
@@ -28,12 +55,10 @@ def load_chosen(
     many tokens as this repository's ViT: how well balls are found and followed depends on the
     grid first of all. Raises UserError.
     """
-    encoder = load_frozen(
-        arguments.encoder,
-        arguments.weights,
-        resolution=resolution,
-        pretrained=not arguments.random_weights,
-    )
+    asked = asked_for(arguments)
+    if len(asked) > 1:
+        raise UserError(f"--encoder was given {len(asked)} times: expected one encoder here")
+    encoder = load_frozen(**asked[0], resolution=resolution)
     if resolution is not None or encoder.resolution is None:
         return encoder
     side = cfg.world.size // cfg.model.patch_size

@@ -25,12 +25,9 @@ LIMITS: dict[str, tuple[float, float | None]] = {  # by a metric's first word; o
 }  # fmt: skip
 FIRST_SEED = 5  # of the worlds that results are scored in; 0 served to choose settings
 TARGETS = {
-    "position": slice(0, 2),
-    "phase": slice(2, 4),
-    "radius": slice(4, 5),
-    "balls": slice(5, 6),
+    "position": slice(0, 2), "phase": slice(2, 4), "radius": slice(4, 5), "balls": slice(5, 6),
     "velocity": slice(6, 8),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,19 +40,17 @@ class Heldout:
 
 def make_test(cfg: Config) -> Scenes:
     """Held-out scenes that every number comes from; the same for every method."""
-    world = replace(cfg.world, episode_length=2)
-    return make_scenes(
-        world, cfg.texture, cfg.data.num_test_frames, generator(cfg, Stream.TEST_DATA)
-    )
+    return _two_frames(cfg, cfg.data.num_test_frames, Stream.TEST_DATA)
 
 
 def make_heldout(cfg: Config) -> Heldout:
     """Test scenes, and labelled ones for probes to learn from."""
+    return Heldout(_two_frames(cfg, cfg.data.num_labelled, Stream.LABELLED_DATA), make_test(cfg))
+
+
+def _two_frames(cfg: Config, count: int, purpose: Stream) -> Scenes:
     world = replace(cfg.world, episode_length=2)
-    labelled = make_scenes(
-        world, cfg.texture, cfg.data.num_labelled, generator(cfg, Stream.LABELLED_DATA)
-    )
-    return Heldout(labelled, make_test(cfg))
+    return make_scenes(world, cfg.texture, count, generator(cfg, purpose))
 
 
 def targets(scenes: Scenes, patch_size: int) -> Tensor:

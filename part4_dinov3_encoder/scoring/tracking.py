@@ -75,12 +75,8 @@ def compare(followers: Mapping[str, Follow]) -> dict[str, dict[str, Interval]]:
         clips = make_clips(load_config(Config, [BASELINE], {"seed": seed}), CLIPS)
         for name, follower in followers.items():
             found[name].append(score(follower, clips))
-    return {
-        name: metric_intervals(
-            name, runs, {"shares": {"lost": CLIPS}, "limits": {"error_px": (0, None)}}
-        )
-        for name, runs in found.items()
-    }
+    bounds = {"shares": {"lost": CLIPS}, "limits": {"error_px": (0, None)}}
+    return {name: metric_intervals(name, runs, bounds) for name, runs in found.items()}
 
 
 def controls(cfg: Config, side: int) -> dict[str, Follow]:

@@ -1,7 +1,7 @@
 """The ball followed by every published encoder at three resolutions, beside what has no training.
 
 Each is one training; intervals are over five sets of clips. Writes results/tracking.json, and the
-default encoder's clip, results/figures/track.gif.
+clip that track.py draws by default, results/figures/track.gif.
 """
 
 import time
@@ -13,16 +13,9 @@ from common.harness.config import load_config
 from common.harness.errors import no_options
 from common.harness.results import write_results
 from part4_dinov3_encoder.config import BASELINE, PART, Config
-from part4_dinov3_encoder.scoring.tracking import (
-    CLIPS,
-    FRAMES,
-    LOST,
-    SEEDS,
-    compare,
-    controls,
-    with_features,
-)  # fmt: skip
-from part4_dinov3_encoder.track import draw_clip
+from part4_dinov3_encoder.scoring import tracking
+from part4_dinov3_encoder.scoring.tracking import with_features
+from part4_dinov3_encoder.track import SIDE, draw_clip
 
 RESOLUTIONS = (64, 128, 192)  # px that frames of 64 px are enlarged to: 8, 16, 24 tokens a side
 
@@ -35,7 +28,7 @@ def main() -> None:
     for px in RESOLUTIONS:
         encoders = {name: load_frozen(name, resolution=px) for name in METHODS}
         followers = {name: with_features(encoder) for name, encoder in encoders.items()}
-        rows = compare(followers | controls(cfg, px // cfg.model.patch_size))
+        rows = tracking.compare(followers | tracking.controls(cfg, px // cfg.model.patch_size))
         variants |= {
             f"{name}@{px}": {"params": {"encoder": name, "resolution": px}, "metrics": row}
             for name, row in rows.items()
@@ -44,11 +37,12 @@ def main() -> None:
         PART / "results" / "tracking.json",
         "python part4_dinov3_encoder/study.py tracking",
         protocol={
-            "clips": CLIPS, "frames": FRAMES, "lost_px": LOST, "resolutions": list(RESOLUTIONS)
+            "clips": tracking.CLIPS, "frames": tracking.FRAMES, "lost_px": tracking.LOST,
+            "resolutions": list(RESOLUTIONS),
         },
         seconds=time.monotonic() - begin,
-        seeds=SEEDS,
+        seeds=tracking.SEEDS,
         variants=variants,
     )  # fmt: skip
-    finest = load_frozen(DEFAULT, resolution=RESOLUTIONS[-1])
-    draw_clip(PART / "results" / "figures" / "track.gif", finest, cfg)
+    shown = load_frozen(DEFAULT, resolution=SIDE * cfg.model.patch_size)
+    draw_clip(PART / "results" / "figures" / "track.gif", shown, cfg)

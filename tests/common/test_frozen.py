@@ -1,5 +1,6 @@
 """Frozen encoders: what was asked for or one clear message, tokens in order, frozen for good."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -245,7 +246,7 @@ def test_a_file_of_another_model_or_size(tmp_path, tiny_vits16, changes, words):
 
 
 def test_a_folder_of_another_size(tiny_dinov3):
-    with pytest.raises(UserError, match="32 dimensions and 2 layers, expected 384"):
+    with pytest.raises(UserError, match="32 dimensions and 2 layers of 2 heads, expected 384"):
         load_frozen("dinov3_vits16", tiny_dinov3)
 
 
@@ -277,6 +278,73 @@ def test_a_folder_with_a_tensor_missing(tmp_path, tiny_dinov3):
         load_frozen("dinov3", tmp_path)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("source", ["folder", "file", "hub"])
+def test_half_precision_is_made_float32(
+    tmp_path, monkeypatch, tiny_dinov3, tiny_vits16, dtype, source
+):
+    transformers = pytest.importorskip("transformers")
+    whole = transformers.DINOv3ViTModel.from_pretrained(tiny_dinov3)
+    whole.to(dtype).save_pretrained(tmp_path)
+    if source == "hub":
+        load = transformers.DINOv3ViTModel.from_pretrained
+        cached = lambda place, **options: load(tmp_path, **options)  # noqa: E731
+        monkeypatch.setattr(transformers.DINOv3ViTModel, "from_pretrained", cached)
+    place = {"folder": tmp_path, "file": tmp_path / "model.safetensors", "hub": None}[source]
+    encoder = load_frozen("dinov3_vits16", place, resolution=48)
+    assert {p.dtype for p in encoder.backbone.parameters()} == {torch.float32}
+    x = torch.rand(1, 3, 48, 48)
+    wanted = load_frozen("dinov3", tiny_dinov3, resolution=48).encode(x)
+    assert encoder.encode(x).dtype == torch.float32
+    torch.testing.assert_close(encoder.encode(x), wanted, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"patch_size": [16, 16]}, r"patch_size is \[16, 16\], expected one number"),
+        ({"patch_size": 16.5}, "patch_size"),
+        ({"num_attention_heads": 5}, "cannot be read"),
+        ({"num_attention_heads": 0}, "cannot be read"),
+        ({"hidden_act": "nope"}, "nope"),
+        ({"dtype": "float99"}, "float99"),
+        ({"quantization_config": 5}, "cannot be read"),
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "cannot be read"),
+        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}, ""),
+        ({"_attn_implementation": "flash_attention_2"}, None),
+        ({"attn_implementation": "flash_attention_2"}, None),
+    ],
+)
+def test_folders_of_odd_configs_load_or_end_in_the_one_message(
+    tmp_path, tiny_dinov3, change, words
+):
+    odd = json.loads((tiny_dinov3 / "config.json").read_text()) | change
+    (tmp_path / "config.json").write_text(json.dumps(odd))
+    (tmp_path / "model.safetensors").symlink_to(tiny_dinov3 / "model.safetensors")
+    if words is None:  # torch's own attention is used whatever is named
+        assert load_frozen("dinov3", tmp_path).is_pretrained
+        return
+    with pytest.raises(UserError, match=words) as caught:
+        load_frozen("dinov3", tmp_path)
+    check_message(str(caught.value), "dinov3")
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path, tiny_dinov3):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(tiny_dinov3 / "model.safetensors")
+    weights[sorted(weights)[-1]].fill_(torch.nan)
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    (tmp_path / "config.json").write_text((tiny_dinov3 / "config.json").read_text())
+    with pytest.raises(UserError, match="not finite"):
+        load_frozen("dinov3", tmp_path)
+
+
+def test_the_heads_of_a_named_size_are_compared(tmp_path, tiny_vits16):
+    with pytest.raises(UserError, match="2 layers of 4 heads, expected 32, 2 and 2"):
+        load_frozen("dinov3_vits16", save_tiny(tmp_path, num_attention_heads=4))
+
+
 def test_tokens_averaged_to_a_coarser_grid():
     encoder = untrained_vit(SMALL, resolution=32)  # 4 x 4 patches of 8 px
     coarse = encoder.averaged(2)
@@ -304,7 +372,7 @@ def test_random_weights_are_said_to_be_random():
 def check_message(message: str, name: str) -> None:
     for words in (
         'pip install -e ".[dinov3]"', "dinov3-license", "huggingface.co/facebook/dinov3-",
-        "save_pretrained", "ijepa", "random weights", f"{name} was not loaded",
+        "--weights FOLDER", "save_pretrained", "ijepa", "random weights", f"{name} was not loaded",
     ):  # fmt: skip
         assert words in message, words
 

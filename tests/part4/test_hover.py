@@ -10,8 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from common.frozen import WEIGHTS
+from common.harness.config import REPOSITORY
 from common.harness.errors import UserError, run_script
 from part4_dinov3_encoder import hover
+from part4_dinov3_encoder.config import PART
 from part4_dinov3_encoder.demo import similarity
 from part4_dinov3_encoder.demo.page import View, render
 
@@ -19,8 +22,6 @@ from part4_dinov3_encoder.demo.page import View, render
 def view(**changes: object) -> View:
     draw = torch.Generator().manual_seed(0)
     found = {
-        "photo": Image.new("RGB", (60, 40), "teal"),
-        "file_name": "photo.jpg",
         "encoder_name": "an encoder",
         "is_pretrained": True,
         "patch_size": 8,
@@ -29,6 +30,10 @@ def view(**changes: object) -> View:
         "tokens": torch.randn(24, 16, generator=draw),
     }
     return View(**{**found, **changes})  # type: ignore[arg-type]
+
+
+def rendered(*views: View, photo: Image.Image | None = None, name: str = "photo.jpg") -> str:
+    return render(photo or Image.new("RGB", (60, 40), "teal"), name, views or [view()])
 
 
 def data_of(page: str) -> dict:
@@ -79,8 +84,9 @@ def test_pca_colours_follow_the_largest_spread_and_bear_few_directions():
 
 def test_the_page_holds_what_was_computed_and_nothing_from_outside():
     shown = view()
-    page = render(shown)
-    data = data_of(page)
+    page = rendered(shown, view(encoder_name="another"))
+    data, other = data_of(page)["views"]
+    assert other["encoder"] == "another"
     assert (data["rows"], data["columns"], data["encoder"]) == (4, 6, "an encoder")
     assert data["raw"] == similarity.pack(similarity.cosines(shown.tokens))
     assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", page)
@@ -89,7 +95,7 @@ def test_the_page_holds_what_was_computed_and_nothing_from_outside():
 
 @pytest.mark.parametrize("name", ["</script><script>alert(1)</script>.jpg", "\"><img src=x>'.png"])
 def test_a_name_cannot_break_out(name):
-    page = render(view(file_name=name, encoder_name=name))
+    page = rendered(view(encoder_name=name), name=name)
     assert data_of(page)["photo"] == name
     assert "<script>alert" not in page
     assert "<img src=x>" not in page
@@ -98,15 +104,14 @@ def test_a_name_cannot_break_out(name):
 def test_a_28_by_28_grid_stays_below_a_megabyte_and_a_half():
     noise = np.random.default_rng(0).integers(0, 256, (900, 1200, 3), dtype=np.uint8)
     shown = view(
-        photo=Image.fromarray(noise), grid=(28, 28), frames=torch.rand(1, 3, 224, 224),
-        tokens=torch.randn(784, 32),
+        grid=(28, 28), frames=torch.rand(1, 3, 224, 224), tokens=torch.randn(784, 32)
     )  # fmt: skip
-    assert len(render(shown).encode()) < 1_500_000
+    assert len(rendered(shown, photo=Image.fromarray(noise)).encode()) < 1_500_000
 
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [(8, "expected at least 2 on either side"), (4000, "use --size"), (512, None)],
+    [(8, "at least 2 on either side .* use --size 16$"), (4000, "use --size"), (512, None)],
 )
 def test_sizes_that_make_no_page_are_refused(size, words):
     if words is None:
@@ -153,6 +158,41 @@ def test_a_page_names_the_encoder_that_was_asked_for(tmp_path, monkeypatch, caps
     out = tmp_path / "page.html"
     monkeypatch.setattr(sys, "argv", ["hover.py", "--encoder", "vit_random", "--out", str(out)])
     hover.main()
-    data = data_of(out.read_text(encoding="utf-8"))
+    (data,) = data_of(out.read_text(encoding="utf-8"))["views"]
     assert data["pretrained"] is False
-    assert data["encoder"] in capsys.readouterr().out
+    assert data["encoder"] in (said := capsys.readouterr().out)
+    assert "replaces" not in said
+    hover.main()
+    assert "replaces the page that was there" in capsys.readouterr().out
+
+
+def test_no_page_takes_the_place_of_another(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(hover, "OUT", tmp_path / "pages")
+    Image.new("RGB", (64, 48), "teal").save(tmp_path / "photo.jpg")
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "photo.png")
+    made = []
+    for name, *options in (
+        ["photo.jpg"], ["photo.png"], ["photo.jpg", "--encoder", "dino"], ["photo.jpg"]
+    ):  # fmt: skip
+        monkeypatch.setattr(sys, "argv", ["hover.py", str(tmp_path / name), *options])
+        hover.main()
+        made.append(capsys.readouterr().out.splitlines()[-1].split("  (")[0].rpartition("/")[2])
+    assert made == ["photo.html", "photo-2.html", "photo-3.html", "photo.html"]
+
+
+def test_several_encoders_each_with_what_stands_beside_it(tmp_path, monkeypatch):
+    out = tmp_path / "page.html"
+    asked = "--encoder lejepa --random_weights --encoder dino --encoder ijepa --weights"
+    weights = str(WEIGHTS / "ijepa.pt")
+    monkeypatch.setattr(sys, "argv", ["hover.py", *asked.split(), weights, "--out", str(out)])
+    hover.main()
+    views = data_of(out.read_text(encoding="utf-8"))["views"]
+    found = [(view["encoder"].split()[0], view["pretrained"]) for view in views]
+    assert found == [("untrained", False), ("dino", True), ("ijepa", True)]
+
+
+def test_the_printed_commands_name_no_photo_that_is_not_there():
+    pages = [REPOSITORY / "README.md", PART / "README.md"]
+    text = "\n".join([hover.__doc__ or "", *(page.read_text(encoding="utf-8") for page in pages)])
+    assert "hover.py" in text
+    assert not re.findall(r"hover\.py [^-`\s]+\.\w+", text)

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.frozen import VIT_SIZES, save_vit
 from common.harness.config import REPOSITORY
+from common.vit import ViT
 
 selenium = pytest.importorskip("selenium", reason="the browser test needs selenium")
 from selenium import webdriver  # noqa: E402
@@ -32,15 +35,26 @@ QUIET = [
 SETTLED = "return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));"
 
 
+def made(folder: Path, *options: object) -> Path:
+    """The page of the photograph that ships, made by the documented command."""
+    command = [sys.executable, "part4_dinov3_encoder/hover.py", "--out", folder / "page.html"]
+    subprocess.run([*command, *options], cwd=REPOSITORY, check=True, timeout=120)
+    return folder / "page.html"
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of the photograph that ships, made by the documented command."""
-    import subprocess
+    return made(tmp_path_factory.mktemp("hover"))
 
-    out = tmp_path_factory.mktemp("hover") / "page.html"
-    script = "part4_dinov3_encoder/hover.py"
-    subprocess.run([sys.executable, script, "--out", out], cwd=REPOSITORY, check=True, timeout=120)
-    return out
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of two encoders, the second of coarser patches."""
+    folder = tmp_path_factory.mktemp("comparison")
+    sizes = VIT_SIZES | {"patch_size": 16}
+    save_vit(folder / "encoder.pt", ViT(**sizes), "ijepa", sizes)
+    chosen = ["--encoder", "lejepa", "--encoder", "ijepa", "--weights", folder, "--size", "240"]
+    return made(folder, *chosen)
 
 
 @pytest.fixture
@@ -56,16 +70,18 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
 
 
 def opened(browser: webdriver.Chrome, page: Path, width: int = 1280, height: int = 1000) -> dict:
-    """Opens the page at a size; returns the data it holds."""
+    """Opens the page at a size; returns the data it holds, the first encoder's on top."""
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
     )
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": width < 500})
     browser.get(page.as_uri())
     browser.execute_script(SETTLED)
     found = re.search(r'id="data">(.*?)</script>', page.read_text(encoding="utf-8"), re.S)
     assert found is not None
-    return json.loads(found[1])
+    data = json.loads(found[1])
+    return data | data["views"][0]
 
 
 def matrix(data: dict, name: str) -> np.ndarray:
@@ -105,20 +121,43 @@ def query(browser: webdriver.Chrome) -> int:
     return int(browser.find_element(By.ID, "stage").get_attribute("data-query") or -1)
 
 
-def move_to(browser: webdriver.Chrome, data: dict, row: int, column: int, kind: str) -> None:
-    """A pointer (mouse or touch) to the middle of a patch, by the browser's own input."""
+def middle_of(browser: webdriver.Chrome, data: dict, row: int, column: int) -> tuple[float, float]:
+    """Where in the window the middle of a patch is."""
     box = browser.execute_script(
         "const s = document.getElementById('stage'); s.scrollIntoView({block: 'center'});"
         "const b = s.getBoundingClientRect(); return [b.left, b.top, b.width, b.height];"
     )
     x = box[0] + (column + 0.5) / data["columns"] * box[2]
     y = box[1] + (row + 0.5) / data["rows"] * box[3]
+    return x, y
+
+
+def move_to(browser: webdriver.Chrome, data: dict, row: int, column: int, kind: str) -> None:
+    """A pointer (mouse or touch) to the middle of a patch, by the browser's own input."""
+    x, y = middle_of(browser, data, row, column)
     if kind == "mouse":
         event = {"type": "mouseMoved", "x": x, "y": y}
         browser.execute_cdp_cmd("Input.dispatchMouseEvent", event)
         return
     for step, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
         browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": step, "touchPoints": points})
+
+
+def press(browser: webdriver.Chrome, *keys: str) -> None:
+    """Keys to whatever has the focus."""
+    webdriver.ActionChains(browser).send_keys(*keys).perform()
+
+
+def click(browser: webdriver.Chrome, x: float, y: float) -> None:
+    for kind in ("mousePressed", "mouseReleased"):
+        event = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
+        browser.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+    browser.execute_script(SETTLED)
+
+
+def is_pinned(browser: webdriver.Chrome) -> bool:
+    browser.execute_script(SETTLED)
+    return browser.find_element(By.ID, "stage").get_attribute("data-pinned") == "true"
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 1000), (390, 844)])
@@ -194,6 +233,116 @@ def test_the_switches_paint_what_they_say(browser, page):
     )
     browser.execute_script(SETTLED)
     assert browser.execute_script("return document.getElementById('map').style.opacity") == "0.2"
+
+
+def test_keys_work_at_once_and_after_the_mouse_was_at_a_control(browser, page):
+    data = opened(browser, page)
+    middle = query(browser)
+    press(browser, Keys.ARROW_RIGHT)
+    assert query(browser) == middle + 1
+    browser.find_element(By.ID, "view-pca").click()
+    browser.find_element(By.ID, "foreground").click()
+    browser.execute_script(SETTLED)
+    press(browser, Keys.ARROW_DOWN)
+    assert query(browser) == middle + 1 + data["columns"]
+    assert browser.find_element(By.ID, "view-pca").is_selected()
+    press(browser, "p", Keys.ENTER)
+    assert is_pinned(browser)
+
+
+def test_controls_keep_their_keys(browser, page):
+    opened(browser, page)
+    middle = query(browser)
+    browser.execute_script("document.getElementById('opacity').focus()")
+    press(browser, Keys.ARROW_RIGHT)
+    assert query(browser) == middle
+    assert browser.find_element(By.ID, "opacity").get_attribute("value") == "76"
+    browser.execute_script("document.getElementById('theme').focus()")
+    press(browser, Keys.ENTER)
+    assert not is_pinned(browser)
+
+
+def test_a_click_pins_unless_it_takes_the_focus_from_a_control(browser, page):
+    data = opened(browser, page)
+    place = middle_of(browser, data, 2, 3)
+    browser.execute_script("document.getElementById('opacity').focus()")
+    click(browser, *place)
+    assert not is_pinned(browser)
+    click(browser, *place)
+    assert is_pinned(browser)
+    click(browser, *place)
+    assert not is_pinned(browser)
+
+
+def test_the_number_at_the_pointer_is_not_its_own(browser, page):
+    """Before a patch is pinned: the largest similarity of one that does not touch it."""
+    data = opened(browser, page)
+    move_to(browser, data, 5, 9, "mouse")
+    at = query(browser)
+    values = matrix(data, "centred" if matrix(data, "raw").mean() > 0.5 else "raw")[at]
+    values = values.reshape(data["rows"], data["columns"]).copy()
+    values[4:7, 8:11] = -1
+    name, shown = (browser.find_element(By.ID, i).text for i in ("here-name", "here"))
+    assert name == "most alike elsewhere"
+    assert float(shown.replace("−", "-")) == pytest.approx(values.max(), abs=0.006)
+    assert values.max() < 1
+
+
+def test_on_a_phone_a_swipe_scrolls_a_drag_moves_and_the_pin_is_in_reach(browser, page):
+    data = opened(browser, page, 390, 844)
+    middle = query(browser)
+    gap = browser.execute_script(
+        "return document.getElementById('pin').getBoundingClientRect().bottom"
+        " - document.getElementById('stage').getBoundingClientRect().bottom"
+    )
+    assert 0 < gap < 80
+    browser.execute_script("scrollTo(0, 0)")
+    box = browser.execute_script(
+        "const b = document.getElementById('stage').getBoundingClientRect();"
+        "return [b.left + b.width / 2, b.top + b.height * 0.8];"
+    )
+
+    def swipe(x: float, y: float) -> None:
+        way = [{"x": box[0] + x * k / 10, "y": box[1] + y * k / 10} for k in range(11)]
+        steps = [("touchStart", [way[0]]), *(("touchMove", [spot]) for spot in way[1:])]
+        for step, points in (*steps, ("touchEnd", [])):
+            touch = {"type": step, "touchPoints": points}
+            browser.execute_cdp_cmd("Input.dispatchTouchEvent", touch)
+        browser.execute_script(SETTLED)
+
+    swipe(100, 0)
+    assert browser.execute_script("return scrollY") == 0
+    column = query(browser) % data["columns"]
+    assert column > middle % data["columns"] + 3
+    before = query(browser)
+    swipe(0, -150)
+    assert browser.execute_script("return scrollY") > 50
+    assert query(browser) == before
+
+
+def test_encoders_are_compared_at_one_place(browser, comparison):
+    data = opened(browser, comparison)
+    first, second = data["views"]
+    assert first["rows"] > second["rows"]
+    move_to(browser, first, first["rows"] - 1, 3, "mouse")
+    query(browser)
+    press(browser, "e")
+    wanted = (second["rows"] - 1) * second["columns"] + 3 * second["columns"] // first["columns"]
+    assert query(browser) == wanted
+    palette = {"palette": data["palette"]}
+    facts = browser.find_element(By.ID, "facts").text
+    assert second["encoder"] in facts
+    assert f"seen at {second['width']} × {second['height']} px" in facts
+    browser.find_element(By.ID, "encoder-0").click()
+    at = query(browser)
+    assert abs(at % first["columns"] - 3) <= 1
+    assert differs(painted(browser, first), expected(first | palette, at)) == 0
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+
+
+def test_one_encoder_needs_no_choice(browser, page):
+    opened(browser, page)
+    assert not browser.find_element(By.ID, "encoders").is_displayed()
 
 
 def test_dark_and_light_differ(browser, page):

@@ -2,14 +2,16 @@
 
 import io
 import struct
+import subprocess
 import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+from common.harness.config import REPOSITORY
 from common.harness.errors import UserError, run_script
 from part4_dinov3_encoder import hover
 from part4_dinov3_encoder.demo.images import read_photo, sample_photo, to_tensor
@@ -85,6 +87,40 @@ def test_twenty_megapixels_are_shrunk_on_the_way(tmp_path):
     assert found.width / found.height == pytest.approx(1.5, rel=0.01)
 
 
+def test_a_large_photo_is_held_once(tmp_path):
+    """Four bytes a pixel, and not those of every step on the way."""
+    path = saved(tmp_path, halves(6000, 4000), compress_level=1)
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from part4_dinov3_encoder.demo.images import read_photo\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak(); read_photo(Path(sys.argv[1]), 600); print(peak() - before)"
+    )
+    run = [sys.executable, "-c", code, str(path)]
+    spent = int(subprocess.run(run, capture_output=True, check=True, cwd=REPOSITORY).stdout)
+    assert spent * 1024 < 1.5 * 4 * 6000 * 4000
+
+
+@pytest.mark.parametrize("kind", ["profile", "XMP", "zTXt"])
+def test_a_png_that_says_much_of_itself_is_sound(tmp_path, kind):
+    much = np.random.default_rng(0).integers(32, 127, 2_000_000, dtype=np.uint8).tobytes()
+    text = PngImagePlugin.PngInfo()
+    if kind == "XMP":
+        text.add_itxt("XML:com.adobe.xmp", much.decode(), zip=True)
+    if kind == "zTXt":
+        text.add_text("Comment", much.decode(), zip=True)
+    options = {"icc_profile": much} if kind == "profile" else {"pnginfo": text}
+    found = read_photo(saved(tmp_path, halves(), **options), 64)
+    assert close(found.getpixel((48, 16)), BLUE)
+
+
+def test_a_strip_of_a_photo_keeps_its_shape(tmp_path):
+    assert read_photo(saved(tmp_path, halves(20_000, 20)), 600).size == (20_000, 20)
+    found = read_photo(saved(tmp_path, halves(4003, 1001)), 600)
+    assert found.size == (1335, 334)
+    assert close(found.getpixel((1000, 333)), BLUE)
+
+
 def huge_png(path: Path, width: int, height: int) -> Path:
     """A PNG whose header says so many pixels, and has none of them."""
 
@@ -111,6 +147,8 @@ def bad(folder: Path, kind: str) -> Path:
             return folder
         case "tiny":
             return saved(folder, Image.new("RGB", (1, 1)))
+        case "narrow":
+            return saved(folder, Image.new("RGB", (20_000, 20)))
         case "huge":
             return huge_png(folder / "huge.png", 12_000, 9_000)
         case "bomb":
@@ -137,6 +175,7 @@ def bad(folder: Path, kind: str) -> Path:
         ("svg", "an SVG drawing"),
         ("pdf", "this is a PDF"),
         ("cut off", "damaged or cut off"),
+        ("narrow", "crop the photo"),
         ("tiny", "1 x 1 px is too small"),
         ("huge", "too large to decode (12000 x 9000 px)"),
         ("bomb", "too large to decode"),
@@ -144,8 +183,9 @@ def bad(folder: Path, kind: str) -> Path:
 )
 def test_what_is_no_photograph_ends_in_one_line(tmp_path, monkeypatch, capsys, kind, words):
     path = bad(tmp_path, kind)
-    with pytest.raises(UserError):
-        read_photo(path, 64)
+    if kind != "narrow":  # a photograph, of which no size makes a page
+        with pytest.raises(UserError):
+            read_photo(path, 64)
     out = tmp_path / "page.html"
     monkeypatch.setattr(sys, "argv", ["hover.py", str(path), "--out", str(out)])
     with pytest.raises(SystemExit) as ended:

@@ -2,13 +2,16 @@
 
 import sys
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageSequence
 
+from common.frozen import load_frozen
 from common.harness.config import load_config
 from common.harness.errors import run_script
 from part4_dinov3_encoder import track as script
-from part4_dinov3_encoder.config import BASELINE, Config
+from part4_dinov3_encoder.config import BASELINE, PART, Config
 from part4_dinov3_encoder.scoring import tracking
 from part4_dinov3_encoder.scoring.encoders import raw_pixels
 from part4_dinov3_encoder.scoring.propagation import centres, read_out, start_labels, track
@@ -139,6 +142,7 @@ def test_the_clips_start_with_a_ball_that_moves():
         (["--point", "3"], "expected x,y in px"),
         (["--point", "3,70"], "from 0 to below 64 px"),
         (["--encoder", "dinov4"], "dinov3"),
+        (["--encoder", "dino", "--encoder", "lejepa"], "expected one encoder here"),
     ],
 )
 def test_wrong_arguments_end_in_one_clear_line(monkeypatch, capsys, arguments, words):
@@ -157,8 +161,41 @@ def test_the_documented_command_prints_every_row(tmp_path, run):
     assert [row.split()[0] for row in rows[1:]] == [
         "vit_random", "raw_pixels", "true_labels", "never_moving",
     ]  # fmt: skip
-    assert all("[" in row for row in rows)
+    assert all("[" in row for row in rows if not row.startswith("true_labels"))  # exact: 0.00 px
     assert out.stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_the_default_command_draws_the_published_picture(tmp_path, monkeypatch):
+    """In colours that differ by no more than another machine's rounding, frame by frame."""
+    monkeypatch.setattr(script, "compare", lambda followers: {})
+    monkeypatch.setattr(script, "OUT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["track.py"])
+    script.main()
+    (drawn,) = tmp_path.iterdir()
+    frames = []
+    for path in (drawn, PART / "results" / "figures" / "track.gif"):
+        with Image.open(path) as gif:
+            frames.append([np.array(f.convert("L"), float) for f in ImageSequence.Iterator(gif)])
+    assert np.abs(np.array(frames[0]) - np.array(frames[1])).mean() < 0.5
+
+
+def test_the_default_grid_keeps_the_ball_of_the_drawn_clip():
+    cfg = load_config(Config, [BASELINE])
+    encoder = load_frozen(resolution=script.SIDE * cfg.model.patch_size)
+    clips = make_clips(cfg, tracking.CLIPS)
+    truth = clips.states[0, :, 0, :2]
+    assert tracking_error(follow(encoder, clips.frames[0], truth[0]), truth)["error_px"] < 2
+
+
+def test_pictures_of_other_encoders_clips_and_points_have_other_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "OUT", tmp_path)
+    monkeypatch.setattr(script, "draw_clip", lambda out, *_: out.touch())
+    for asked in ("", "--clip 3", "--encoder dino", "--clip 3 --point 9,40", "--resolution 64"):
+        point = [] if "point" in asked else ["--point", "8,8"]
+        monkeypatch.setattr(sys, "argv", ["track.py", *asked.split(), *point])
+        script.main()
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_any_point_can_be_followed(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,5 @@
 """Part 4's methods as their reader uses them: scenes, samples, gradients, scores, commands."""
 
-import argparse
 import math
 import shlex
 import sys
@@ -36,8 +35,8 @@ from part4_dinov3_encoder.data.views import (
 from part4_dinov3_encoder.model import make_model
 from part4_dinov3_encoder.report.tables import METHODS as METHOD_LABELS
 from part4_dinov3_encoder.scoring.encoders import (
-    add_encoder_options,
     conv_jepa,
+    encoder_parser,
     frozen_copy,
     load_chosen,
     raw_pixels,
@@ -441,9 +440,7 @@ def test_a_v_jepa_reads_two_frames_as_one_clip():
 
 def chosen(*words: str, resolution: int | None = None) -> FrozenEncoder:
     """The encoder that a script's options choose."""
-    parser = argparse.ArgumentParser()
-    add_encoder_options(parser)
-    return load_chosen(parser.parse_args(words), config("smoke"), resolution)
+    return load_chosen(encoder_parser("").parse_args(words), config("smoke"), resolution)
 
 
 def test_an_encoder_of_larger_patches_sees_balls_at_as_many_tokens(monkeypatch):
@@ -482,8 +479,8 @@ def test_every_config_of_the_part_loads():
         (["--world.num_balls=1"], "world.num_balls 2"),
         (["--mask.target_scale=[0.5,0.5]", "--method=ijepa"], "use fewer or smaller targets"),
         (["--learning_rte=1"], "did you mean --learning_rate"),
-        (["--world.door_width=30"], "knows no inner wall and no thrust"),
-        (["--world.episode_length=9"], "lengths of their own"),
+        (["--world.door_width=30"], "no inner wall"),
+        (["--world.episode_length=9"], "leave world.episode_length"),
         (["--loss_weights.ema_rate=0.9"], "nothing reads it here"),
         (["--method=ijepa", "--views.gain=0.1"], "nothing reads it here"),
         (
