@@ -24,7 +24,7 @@ from common.figures.charts import write_png
 from common.harness.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from common.harness.config import RunOptions
 from common.harness.errors import UserError
-from common.harness.files import read_json, read_lines, write_atomic, write_json
+from common.harness.files import atomic_file, read_json, read_lines, write_atomic, write_json
 from common.harness.runs import Run
 
 CONFIG = "steps: 10\nworld:\n  radius: 8.0\n"
@@ -214,6 +214,15 @@ def test_write_to_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("[]")
     with pytest.raises(UserError, match="expected a JSON object, got list"):
         read_json(tmp_path / "file")
+
+
+def test_two_writers_of_one_file_never_meet(tmp_path: Path) -> None:
+    path = tmp_path / "figure.png"
+    with atomic_file(path) as one, atomic_file(path) as two:
+        one.write(b"one")
+        two.write(b"two")
+    assert path.read_bytes() == b"one"
+    assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]
 
 
 class Boom:
