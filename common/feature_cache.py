@@ -61,7 +61,7 @@ def _open(path: Path, shape: tuple[int, ...], dtype: type[np.floating]) -> np.nd
     """The array in a file, mapped; None where there is none, or not as it was written."""
     try:
         data = np.memmap(path, np.uint8, "r")
-        if zlib.crc32(data[:-CHECKSUM]) != int.from_bytes(data[-CHECKSUM:].tobytes(), "big"):
+        if zlib.crc32(data[:-CHECKSUM].data) != int.from_bytes(data[-CHECKSUM:].tobytes(), "big"):
             return None
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):

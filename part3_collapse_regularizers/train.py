@@ -17,7 +17,6 @@ from typing import assert_never
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from common.dino import cross_entropy
 from common.distributed import world_size
@@ -146,45 +145,35 @@ def train(cfg: Config, run: Run) -> None:
     optimizer = make_optimizer(model)
     samples, slices = generator(cfg, Stream.TRAIN_SAMPLES), generator(cfg, Stream.TRAIN_SLICES)
     dashboard = Dashboard(held, keep=cfg.figures)
+    state = {
+        "model": model, "optimizer": optimizer, "samples": samples, "slices": slices,
+        "snapshots": dashboard.snapshots,
+    }  # fmt: skip
 
-    start = 0
-    if saved := run.restore():
-        start = saved["step"]
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        samples.set_state(saved["samples"])
-        slices.set_state(saved["slices"])
-        dashboard.snapshots = saved["snapshots"]
-    else:
+    start = run.restore(state)
+    if not start:
         run.log(0, dashboard.look(0, model))
 
-    for step in tqdm(range(start, cfg.steps), initial=start, total=cfg.steps, desc="training"):
+    for step in run.steps(start, cfg.steps):
         batch = make_batch(model, draw_sample(cfg, pool, cfg.batch_size, samples), cfg, slices)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
         done = step + 1
+        is_saved = done % cfg.save_every == 0 or done == cfg.steps or run.is_stopping
         with stopping_at(done):
             loss, terms = compute_loss(model, batch, cfg)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             model.after_step(batch, step)
-            if done % cfg.eval_every == 0 or done % cfg.save_every == 0 or done == cfg.steps:
+            if done % cfg.eval_every == 0 or is_saved:
                 check_weights(model.parameters())
 
         if done % cfg.log_every == 0 or done == cfg.steps:
             run.log(done, {name: t.detach() for name, t in ({"loss": loss} | terms).items()})
         if done % cfg.eval_every == 0 or done == cfg.steps:
             run.log(done, dashboard.look(done, model))
-        if done % cfg.save_every == 0 or done == cfg.steps:
-            state = {
-                "step": done,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "samples": samples.get_state(),
-                "slices": slices.get_state(),
-                "snapshots": dashboard.snapshots,
-            }
+        if is_saved:
             run.save(done, state)
 
     if cfg.figures:

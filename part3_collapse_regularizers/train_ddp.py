@@ -114,10 +114,10 @@ def main() -> None:
         model, lines = train(cfg, rank, world, device)
         leave()  # what follows is rank 0's alone
         (run.folder / "checkpoint.pt").unlink(missing_ok=True)  # of a run that was cut off:
-        run.restore()  # there is no resuming, so what it logged goes too
+        run.restore({})  # there is no resuming, so what it logged goes too
         for line in lines:
             run.log(line.pop("step"), line)
-        run.save(cfg.steps, {"model": model.cpu().state_dict()})
+        run.save(cfg.steps, {"model": model.cpu()})
         summary = summarise(compute_loss, model, held, cfg)
         run.finish(summary)
         print(run_table(run.folder.name, summary))

@@ -10,7 +10,9 @@ import argparse
 import difflib
 import os
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -53,12 +55,36 @@ def run_script(main: Callable[[], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
         again = command_line().replace(" --overwrite", "")
         print(f"\nstopped; to resume: {again}", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:  # who read the output had enough, as head has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
+
+
+@contextmanager
+def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+    """Calls stop() at the first Ctrl-C, or SIGTERM, in place of an end; a second Ctrl-C is one."""
+    handlers, asked = {}, False
+
+    def handle(number: int, _: object) -> None:
+        nonlocal asked
+        if asked and number == signal.SIGINT:  # SIGTERM may follow: a sweep sends it to its runs
+            raise KeyboardInterrupt
+        asked = True
+        stop()
+
+    try:
+        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) != signal.SIG_IGN:  # as in the background
+                    handlers[number] = signal.signal(number, handle)
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -66,11 +66,20 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a .jsonl file, one a line; a last line that was cut off is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    objects = [json.loads(line) for line in lines[:-1]]
-    with contextlib.suppress(json.JSONDecodeError):  # of a run that was killed while it wrote
-        objects += [json.loads(line) for line in lines[-1:]]
+    """The objects of a .jsonl file, one a line; a last line that was cut off is left out.
+
+    Raises UserError where it holds something else.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        objects = [json.loads(line) for line in lines[:-1]]
+        with contextlib.suppress(json.JSONDecodeError):  # of a run that was killed while it wrote
+            objects += [json.loads(line) for line in lines[-1:]]
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: expected lines of JSON, got: {reason}") from None
+    if strange := [line for line in objects if not isinstance(line, dict)]:
+        raise UserError(f"{path}: expected a JSON object a line, got {str(strange[0])[:80]}")
     return objects
 
 
@@ -78,7 +87,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; raises UserError when it holds something else."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: expected a JSON file, got: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object, got {type(content).__name__}")

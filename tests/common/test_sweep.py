@@ -82,7 +82,7 @@ def main():
     baseline = Path(__file__).with_name("baseline.yaml")
     config, options = parse_config(Config, baseline=baseline, description="toy")
     with Run.open("toy", options, to_yaml(config), seed=config.seed) as run:
-        start = (run.restore() or {"step": 0})["step"]
+        start = run.restore({})
         for step in range(start + 1, config.steps + 1):
             run.log(step, {"loss": config.width + config.seed / step})
             run.save(step, {})
