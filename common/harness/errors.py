@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+BUSY = "another process is running in"  # what a run says, and a sweep waits for
+
+
 class UserError(Exception):
     """Something the person at the keyboard can put right; shown without a traceback."""
 

@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from common.harness.checkpoints import load_checkpoint, load_state, save_checkpoint, state_of
 from common.harness.config import REPOSITORY, RunOptions, read_yaml
-from common.harness.errors import UserError, on_interrupt
+from common.harness.errors import BUSY, UserError, on_interrupt
 from common.harness.files import (
     disk_error,
     not_finite,
@@ -43,7 +43,6 @@ from common.harness.provenance import provenance, read_setting
 from common.harness.strict_yaml import flatten, load_text
 
 RUNS = REPOSITORY / "runs"
-BUSY = "another process is running in"
 MARKS = ("run.json", "config.yaml")  # a run's directory holds both; written in this order, first
 FILES = (  # the rest, in the order in which they are cleared
     "summary.json", "outcomes.npz", "checkpoint.pt", "encoder.pt", "metrics.jsonl",

@@ -262,6 +262,23 @@ def test_dask_cluster(toy: Path) -> None:
 
 
 @pytest.mark.slow
+def test_two_sweeps_share_the_runs_that_they_make(toy: Path) -> None:
+    (toy / "train.py").write_text(REAL)
+    path = toy / "sweep.yaml"
+    path.write_text(path.read_text() + "overrides: {steps: 40}\n")
+    command = [sys.executable, "-m", "common.sweep", str(path), f"--runs={toy.parent}/runs"]
+    both = [
+        subprocess.Popen([*command, "--jobs=2", f"--results={toy}/{name}.json"], cwd=REPOSITORY)
+        for name in ("one", "two")
+    ]
+    assert [sweep.wait(timeout=300) for sweep in both] == [0, 0]
+    one, two = (read_results(toy / f"{name}.json")["variants"] for name in ("one", "two"))
+    assert one == two
+    for metrics in toy.parent.glob("runs/toy/sweep/*/metrics.jsonl"):
+        assert len(metrics.read_text().splitlines()) == 40
+
+
+@pytest.mark.slow
 def test_killed_sweep_resumes(toy: Path) -> None:
     (toy / "train.py").write_text(REAL)
     path = toy / "sweep.yaml"
