@@ -94,7 +94,7 @@ def load_state(part: Any, saved: Any, path: Path, place: str = "state") -> None:
 
 def load_weights(module: nn.Module, weights: Any, path: Path) -> None:
     """Loads weights of a path, of any precision; UserError names the first that does not fit."""
-    _check(module.state_dict(), weights, path, "weights")
+    _check(module.state_dict(), weights, path)
     module.load_state_dict(weights)
 
 
@@ -121,26 +121,26 @@ def _load_optimizer(optimizer: Optimizer, saved: Any, path: Path, place: str) ->
         _check(fresh.get(number, {}), state, path, f"{place}.{number}", exact=True)
         moments[number] = {
             name: value.copy_(state[name]) if isinstance(value, torch.Tensor) else state[name]
-            for name, value in fresh[number].items()
+            for name, value in fresh.get(number, {}).items()
         }
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
 
 
 def _check(
-    wanted: Mapping[str, Any], got: Any, path: Path, place: str, *, exact: bool = False
+    wanted: Mapping[str, Any], got: Any, path: Path, place: str = "", *, exact: bool = False
 ) -> None:
     """Raises UserError unless got has the names, shapes and types of wanted, all finite."""
     if not isinstance(got, dict):
-        raise UserError(f"{path}: expected {place} by name, got {type(got).__name__}")
+        raise UserError(f"{path}: expected {place or 'weights'} by name, got {type(got).__name__}")
     forms = {name: _form(value, exact) for name, value in got.items()}
     for name in [*wanted, *got]:
         form = _form(wanted[name], exact) if name in wanted else "absent"
+        label = f"{place} {name}".strip()
         if forms.get(name, "absent") != form:
-            differs = f"{place} {name} is {forms.get(name, 'absent')}, expected {form}"
+            differs = f"{label} is {forms.get(name, 'absent')}, expected {form}"
             raise UserError(f"{path} was made by another architecture: {differs}")
         if isinstance(got[name], torch.Tensor) and not got[name].float().isfinite().all():
-            wrong = f"{place} {name} has numbers that are not finite"
-            raise UserError(f"{path}: {wrong}, expected finite numbers")
+            raise UserError(f"{path}: {label} has numbers that are not finite, expected none")
 
 
 def _form(value: Any, exact: bool) -> str:
@@ -151,5 +151,5 @@ def _form(value: Any, exact: bool) -> str:
     odd[str(value.layout)] = value.layout != torch.strided
     if strange := [word for word, is_so in odd.items() if is_so]:
         return f"{strange[0]} tensor"
-    kind = "float" if value.is_floating_point() and not exact else str(value.dtype)
-    return f"{tuple(value.shape)} {kind.removeprefix('torch.')}"
+    kind = "" if value.is_floating_point() and not exact else f" {value.dtype}"
+    return f"{tuple(value.shape)}{kind}"

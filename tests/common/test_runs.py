@@ -1,6 +1,7 @@
 """Run directories: nothing is overwritten, nothing is shared, nothing is half-written."""
 
 import errno
+import importlib
 import io
 import json
 import os
@@ -28,7 +29,7 @@ from common.harness.checkpoints import (
     save_checkpoint,
     state_of,
 )
-from common.harness.config import RunOptions
+from common.harness.config import REPOSITORY, RunOptions
 from common.harness.errors import UserError
 from common.harness.files import atomic_file, read_json, read_lines, write_atomic, write_json
 from common.harness.runs import Run
@@ -379,9 +380,9 @@ def test_weights_of_another_architecture() -> None:
     load_weights(model, {"weight": torch.ones(3, 2), "bias": torch.ones(3)}, path)
     assert torch.equal(model.bias, torch.ones(3))
     cases: list[tuple[Any, str]] = [
-        ({"weight": torch.ones(4, 2), "bias": torch.ones(4)}, r"weight is \(4, 2\) .*\(3, 2\)"),
+        ({"weight": torch.ones(4, 2), "bias": torch.ones(4)}, r"weight is \(4, 2\), .*\(3, 2\)"),
         ({"weight": torch.ones(3, 2)}, r"bias is absent, expected \(3,\)"),
-        (model.state_dict() | {"extra": torch.ones(1)}, r"extra is \(1,\) .*, expected absent"),
+        (model.state_dict() | {"extra": torch.ones(1)}, r"extra is \(1,\), expected absent"),
         (model.state_dict() | {"bias": 3}, r"bias is int, expected \(3,\)"),
         ([1], "expected weights by name, got list"),
     ]
@@ -422,9 +423,9 @@ def test_state_comes_back_bit_by_bit() -> None:
         (
             "optimizer.state.0.exp_avg",
             torch.zeros(3),
-            r"exp_avg is \(3,\) float32, expected \(3, 2",
+            r"exp_avg is \(3,\) torch.float32, expected \(3, 2",
         ),
-        ("optimizer.state.0.exp_avg", torch.zeros(3, 2).half(), "float16, expected .* float32"),
+        ("optimizer.state.0.exp_avg", torch.zeros(3, 2).half(), "float16, expected .*float32"),
         ("optimizer.state.0.exp_avg", torch.full((3, 2), torch.nan), "not finite"),
         ("optimizer.state.0.exp_avg", torch.zeros(3, 2).to_sparse(), "exp_avg is torch.sparse_coo"),
         ("optimizer.state.0.step", torch.zeros(2), r"step is \(2,\)"),
@@ -433,7 +434,7 @@ def test_state_comes_back_bit_by_bit() -> None:
         ("optimizer.state.9", {"step": torch.ones(())}, "expected absent"),
         ("optimizer.state", {}, "no moments"),
         ("optimizer", None, "no moments"),
-        ("model.0.weight", torch.zeros(3, 2).double(), "float64, expected .* float32"),
+        ("model.0.weight", torch.zeros(3, 2).double(), "float64, expected .*float32"),
         ("model.0.weight", torch.full((3, 2), torch.inf), "not finite"),
         ("model.0.weight", torch.zeros(3, 2, device="meta"), "weight is empty tensor"),
         ("model.1.num_batches_tracked", torch.ones(()), "num_batches_tracked is"),
@@ -528,3 +529,37 @@ def test_killed_process_resumes(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 41))
+
+
+@pytest.mark.parametrize(
+    ("part", "options", "lower"),
+    [
+        ("part2", ["--world.size=512", "--data.num_train_episodes=100000"], "world.size"),
+        ("part4", ["--data.num_ball_clips=1000000", "--data.canvas=512"], "data.num_ball_clips"),
+        ("part5", ["--world.size=512", "--data.num_train_episodes=100000"], "num_train_episodes"),
+        (
+            "part5",
+            ["--planner.num_samples=1000000", "--evaluation.num_test_episodes=1000"],
+            "planner.num_samples",
+        ),
+    ],
+)
+def test_more_than_the_memory_is_refused_before_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Any, part: str, options: list[str],
+    lower: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4096}.get(name, 2**21))
+    script = next(REPOSITORY.glob(f"{part}_*")).name
+    main = importlib.import_module(f"{script}.train").main
+    config = f"configs/{part}/smoke.yaml"
+    line = refusal(main, "--config", config, *options, "--run_dir", tmp_path / "run")
+    assert "more than the 9 GB of this machine: lower" in line
+    assert lower in line
+
+
+def test_one_heldout_pair_is_too_few(tmp_path: Path, refusal: Any) -> None:
+    from part2_pixel_vs_jepa.train import main
+
+    few = ["--data.num_test_episodes=1", "--world.episode_length=2"]
+    line = refusal(main, *few, "--run_dir", tmp_path)
+    assert "one held-out pair has no variance" in line
