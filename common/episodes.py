@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from common.distractors import Distractor, sample_layers
+from common.harness.memory import check_memory
 from common.rendering import render
 from common.simulator import Scene, simulate
 from common.world import World
@@ -50,6 +51,12 @@ def make_clips(
     actions: Tensor | None = None,
 ) -> Clips:  # fmt: skip
     """Simulates and renders num_episodes episodes; actions (E, T - 1, 2) is the thrust, if any."""
+    copies = 1 if distractor.kind == "none" else 3  # beside the frames: clean ones, and layers
+    check_memory(
+        f"{num_episodes} episodes",
+        (copies, num_episodes, world.episode_length, world.channels, world.size, world.size), 1,
+        "their number, world.episode_length or world.size",
+    )  # fmt: skip
     states, scene = simulate(world, num_episodes, generator, actions)
     layers, layer_states = sample_layers(
         distractor, world.size, num_episodes, world.episode_length, generator

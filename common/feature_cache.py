@@ -4,14 +4,14 @@
 
 The file's name holds the caller's key and a hash of weights, preprocessing and frames, so that a
 change of any of them is another file. Written to a temporary name and renamed: a killed writer
-leaves nothing under the final name. A file that is cut off or of another form is made anew.
+leaves nothing under the final name. A file that is cut off, damaged (it ends with a checksum) or of
+another form is made anew.
 """
 
-import contextlib
 import hashlib
-import math
-import os
+import io
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,10 @@ from torch import Tensor
 
 from common.episodes import to_float
 from common.frozen import FrozenEncoder
-from common.harness.files import disk_error
+from common.harness.files import atomic_file
 
 CHUNK = 64  # frames encoded at a time
+CHECKSUM = 4  # bytes of a CRC-32
 
 
 def cached_features(
@@ -50,18 +51,18 @@ def cached_features(
     found = _open(path, shape, dtype)
     if found is not None:
         return found
-    try:
-        _write(path, encoder, frames, shape, dtype)
-    except OSError as error:
-        raise disk_error(path, error) from None
+    _write(path, encoder, frames, shape, dtype)
     found = _open(path, shape, dtype)
     assert found is not None, f"{path}: was just written and cannot be read"
     return found
 
 
 def _open(path: Path, shape: tuple[int, ...], dtype: type[np.floating]) -> np.ndarray | None:
-    """The array in a file, mapped; None where there is none, or not all of it."""
+    """The array in a file, mapped; None where there is none, or not as it was written."""
     try:
+        data = np.memmap(path, np.uint8, "r")
+        if zlib.crc32(data[:-CHECKSUM].data) != int.from_bytes(data[-CHECKSUM:].tobytes(), "big"):
+            return None
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
@@ -72,21 +73,16 @@ def _write(
     path: Path, encoder: FrozenEncoder, frames: Tensor, shape: tuple[int, ...],
     dtype: type[np.floating],
 ) -> None:  # fmt: skip
-    """Encodes the frames, a chunk at a time, into a temporary file, then renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two writers never share one
-    try:
-        with partial.open("wb") as file:
-            header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for part in frames.split(CHUNK):
-                tokens = encoder.encode(to_float(part)).cpu().numpy().astype(dtype)
-                file.write(np.ascontiguousarray(tokens).data)
-            expected = file.tell()
-            file.flush()
-            os.fsync(file.fileno())
-        assert expected >= math.prod(shape) * np.dtype(dtype).itemsize
-        partial.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+    """Encodes the frames, a chunk at a time; behind the array, where readers stop, its checksum."""
+    buffer = io.BytesIO()
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    with atomic_file(path) as file:
+        file.write(buffer.getvalue())
+        checksum = zlib.crc32(buffer.getvalue())
+        for part in frames.split(CHUNK):
+            tokens = encoder.encode(to_float(part)).cpu().numpy().astype(dtype)
+            data = np.ascontiguousarray(tokens).data
+            file.write(data)
+            checksum = zlib.crc32(data, checksum)
+        file.write(checksum.to_bytes(CHECKSUM, "big"))

@@ -35,6 +35,7 @@ CONV_JEPA = "conv_jepa.pt"  # in WEIGHTS: a convolutional encoder, which has no 
 VIT_SIZES = {
     "channels": 3, "patch_size": 8, "tubelet": 1, "dim": 96, "depth": 4, "num_heads": 3
 }  # fmt: skip
+MOST = 4096  # of any of these sizes
 NAMES = (*METHODS, UNTRAINED, *SIZES, "dinov3", *(f"{TIMM_PREFIX}{name}" for name in SIZES))
 
 
@@ -213,8 +214,7 @@ def load_conv_jepa() -> ConvEncoder:
     Sizes are read from the weights, which are made float32; for use, not for training.
     """
     path = WEIGHTS / CONV_JEPA
-    saved = load_checkpoint(path, f"git checkout common/weights/{CONV_JEPA}")
-    weights = {name: value.float() for name, value in saved.items()}
+    weights = load_checkpoint(path, f"git checkout common/weights/{CONV_JEPA}")
     widths = len(weights["patch.bias"]), len(weights["merge.bias"])
     dim = len(weights["head.bias"])
     encoder = ConvEncoder(in_channels=1, channels=widths, size=64, embedding_dim=dim)
@@ -231,6 +231,20 @@ def _load_own(name: str, path: Path, resolution: int | None) -> FrozenEncoder:
         raise UserError(f"{path}: not an encoder of this repository; make one with: {made_by}")
     if saved["method"] != name:
         raise UserError(f"{path} was trained by {saved['method']}: ask for that, or name another")
+    _check_sizes(saved["sizes"], saved["weights"], path)
     vit = ViT(**saved["sizes"])
     load_weights(vit, saved["weights"], path)
     return freeze_vit(vit, f"{name} ViT (this repository)", True, resolution)
+
+
+def _check_sizes(sizes: Any, weights: Any, path: Path) -> None:
+    """Raises UserError, before anything is built, for sizes that no ViT has or its weights deny."""
+    named = weights if isinstance(weights, dict) else {}
+    blocks = {str(name).split(".")[1] for name in named if str(name).startswith("blocks.")}
+    dim = getattr(named.get("norm.weight"), "nelement", int)()  # 0 where it is absent
+    named_so = isinstance(sizes, dict) and sizes.keys() == VIT_SIZES.keys()
+    if not named_so or not all(type(n) is int and 0 < n <= MOST for n in sizes.values()):
+        raise UserError(f"{path}: its sizes are {str(sizes)[:150]}, expected numbers up to {MOST}")
+    if (sizes["depth"], sizes["dim"]) != (len(blocks), dim) or dim % 4 or dim % sizes["num_heads"]:
+        fit = f"its weights ask for depth {len(blocks)}, dim {dim} and num_heads that divide dim"
+        raise UserError(f"{path}: its sizes are {sizes}, {fit}")

@@ -47,9 +47,9 @@ from pydantic import Field
 from common.harness.aggregate import aggregate, collect_outcomes
 from common.harness.config import config, load_config, options_of, parse_config, read_yaml
 from common.harness.errors import REPOSITORY, ConfigError, UserError, run_script, typed_path
-from common.harness.files import read_json, write_arrays, write_json
+from common.harness.files import write_arrays, write_json
 from common.harness.launcher import Job, run_jobs
-from common.harness.provenance import git_commit
+from common.harness.provenance import git_commit, read_setting
 from common.harness.results import read_results, validate_results
 from common.harness.runs import RUNS
 from common.harness.strict_yaml import dump, flatten
@@ -201,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _warn_of_other_commits(finished: Sequence[Path]) -> None:
     """Says of runs that are reused which commits made them, where that is not this one."""
-    made_by = {read_json(folder / "run.json").get("git") for folder in finished} - {git_commit()}
+    made_by = {read_setting(folder).get("git") for folder in finished} - {git_commit()}
     if made_by:
         runs = f"runs of {', '.join(sorted(map(str, made_by)))} are reused as they are"
         anew = f"to train anew, remove them from {finished[0].parent}"

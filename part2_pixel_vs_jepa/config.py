@@ -145,6 +145,12 @@ class Config:
                 f"world.episode_length {world.episode_length} holds no pair with "
                 f"{self.history_length} input frames: it must be above {self.history_length}"
             )
+        pairs = self.data.num_test_episodes * (world.episode_length - self.history_length)
+        if pairs < 2:
+            raise ValueError(
+                "one held-out pair has no variance to compare an error with: use a larger "
+                "data.num_test_episodes or world.episode_length"
+            )
         if not self.velocity_is_seen and self.unlisted:
             raise ValueError(f"{self.unlisted}, or history_length 2, or give_action true")
 

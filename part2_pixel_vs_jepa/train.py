@@ -17,7 +17,6 @@ from typing import assert_never
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
-from tqdm import tqdm
 
 from common.episodes import Batch, draw_batch, make_clips
 from common.harness.config import parse_config, to_yaml
@@ -135,22 +134,16 @@ def train(cfg: Config, run: Run) -> None:
     }
     batches = generator(cfg, Stream.BATCHES)
     slices = {name: generator(cfg, Stream.SLICES) for name in models}
+    state = {"models": models, "optimizers": optimizers, "batches": batches, "slices": slices}
 
-    start = 0
-    if saved := run.restore():
-        start = saved["step"]
-        batches.set_state(saved["batches"])
-        for name in models:
-            models[name].load_state_dict(saved["models"][name])
-            optimizers[name].load_state_dict(saved["optimizers"][name])
-            slices[name].set_state(saved["slices"][name])
-
-    for step in tqdm(range(start, cfg.steps), initial=start, total=cfg.steps, desc="training"):
+    start = run.restore(state)
+    for step in run.steps(start, cfg.steps):
         batch = draw_batch(
             clips, cfg.batch_size, cfg.history_length, max(cfg.world.speeds), batches
         )
         rate = warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
         done = step + 1
+        is_saved = done % cfg.save_every == 0 or done == cfg.steps or run.is_stopping
         look = done % cfg.eval_every == 0 or done == cfg.steps
         for name, model in models.items():
             for group in optimizers[name].param_groups:
@@ -162,7 +155,7 @@ def train(cfg: Config, run: Run) -> None:
                 optimizers[name].zero_grad()
                 loss.backward()
                 optimizers[name].step()
-                if look or done % cfg.save_every == 0:
+                if look or is_saved:
                     check_weights(model.parameters())
 
             if look or done % cfg.log_every == 0:
@@ -171,14 +164,7 @@ def train(cfg: Config, run: Run) -> None:
                     error, reference = heldout_error(model, held)
                     line |= {"heldout": error, "heldout_ratio": error / reference}
                 run.log(done, line)
-        if done % cfg.save_every == 0 or done == cfg.steps:
-            state = {
-                "step": done,
-                "models": {name: model.state_dict() for name, model in models.items()},
-                "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
-                "batches": batches.get_state(),
-                "slices": {name: g.get_state() for name, g in slices.items()},
-            }
+        if is_saved:
             run.save(done, state)
 
     summary, outcomes = score_run(models, held, clips, cfg)

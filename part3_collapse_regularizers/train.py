@@ -20,15 +20,16 @@ It has no dashboard and no figures; files: runs/part3/<name>-ddp2-seed<k>/.
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
 
 from common.dino import cross_entropy
 from common.distributed import world_size
+from common.harness.checkpoints import load_state, state_of
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
@@ -167,32 +168,30 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
     model = make_model(cfg).to(here.device)
     optimizer = make_optimizer(model)
     samples, slices = generator(cfg, Stream.TRAIN_SAMPLES), generator(cfg, Stream.TRAIN_SLICES)
-    generators = {"samples": samples, "slices": slices}
     dashboard = Dashboard(held, cfg) if run and here.count == 1 else None
+    state = {
+        "model": model, "optimizer": optimizer, "samples": samples, "slices": slices,
+        "snapshots": dashboard.snapshots if dashboard else [],
+    }  # fmt: skip
 
-    start = 0
-    if saved := here.from_first(run and run.restore()):
-        start = saved["step"]
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        for name, draws in generators.items():
-            draws.set_state(saved[name])
-        if dashboard:
-            dashboard.snapshots = saved["snapshots"]
-    elif run and dashboard:
+    known = here.from_first((run.restore(state), state_of(state)) if run else None)
+    start = known[0]
+    if not run and start:
+        load_state(state, known[1], Path("the checkpoint of rank 0"))
+    if run and dashboard and not start:
         run.log(0, dashboard.look(0, model))
     objective: nn.Module = Objective(model, cfg)
     if here.count > 1:
         objective = DistributedDataParallel(objective, broadcast_buffers=False)
 
-    steps = range(start, cfg.steps)
-    for step in tqdm(steps, "training", initial=start, total=cfg.steps, disable=run is None):
+    for step in run.steps(start, cfg.steps) if run else range(start, cfg.steps):
         sample = draw_sample(cfg, pool, cfg.batch_size, samples, here.rank, here.count)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
         done = step + 1
         every = (cfg.log_every, cfg.eval_every, cfg.save_every)
         log, look, save = (done % n == 0 or done == cfg.steps for n in every)
+        save = save or (run is not None and run.is_stopping)
         with stopping_at(done):
             batch = make_batch(model, sample.to(here.device), cfg, slices)
             loss, terms = objective(batch)
@@ -208,9 +207,7 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
         if run and dashboard and look:
             run.log(done, dashboard.look(done, model))
         if run and save:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            state |= {name: draws.get_state() for name, draws in generators.items()}
-            run.save(done, state | {"snapshots": dashboard.snapshots if dashboard else []})
+            run.save(done, state)
 
     here.leave()  # what follows is rank 0's alone
     if run:

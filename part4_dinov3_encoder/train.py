@@ -16,7 +16,6 @@ from typing import assert_never
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from common.dino import cross_entropy, dino, gram_anchoring
 from common.ema import ema_rate, initial_share, update_teacher
@@ -179,20 +178,17 @@ def train(cfg: Config, run: Run) -> None:
         learnt, lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )
     samples = generator(cfg, Stream.SAMPLES)
+    state = {"model": model, "optimizer": optimizer, "samples": samples}
 
-    start = 0
-    if saved := run.restore():
-        start = saved["step"]
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        samples.set_state(saved["samples"])
-    else:
+    start = run.restore(state)
+    if not start:
         run.log(0, collapse(model, test))
 
-    for step in tqdm(range(start, cfg.steps), initial=start, total=cfg.steps, desc="training"):
+    for step in run.steps(start, cfg.steps):
         for group in optimizer.param_groups:
             group["lr"] = warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
         done = step + 1
+        is_saved = done % cfg.save_every == 0 or done == cfg.steps or run.is_stopping
         with stopping_at(done):
             batch = draw_batch(cfg, pool, step, samples)
             loss, terms = compute_loss(model, batch, cfg)
@@ -200,7 +196,7 @@ def train(cfg: Config, run: Run) -> None:
             loss.backward()
             optimizer.step()
             after_step(model, terms, step, cfg)
-            if done % cfg.eval_every == 0 or done % cfg.save_every == 0 or done == cfg.steps:
+            if done % cfg.eval_every == 0 or is_saved:
                 check_weights(model.parameters())
 
         if done % cfg.log_every == 0 or done == cfg.steps:
@@ -208,9 +204,8 @@ def train(cfg: Config, run: Run) -> None:
             run.log(done, {"loss": loss.detach()} | scalars)
         if done % cfg.eval_every == 0 or done == cfg.steps:
             run.log(done, collapse(model, test))
-        if done % cfg.save_every == 0 or done == cfg.steps:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            run.save(done, state | {"samples": samples.get_state()})
+        if is_saved:
+            run.save(done, state)
 
     save_vit(run.folder / "encoder.pt", model.kept, cfg.method, cfg.vit_sizes)
     scores = evaluate(frozen_copy(model.kept), make_heldout(cfg), cfg)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from common.distractors import Distractor, sample_layers
 from common.episodes import pick_frames, to_float
+from common.harness.memory import check_memory
 from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start
 from common.world import World
@@ -54,6 +55,12 @@ class Batch:
 
 def make_recording(cfg: Config, num_episodes: int, generator: torch.Generator) -> Recording:
     """Episodes of the policy that knows no goal."""
+    world, copies = cfg.world, 1 if cfg.distractor.kind == "none" else 2  # frames, and layers
+    check_memory(
+        f"{num_episodes} episodes",
+        (copies, num_episodes, world.episode_length, world.channels, world.size, world.size), 1,
+        "data.num_train_episodes, world.episode_length or world.size",
+    )  # fmt: skip
     scene = sample_scene(cfg.world, num_episodes, generator)
     start = sample_start(cfg.world, scene, generator)
     length = cfg.world.episode_length - 1

@@ -20,9 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
-from tqdm import tqdm
 
-from common.harness.checkpoints import load_weights
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
@@ -175,16 +173,10 @@ def train(cfg: Config, run: Run) -> None:
         model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )
     clips, slices = generator(cfg, Stream.CLIPS), generator(cfg, Stream.SLICES)
+    state = {"model": model, "optimizer": optimizer, "clips": clips, "slices": slices}
 
-    start = 0
-    if saved := run.restore():
-        start = saved["step"]
-        load_weights(model, saved["model"], run.folder / "checkpoint.pt")
-        optimizer.load_state_dict(saved["optimizer"])
-        clips.set_state(saved["clips"])
-        slices.set_state(saved["slices"])
-
-    for step in tqdm(range(start, cfg.steps), initial=start, total=cfg.steps, desc="training"):
+    start = run.restore(state)
+    for step in run.steps(start, cfg.steps):
         batch = draw_batch(recording, tokens, cfg.batch_size, cfg.data.clip_length, clips)
         if cfg.method == "lewm":
             drawn = random_slices(cfg.model.embedding_dim, cfg.loss_weights.num_slices, slices)
@@ -192,24 +184,19 @@ def train(cfg: Config, run: Run) -> None:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
         done = step + 1
+        is_saved = done % cfg.save_every == 0 or done == cfg.steps or run.is_stopping
         with stopping_at(done):
             loss, terms = compute_loss(model, batch, cfg)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            if done % cfg.save_every == 0 or done == cfg.steps:
+            if is_saved:
                 check_weights(p for p in model.parameters() if p.requires_grad)
 
         if done % cfg.log_every == 0 or done == cfg.steps:
             line = {"loss": loss.detach()} | {name: t.detach() for name, t in terms.items()}
             run.log(done, line)
-        if done % cfg.save_every == 0 or done == cfg.steps:
-            state = {
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "clips": clips.get_state(),
-                "slices": slices.get_state(),
-            }
+        if is_saved:
             run.save(done, state)
     finish(cfg, run, episodes, model.eval(), recording)
 

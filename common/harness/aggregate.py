@@ -11,6 +11,7 @@ import torch
 
 from common.harness.errors import UserError
 from common.harness.files import read_json, read_lines
+from common.harness.provenance import read_setting
 from common.harness.results import add_differences
 from common.intervals import (
     Interval,
@@ -33,7 +34,7 @@ def aggregate(
     Raises UserError.
     """
     summaries = {name: [_summary(run) for run in runs] for name, runs in folders.items()}
-    settings = [read_json(run / "run.json") for run in sorted({*chain(*folders.values())})]
+    settings = [read_setting(run) for run in sorted({*chain(*folders.values())})]
     variants: dict[str, Any] = {}
     found: dict[str, Any] = {}
     for name, runs in summaries.items():
@@ -44,7 +45,7 @@ def aggregate(
             outcomes = [_outcomes(run, prefix) for run in folders[name]]
             metrics = metric_intervals(row, scores, runs[0], outcomes)
             if not several:
-                took = [read_json(run / "run.json")["seconds"] for run in folders[name]]
+                took = [read_setting(run)["seconds"] for run in folders[name]]
                 metrics["seconds"] = mean_interval(took, (0, math.inf))
             variants[row] = {"params": dict(params[name]), "metrics": metrics}
             series = {key: [_series(run, key, method) for run in folders[name]] for key in curves}

@@ -4,11 +4,13 @@ import io
 import pickle
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from common.harness.errors import UserError
 from common.harness.files import write_atomic
@@ -52,18 +54,102 @@ def load_checkpoint(path: Path, made_by: str) -> dict[str, Any]:
     return state
 
 
+def state_of(part: Any) -> Any:
+    """What a checkpoint holds of a module, an optimizer, a generator, plain data, or a dict."""
+    if isinstance(part, Mapping):
+        return {name: state_of(inner) for name, inner in part.items()}
+    if isinstance(part, torch.Generator):
+        return part.get_state()
+    return part.state_dict() if isinstance(part, nn.Module | Optimizer) else part
+
+
+def load_state(part: Any, saved: Any, path: Path, place: str = "state") -> None:
+    """Puts what ``state_of`` gave back where it came from; a list gets its items back.
+
+    Nothing is taken that has another name, shape or type, or a number that is not finite: PyTorch
+    checks the names and shapes of weights, but of an optimizer nothing, and a fused step then
+    writes past the end of its moments. Raises UserError, naming the first that does not fit.
+    """
+    if isinstance(part, nn.Module):
+        _check(part.state_dict(), saved, path, place, exact=True)
+        part.load_state_dict(saved)
+    elif isinstance(part, Optimizer):
+        _load_optimizer(part, saved, path, place)
+    elif isinstance(part, torch.Generator):
+        try:
+            part.set_state(saved)
+        except (RuntimeError, TypeError):
+            raise UserError(f"{path}: {place} is not the state of a CPU generator") from None
+    elif isinstance(part, Mapping):
+        for name, inner in part.items():
+            if not isinstance(saved, dict) or name not in saved:
+                raise UserError(f"{path} holds no {place}.{name}")
+            load_state(inner, saved[name], path, f"{place}.{name}")
+    elif type(part) is not type(saved):
+        got, wanted = type(saved).__name__, type(part).__name__
+        raise UserError(f"{path}: {place} is {got}, expected {wanted}")
+    elif isinstance(part, list):
+        part[:] = saved
+
+
 def load_weights(module: nn.Module, weights: Any, path: Path) -> None:
-    """Loads weights of a path into a module; UserError names the first that does not fit."""
-    if not isinstance(weights, dict):
-        raise UserError(f"{path}: expected weights by name, got {type(weights).__name__}")
-    wanted = {name: _shape(tensor) for name, tensor in module.state_dict().items()}
-    got = {name: _shape(tensor) for name, tensor in weights.items()}
-    for name in [*wanted, *got]:
-        if got.get(name) != wanted.get(name):
-            differs = f"{got.get(name, 'absent')}, expected {wanted.get(name, 'absent')}"
-            raise UserError(f"{path} was made by another architecture: {name} is {differs}")
+    """Loads weights of a path, of any precision; UserError names the first that does not fit."""
+    _check(module.state_dict(), weights, path)
     module.load_state_dict(weights)
 
 
-def _shape(value: Any) -> str:
-    return str(tuple(value.shape)) if isinstance(value, torch.Tensor) else type(value).__name__
+def _load_optimizer(optimizer: Optimizer, saved: Any, path: Path, place: str) -> None:
+    """Loads the moments; options such as weight_decay stay those of the config.
+
+    What belongs to each parameter is known from one step of an equal optimizer on zeros. Numbers
+    are copied, so that moments that share their memory, or repeat it, cannot be written twice.
+    """
+    groups = [
+        group | {"params": [torch.zeros_like(p, requires_grad=True) for p in group["params"]]}
+        for group in optimizer.param_groups
+    ]
+    make: Any = type(optimizer)
+    twin = make(groups)
+    for parameter in (parameter for group in groups for parameter in group["params"]):
+        parameter.grad = torch.zeros_like(parameter)
+    twin.step()
+    fresh, moments = twin.state_dict()["state"], {}
+    states = saved.get("state") if isinstance(saved, dict) else None
+    if not isinstance(states, dict) or not states:
+        raise UserError(f"{path}: {place} holds no moments of an optimizer")
+    for number, state in states.items():
+        _check(fresh.get(number, {}), state, path, f"{place}.{number}", exact=True)
+        moments[number] = {
+            name: value.copy_(state[name]) if isinstance(value, torch.Tensor) else state[name]
+            for name, value in fresh.get(number, {}).items()
+        }
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+
+
+def _check(
+    wanted: Mapping[str, Any], got: Any, path: Path, place: str = "", *, exact: bool = False
+) -> None:
+    """Raises UserError unless got has the names, shapes and types of wanted, all finite."""
+    if not isinstance(got, dict):
+        raise UserError(f"{path}: expected {place or 'weights'} by name, got {type(got).__name__}")
+    forms = {name: _form(value, exact) for name, value in got.items()}
+    for name in [*wanted, *got]:
+        form = _form(wanted[name], exact) if name in wanted else "absent"
+        label = f"{place} {name}".strip()
+        if forms.get(name, "absent") != form:
+            differs = f"{label} is {forms.get(name, 'absent')}, expected {form}"
+            raise UserError(f"{path} was made by another architecture: {differs}")
+        if isinstance(got[name], torch.Tensor) and not got[name].float().isfinite().all():
+            raise UserError(f"{path}: {label} has numbers that are not finite, expected none")
+
+
+def _form(value: Any, exact: bool) -> str:
+    """Shape and type of a tensor; all floating-point types are alike unless exact."""
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    odd = {"nested": value.is_nested, "quantized": value.is_quantized, "empty": value.is_meta}
+    odd[str(value.layout)] = value.layout != torch.strided
+    if strange := [word for word, is_so in odd.items() if is_so]:
+        return f"{strange[0]} tensor"
+    kind = "" if value.is_floating_point() and not exact else f" {value.dtype}"
+    return f"{tuple(value.shape)}{kind}"

@@ -12,7 +12,9 @@ import io
 import os
 import re
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,9 @@ SYNONYMS = {  # what an option is called elsewhere
     "learning_rate": "lr", "steps": "epochs iterations", "batch_size": "bs batch",
     "weight_decay": "wd", "num_hypotheses": "k", "num_prototypes": "k", "embedding_dim": "dim d",
 }  # fmt: skip
+
+
+BUSY = "another process is running in"  # what a run says, and a sweep waits for
 
 
 class UserError(Exception):
@@ -64,6 +69,7 @@ def run_script(main: Callable[[], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
         again = command_line().replace(" --overwrite", "")
         print(f"\nstopped; to resume: {again}", file=sys.stderr)
         raise SystemExit(130) from None
@@ -107,6 +113,29 @@ def _check_beside_script() -> None:
     if clones[:1] not in ([], [REPOSITORY]) or not (REPOSITORY / "configs").is_dir():
         found = f"{script} would run with the package common of {REPOSITORY}"
         raise UserError(f"{found}, expected that of its own clone: run pip install -e . there")
+
+
+@contextmanager
+def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+    """Calls stop() at the first Ctrl-C, or SIGTERM, in place of an end; a second Ctrl-C is one."""
+    handlers, asked = {}, False
+
+    def handle(number: int, _: object) -> None:
+        nonlocal asked
+        if asked and number == signal.SIGINT:  # SIGTERM may follow: a sweep sends it to its runs
+            raise KeyboardInterrupt
+        asked = True
+        stop()
+
+    try:
+        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) != signal.SIG_IGN:  # as in the background
+                    handlers[number] = signal.signal(number, handle)
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

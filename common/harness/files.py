@@ -6,11 +6,12 @@ import io
 import json
 import math
 import os
+import secrets
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -22,23 +23,38 @@ NO_ARRAYS = (  # what numpy says of a file that is cut off, damaged, a pickle, o
 )  # fmt: skip
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Writes to a temporary name, then renames: a reader sees the old content or the new.
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to, under a name that no other writer has; renamed once it is whole.
 
-    Raises UserError, with the old content in place, when the disk is full or not writable.
+    A reader, or a power cut, finds the old content or the new. Raises UserError, with the old
+    content in place, when the disk is full or not writable.
     """
-    partial = path.with_name(f"{path.name}.partial")
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(data)
+        with partial.open("xb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+        with contextlib.suppress(OSError):  # some systems know no fsync of a folder
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except OSError as error:
+        raise disk_error(path, error) from None
+    finally:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise disk_error(path, error) from None
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all, see ``atomic_file``; raises UserError."""
+    with atomic_file(path) as file:
+        file.write(data)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -91,7 +107,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; raises UserError when it holds something else."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: expected a JSON file, got: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object, got {type(content).__name__}")

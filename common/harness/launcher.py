@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import filelock
 import joblib
 from tqdm import tqdm
 
 from common.harness.config import REPOSITORY, read_yaml
-from common.harness.errors import UserError, one_line
+from common.harness.errors import BUSY, UserError, one_line
 from common.harness.files import disk_error
 from common.harness.strict_yaml import flatten
 
@@ -52,12 +53,28 @@ def run_jobs(jobs: Sequence[Job], num_jobs: int, dask: str | None) -> list[tuple
             bar = tqdm(outcomes, total=len(jobs), unit="run")
             return [(job, error) for job, error in bar if error]
     finally:
-        for process in list(running):  # none are left but after Ctrl-C or an error
+        left = list(running)  # none but after Ctrl-C or an error
+        for process in left:
             process.terminate()
+        for process in left:  # until it has saved what it did
+            process.wait()
 
 
 def run_job(job: Job, running: set[subprocess.Popen[bytes]] | None = None) -> tuple[Job, str]:
-    """Runs a job in a process of one thread; returns it with "" or its last line of output."""
+    """Runs a job in a process of one thread; returns it with "" or its last line of output.
+
+    A run that another process is making is waited for, and its result taken.
+    """
+    while True:
+        if job.folder.exists():
+            with filelock.FileLock(job.folder / ".lock"):
+                pass
+        error = "" if job.is_finished else _run(job, running)
+        if BUSY not in error:
+            return job, error
+
+
+def _run(job: Job, running: set[subprocess.Popen[bytes]] | None) -> str:
     log = job.folder.with_name(f"{job.folder.name}.log")
     running = set() if running is None else running
     try:
@@ -74,10 +91,10 @@ def run_job(job: Job, running: set[subprocess.Popen[bytes]] | None = None) -> tu
     code = process.wait()
     running.discard(process)
     if job.is_finished:  # by this process, or by another that was faster
-        return job, ""
+        return ""
     lines = log.read_text(errors="replace").replace("\r", "\n").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
-    return job, f"{last} (exit code {code}, all of it in {log})"
+    return f"{last} (exit code {code}, all of it in {log})"
 
 
 @contextmanager

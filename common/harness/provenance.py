@@ -1,12 +1,15 @@
 """Where a number came from: command, commit, versions, machine setting."""
 
+import math
 import os
 import platform
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from common.harness.config import REPOSITORY
-from common.harness.errors import command_line
+from common.harness.errors import UserError, command_line
+from common.harness.files import read_json
 
 
 def provenance(device: str, precision: str) -> dict[str, Any]:
@@ -22,6 +25,16 @@ def provenance(device: str, precision: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "precision": precision,
     }
+
+
+def read_setting(folder: Path) -> dict[str, Any]:
+    """The run.json of a run's folder; raises UserError where it lacks its number of seconds."""
+    setting = read_json(folder / "run.json")
+    seconds = setting.get("seconds")
+    if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        wrong = f"seconds is {seconds!r}, expected a number, 0 or more"
+        raise UserError(f"{folder / 'run.json'}: {wrong}; mend it, or pass another --run_dir")
+    return setting
 
 
 def git_commit() -> str | None:

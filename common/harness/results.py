@@ -13,6 +13,7 @@ seeds, cut to what the quantity can be; a share has a bootstrap over seeds x epi
 interval. reference names the variant or bound that differences are taken from, seed by seed.
 """
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ FORM = {
 }  # fmt: skip
 PARTS = {"params", "metrics", "differences"}
 NUMBER = float | int
+ELSEWHERE = dict.fromkeys(("commit", "machine", "versions", "seconds"))  # not the numbers
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -49,7 +51,8 @@ def write_results(
     """Writes the results of an experiment, named as its file, and where they were made.
 
     variants: {name: {"params": ..., "metrics": ...}}; the differences from the reference are added
-    here. Raises ValueError where the content is not of this module's form.
+    here. A file that holds the same numbers, but for rounding, is left as it is. Raises ValueError
+    where the content is not of this module's form.
     """
     content = {
         "experiment": path.stem, "command": command, "commit": git_commit(), "machine": machine(),
@@ -60,7 +63,24 @@ def write_results(
     }  # fmt: skip
     add_differences(content)
     validate_results(content)
+    there = read_json(path) if path.exists() else {}
+    made_from_a_commit = "dirty" not in str(there.get("commit"))
+    here = json.loads(json.dumps(content))  # as it would be read
+    if made_from_a_commit and _same(*({**found, **ELSEWHERE} for found in (there, here))):
+        print(f"{path} is left as it is: these numbers, but for rounding, and where it was made")
+        return
     write_json(path, content)
+
+
+def _same(one: Any, two: Any) -> bool:
+    """Whether two JSON values are equal but for the rounding of their numbers."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        return one.keys() == two.keys() and all(_same(one[key], two[key]) for key in one)
+    if isinstance(one, list) and isinstance(two, list):
+        return len(one) == len(two) and all(map(_same, one, two))
+    if isinstance(one, float) and isinstance(two, float):
+        return math.isclose(one, two, rel_tol=1e-6, abs_tol=1e-9)
+    return one == two
 
 
 def add_differences(content: dict[str, Any]) -> None:

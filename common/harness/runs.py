@@ -10,53 +10,63 @@
         summary.json     the final numbers; written last, so its presence means finished
 
 A run may be killed at any moment: opened again with the same config, it continues from its last
-checkpoint. A finished run is only redone when asked, and two processes never share a directory.
+checkpoint; stopped by Ctrl-C, from where it was. The number of threads alone may differ, which is
+said, since sums in another order round otherwise. A finished run is only redone when asked, and two
+processes never share a directory.
 """
 
 import errno
 import json
 import os
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import filelock
 import numpy as np
 import torch
+from tqdm import tqdm
 
-from common.harness.checkpoints import load_checkpoint, save_checkpoint
+from common.harness.checkpoints import load_checkpoint, load_state, save_checkpoint, state_of
 from common.harness.config import REPOSITORY, RunOptions, read_yaml
-from common.harness.errors import UserError
+from common.harness.errors import BUSY, UserError, on_interrupt
 from common.harness.files import (
     disk_error,
     not_finite,
-    read_json,
     write_arrays,
     write_atomic,
     write_json,
 )
-from common.harness.provenance import provenance
+from common.harness.provenance import provenance, read_setting
 from common.harness.strict_yaml import flatten, load_text
 
 RUNS = REPOSITORY / "runs"
-PARTIAL = "config.yaml.partial"
-FILES = (  # in the order in which they are cleared
-    "summary.json", "outcomes.npz", "checkpoint.pt", "encoder.pt", "metrics.jsonl", "run.json",
-    "figures/*.png", "figures/*.gif", "figures/*.npz", "config.yaml",
+MARKS = ("run.json", "config.yaml")  # a run's directory holds both; written in this order, first
+FILES = (  # the rest, in the order in which they are cleared
+    "summary.json", "outcomes.npz", "checkpoint.pt", "encoder.pt", "metrics.jsonl",
+    "figures/*.png", "figures/*.gif", "figures/*.npz",
 )  # fmt: skip
 
 
 class Run:
     """An open run directory; use it as a context manager."""
 
-    def __init__(self, folder: Path, lock: filelock.BaseFileLock, setting: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, lock: filelock.BaseFileLock, setting: dict[str, Any], config_yaml: str
+    ) -> None:  # fmt: skip
         self.folder, self._lock, self._setting = folder, lock, setting
         self._started = time.monotonic()
-        earlier = read_json(folder / "run.json") if (folder / "run.json").exists() else {}
-        self._earlier = float(earlier.get("seconds", 0.0))
+        is_resumed = (folder / "checkpoint.pt").exists() and (folder / "run.json").exists()
+        self._earlier = read_setting(folder)["seconds"] if is_resumed else 0.0
+        self.is_stopping = False  # asked to: the loop is to save once more
         self._write_setting()
-        self._metrics = (folder / "metrics.jsonl").open("ab", buffering=0)
+        write_atomic(folder / "config.yaml", config_yaml.encode())
+        try:
+            self._metrics = (folder / "metrics.jsonl").open("ab", buffering=0)
+        except OSError as error:
+            raise disk_error(folder / "metrics.jsonl", error) from None
 
     @classmethod
     def open(
@@ -75,19 +85,16 @@ class Run:
             lock = filelock.FileLock(folder / ".lock")
             lock.acquire(blocking=False)
         except filelock.Timeout:
-            busy = f"another process is running in {folder}"
-            raise UserError(f"{busy}; wait for it, or pass another --run_dir") from None
+            raise UserError(f"{BUSY} {folder}; wait for it, or pass another --run_dir") from None
         except OSError as error:
             raise disk_error(folder, error) from None
         try:
+            _clear(folder, [f"{name}.*.partial" for name in (*FILES, *MARKS)])  # of killed writers
             if options.overwrite:
-                _clear(folder)
-            _check_same_config(folder, config_yaml)
-            if (folder / "summary.json").exists():
-                ways = "--overwrite to discard it, or another --name or --run_dir to keep it"
-                raise UserError(f"{folder} holds a finished run; pass {ways}")
-            write_atomic(folder / "config.yaml", config_yaml.encode())
-            return cls(folder, lock, provenance(device, precision))
+                _clear(folder, FILES)
+            else:
+                _check_goes_on(folder, config_yaml)
+            return cls(folder, lock, provenance(device, precision), config_yaml)
         except BaseException:
             lock.release()
             raise
@@ -116,21 +123,37 @@ class Run:
         except OSError as error:
             raise disk_error(self.folder / "metrics.jsonl", error) from None
 
-    def save(self, step: int, state: Mapping[str, Any]) -> None:
-        """Makes this the state that restore() returns, with its step; the rest is the caller's.
+    def steps(self, start: int, stop: int) -> Iterator[int]:
+        """start .. stop - 1, with a progress bar, stopped by Ctrl-C only after a save().
 
-        Put weights, optimizers and the state of every random generator in it. Raises UserError.
+        Ctrl-C, or SIGTERM, sets is_stopping; the loop then saves after the step that it is at. A
+        second Ctrl-C stops at once.
+        """
+        with on_interrupt(self._stop):
+            yield from tqdm(range(start, stop), initial=start, total=stop, desc="training")
+        if self.is_stopping:  # asked after the last save
+            raise KeyboardInterrupt
+
+    def _stop(self) -> None:
+        self.is_stopping = True
+
+    def save(self, step: int, state: Mapping[str, Any]) -> None:
+        """Makes this the state that restore() loads, and ends the run if it is_stopping.
+
+        Put every module, optimizer and random generator in it, or dicts of them. Raises UserError.
         """
         try:
             os.fsync(self._metrics.fileno())
         except OSError as error:
             raise disk_error(self.folder / "metrics.jsonl", error) from None
-        content = {"step": step, "metrics_bytes": self._metrics.tell(), "state": dict(state)}
+        content = {"step": step, "metrics_bytes": self._metrics.tell(), "state": state_of(state)}
         save_checkpoint(self.folder / "checkpoint.pt", content)
         self._write_setting()
+        if self.is_stopping:
+            raise KeyboardInterrupt
 
-    def restore(self) -> dict[str, Any] | None:
-        """{"step": step, **state} of the last save(), None if there was none.
+    def restore(self, state: Mapping[str, Any]) -> int:
+        """The step of the last save(), whose state is loaded into what save() gets; 0 without one.
 
         Cuts metrics.jsonl back to what that checkpoint had seen. Raises UserError.
         """
@@ -138,16 +161,21 @@ class Run:
         anew = f"{self._setting['command']} --overwrite"
         fresh: dict[str, Any] = {"step": 0, "metrics_bytes": 0, "state": {}}
         checkpoint = load_checkpoint(path, anew) if path.exists() else fresh
-        if checkpoint.keys() != {"step", "metrics_bytes", "state"}:
+        step, seen = checkpoint.get("step"), checkpoint.get("metrics_bytes")
+        if not (isinstance(step, int) and isinstance(seen, int) and min(step, seen) >= 0):
             raise UserError(f"{path}: not the checkpoint of a run; start anew: {anew}")
-        if checkpoint["metrics_bytes"] > self._metrics.seek(0, os.SEEK_END):
+        if seen > self._metrics.seek(0, os.SEEK_END):
             raise UserError(f"metrics.jsonl is older than {path}; start anew: {anew}")
-        self._metrics.truncate(checkpoint["metrics_bytes"])
+        if path.exists():
+            try:
+                load_state(state, checkpoint.get("state"), path)
+            except UserError as error:
+                raise UserError(f"{error}; start anew: {anew}") from None
+        self._metrics.truncate(seen)
         self._metrics.seek(0, os.SEEK_END)
-        if not path.exists():
-            return None
-        print(f"resumed from step {checkpoint['step']}: {self.folder}")
-        return {"step": checkpoint["step"], **checkpoint["state"]}
+        if step:
+            print(f"resumed from step {step}: {self.folder}")
+        return step
 
     def finish(
         self, summary: dict[str, Any], outcomes: Mapping[str, np.ndarray] | None = None
@@ -175,16 +203,18 @@ def _check_is_run(folder: Path) -> None:
     """Refuses a directory with content that no run wrote."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; expected a directory to run in")
-    if not folder.exists() or (folder / "config.yaml").exists():
+    missing = [name for name in MARKS if not (folder / name).exists()]
+    if not folder.exists() or not missing:
         return
-    strange = [path.name for path in folder.iterdir() if path.name not in (".lock", PARTIAL)]
+    begun = (".lock", "run.json", *(path.name for path in folder.glob("*.partial")))
+    strange = [path.name for path in folder.iterdir() if path.name not in begun]
     if strange:
-        holds = f"it holds {strange[0]} but no config.yaml"
+        holds = f"it holds {strange[0]} but no {missing[0]}"
         raise UserError(f"{folder} is not a run ({holds}); pass an empty or new --run_dir")
 
 
-def _check_same_config(folder: Path, config_yaml: str) -> None:
-    """Refuses a directory whose config differs, naming the first key that does."""
+def _check_goes_on(folder: Path, config_yaml: str) -> None:
+    """Refuses a finished run, or another config's, naming the first key; other threads are said."""
     path = folder / "config.yaml"
     if not path.exists():
         return
@@ -194,17 +224,22 @@ def _check_same_config(folder: Path, config_yaml: str) -> None:
         raise UserError(f"{error}; pass another --run_dir, or --overwrite") from None
     here = flatten(load_text(config_yaml))
     for key in [*here, *there]:
-        if there.get(key) != here.get(key):
+        if key != "threads" and there.get(key) != here.get(key):
             differs = f"{there.get(key, 'absent')} there and {here.get(key, 'absent')} here"
             ways = "another --name or --run_dir, or --overwrite to discard it"
             raise UserError(f"{folder} holds another config's run: {key} is {differs}; pass {ways}")
+    if (folder / "summary.json").exists():
+        ways = "--overwrite to discard it, or another --name or --run_dir to keep it"
+        raise UserError(f"{folder} holds a finished run; pass {ways}")
+    if (folder / "checkpoint.pt").exists() and there.get("threads") != here.get("threads"):
+        begun = f"begun with {there.get('threads')} threads, goes on with {here.get('threads')}"
+        print(f"note: {begun}: equal to rounding, not to the bit", file=sys.stderr)
 
 
-def _clear(folder: Path) -> None:
-    """Removes what a run writes, and nothing else; config.yaml last, so that it can be redone."""
-    for pattern in FILES:
-        for path in [*folder.glob(pattern), *folder.glob(f"{pattern}.partial")]:
-            path.unlink()
+def _clear(folder: Path, patterns: Sequence[str]) -> None:
+    """Removes files that a run writes, and nothing else."""
+    for path in [path for pattern in patterns for path in folder.glob(pattern)]:
+        path.unlink()
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from common.episodes import to_float
+from common.harness.memory import check_memory
 from common.masking import block_masks
 from common.sigreg import random_slices
 from common.simulator import uniform
@@ -60,6 +61,12 @@ Batch = Windows | Views
 
 def make_pool(cfg: Config, generator: torch.Generator) -> Pool:
     """The training clips of a config: balls in a box of the canvas' size, drifting photographs."""
+    canvas, length, photo_share = cfg.data.canvas, cfg.data.clip_length, cfg.data.photo_share
+    copies = 3 * cfg.data.num_ball_clips + 3 * (photo_share > 0) * cfg.data.num_photo_clips
+    check_memory(  # squares, cover and frames of balls; colours of photographs
+        "the training clips", (copies, max(2, length), canvas, canvas), 1,
+        "data.num_ball_clips, data.num_photo_clips, data.clip_length or data.canvas",
+    )  # fmt: skip
     world = replace(cfg.world, size=cfg.data.canvas, episode_length=max(2, cfg.data.clip_length))
     scenes = make_scenes(world, cfg.texture, cfg.data.num_ball_clips, generator)
     size = (cfg.data.num_photo_clips, cfg.data.clip_length, cfg.data.canvas)

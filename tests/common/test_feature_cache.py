@@ -82,6 +82,17 @@ def test_a_file_that_was_cut_off_is_made_anew(tmp_path, encoder, left):
     assert path.read_bytes() == data
 
 
+@pytest.mark.parametrize("place", [3, 70, 130, 2000, -6, -1])
+def test_a_file_with_one_flipped_bit_is_made_anew(tmp_path, encoder, place):
+    whole = np.array(cached_features(encoder, frames(), tmp_path, "train"))
+    (path,) = tmp_path.iterdir()
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+    np.testing.assert_array_equal(cached_features(encoder, frames(), tmp_path, "train"), whole)
+
+
 def test_an_array_of_another_form_is_made_anew(tmp_path, encoder):
     whole = np.array(cached_features(encoder, frames(), tmp_path, "train"))
     (path,) = tmp_path.iterdir()

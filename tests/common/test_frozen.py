@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -456,3 +457,29 @@ def test_the_shipped_jepa_of_one_ball_is_used_and_not_trained():
     assert z.shape == (3, encoder.head.out_features)
     assert z.dtype == torch.float32
     assert not z.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"depth": 100_000}, "expected numbers up to 4096"),
+        ({"depth": 3}, "its weights ask for depth 4, dim 96"),
+        ({"dim": 2048}, "its weights ask for depth 4, dim 96"),
+        ({"num_heads": 7}, "num_heads that divide dim"),
+        ({"patch_size": 4}, "made by another architecture: patch.weight"),
+        ({"patch_size": 8.0}, "its sizes are"),
+        ({"tubelet": True}, "its sizes are"),
+        ({"width": 3}, "its sizes are"),
+    ],
+)
+def test_sizes_are_checked_before_an_encoder_is_built(tmp_path, changes, message):
+    saved = torch.load(WEIGHTS / "dino.pt", weights_only=True)
+    saved["sizes"] |= changes
+    torch.save(saved, tmp_path / "encoder.pt")
+    begin = time.monotonic()
+    with pytest.raises(UserError, match=message):
+        load_frozen("dino", tmp_path)
+    assert time.monotonic() - begin < 5
+    torch.save(saved | {"sizes": 3}, tmp_path / "encoder.pt")
+    with pytest.raises(UserError, match="its sizes are 3"):
+        load_frozen("dino", tmp_path)

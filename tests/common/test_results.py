@@ -230,3 +230,17 @@ def test_a_file_is_named_after_its_experiment_and_checked_before_it_is_written(t
     with pytest.raises(ValueError, match=r"variants\.ours\.metrics\.error"):
         write_results(tmp_path / "bad.json", "", variants=bad, **given)
     assert not (tmp_path / "bad.json").exists()
+
+
+def test_a_rerun_that_finds_the_same_numbers_leaves_the_file(tmp_path: Path, monkeypatch) -> None:
+    path, commits = tmp_path / "speed.json", iter("0123456")
+    monkeypatch.setattr("common.harness.results.git_commit", lambda: next(commits))
+
+    def write(error: float, seconds: float = 1.0) -> str:
+        ours = {"ours": {"params": {}, "metrics": {"error": mean_interval([error, 2 * error])}}}
+        write_results(path, "x.py", protocol={}, seconds=seconds, seeds=[0, 1], variants=ours)
+        return read_results(path)["commit"]
+
+    assert [write(0.3), write(0.3 + 1e-9, 2.0), write(0.31)] == ["0", "0", "2"]
+    path.write_text(path.read_text().replace('"commit": "2"', '"commit": "2-dirty"'))
+    assert write(0.31) == "3"

@@ -1,6 +1,7 @@
 """Run directories: nothing is overwritten, nothing is shared, nothing is half-written."""
 
 import errno
+import importlib
 import io
 import json
 import os
@@ -21,10 +22,16 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from common.figures.charts import write_png
-from common.harness.checkpoints import load_checkpoint, load_weights, save_checkpoint
-from common.harness.config import RunOptions
+from common.harness.checkpoints import (
+    load_checkpoint,
+    load_state,
+    load_weights,
+    save_checkpoint,
+    state_of,
+)
+from common.harness.config import REPOSITORY, RunOptions
 from common.harness.errors import UserError
-from common.harness.files import read_json, read_lines, write_atomic, write_json
+from common.harness.files import atomic_file, read_json, read_lines, write_atomic, write_json
 from common.harness.runs import Run
 
 CONFIG = "steps: 10\nworld:\n  radius: 8.0\n"
@@ -46,12 +53,10 @@ def train(folder: Path, until: int, every: int = 3) -> None:
     """A run of 10 steps, stopped before step ``until`` as if it were killed."""
     with open_run(folder) as run:
         generator = torch.Generator().manual_seed(0)
-        state = run.restore() or {"step": 0, "generator": generator.get_state()}
-        generator.set_state(state["generator"])
-        for step in range(state["step"] + 1, min(11, until)):
+        for step in range(run.restore({"generator": generator}) + 1, min(11, until)):
             run.log(step, {"loss": torch.rand((), generator=generator), "method": "pixels"})
             if step % every == 0:
-                run.save(step, {"generator": generator.get_state()})
+                run.save(step, {"generator": generator})
 
 
 def test_lines_are_read_without_one_that_was_cut_off(tmp_path: Path) -> None:
@@ -122,7 +127,7 @@ def test_finished_run_is_kept_unless_asked(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="finished run; pass --overwrite"):
         open_run(tmp_path)
     with open_run(tmp_path, overwrite=True) as run:
-        assert run.restore() is None
+        assert run.restore({}) == 0
     names = {path.name for path in tmp_path.iterdir()} - {".lock"}
     assert names == {"notes.txt", "figures", "config.yaml", "run.json", "metrics.jsonl"}
     assert not list((tmp_path / "figures").iterdir())
@@ -139,13 +144,99 @@ def test_another_configs_run_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
-def test_a_directory_that_is_no_run_is_refused(tmp_path: Path, overwrite: bool) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UserError, match=r"not a run \(it holds thesis.tex but no config.yaml\)"):
+@pytest.mark.parametrize("name", ["thesis.tex", "checkpoint.pt", "config.yaml", "metrics.jsonl"])
+def test_a_directory_that_is_no_run_is_refused(tmp_path: Path, overwrite: bool, name: str) -> None:
+    (tmp_path / name).write_text("years of work")
+    with pytest.raises(UserError, match=rf"not a run \(it holds {name} but no run.json\)"):
         open_run(tmp_path, overwrite=overwrite)
     with pytest.raises(UserError, match="is a file; expected a directory"):
-        open_run(tmp_path / "thesis.tex", overwrite=overwrite)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+        open_run(tmp_path / name, overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_another_projects_config_and_checkpoint_are_kept(tmp_path: Path) -> None:
+    for name in ("config.yaml", "checkpoint.pt"):
+        (tmp_path / name).write_text("steps: 10")
+    with pytest.raises(UserError, match="is not a run"):
+        open_run(tmp_path, overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "checkpoint.pt"}
+
+
+def test_a_run_that_was_killed_at_its_first_file_begins_again(tmp_path: Path) -> None:
+    for name in ("run.json", "run.json.0123abcd.partial"):
+        (tmp_path / name).write_text("")
+    with open_run(tmp_path) as run:
+        assert run.restore({}) == 0
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_another_number_of_threads_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_run(tmp_path, CONFIG + "threads: 2\n") as run:
+        run.save(4, {})
+    with open_run(tmp_path, CONFIG + "threads: 1\n") as run:
+        assert run.restore({}) == 4
+    assert "begun with 2 threads, goes on with 1" in capsys.readouterr().err
+    assert "threads: 1" in (tmp_path / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("seconds", [None, "12", float("nan"), -1])
+def test_seconds_that_are_no_number(tmp_path: Path, seconds: Any) -> None:
+    with open_run(tmp_path) as run:
+        run.save(1, {})
+    (tmp_path / "run.json").write_text(json.dumps({"seconds": seconds}))
+    with pytest.raises(UserError, match=r"run.json: seconds is .*expected a number"):
+        open_run(tmp_path)
+
+
+def test_a_directory_in_place_of_the_metrics(tmp_path: Path) -> None:
+    open_run(tmp_path).__exit__(None, None, None)
+    (tmp_path / "metrics.jsonl").unlink()
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"metrics.jsonl: Is a directory"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"[" * 50_000, b"\xff\n", b"[1]\n", b"{\n{}\n", b"3"])
+def test_files_of_json_that_hold_something_else(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(content)
+    for read in (read_lines, read_json):
+        with pytest.raises(UserError, match=r"metrics.jsonl: expected") as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="expected lines of JSON, got: Is a directory"):
+        read_lines(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_loop_after_it_has_saved(tmp_path: Path, number: int) -> None:
+    def loop(run: Run) -> None:
+        for step in run.steps(0, 10):
+            if step == 5:
+                signal.raise_signal(number)
+            if run.is_stopping:
+                run.save(step + 1, {})
+
+    with open_run(tmp_path) as run, pytest.raises(KeyboardInterrupt):
+        loop(run)
+    with open_run(tmp_path) as run:
+        assert run.restore({}) == 6
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
+    seen = []
+
+    def loop(run: Run) -> None:
+        for step in run.steps(0, 10):
+            seen.append(step)
+            signal.raise_signal(signal.SIGINT)
+
+    with open_run(tmp_path) as run, pytest.raises(KeyboardInterrupt):
+        loop(run)
+    assert seen == [0, 1]
 
 
 def test_second_process_is_refused_until_the_first_dies(tmp_path: Path) -> None:
@@ -178,9 +269,7 @@ def test_not_finite_stops_with_step_and_term(tmp_path: Path, value: Any) -> None
         run.save(6, {"weights": torch.ones(1)})
         with pytest.raises(UserError, match=r"step 7: loss is (nan|inf), expected a finite number"):
             run.log(7, {"fine": 1.0, "loss": value})
-        state = run.restore()
-        assert state is not None
-        assert state["step"] == 6
+        assert run.restore({}) == 6
         with pytest.raises(UserError, match=r"variants.pixels.smear is (nan|inf)"):
             run.finish({"variants": {"pixels": {"smear": float("nan")}}})
     assert not (tmp_path / "summary.json").exists()
@@ -194,7 +283,7 @@ def test_full_disk_keeps_the_last_checkpoint(
 
     with open_run(tmp_path) as run:
         run.log(1, {"loss": 1.0})
-        run.save(1, {"weights": torch.ones(1)})
+        run.save(1, {"weights": ["good"]})
         monkeypatch.setattr(os, "fsync", full)
         for action in (lambda: run.save(2, {}), lambda: run.finish({})):
             with pytest.raises(UserError, match="the disk is full; what was saved before"):
@@ -203,9 +292,9 @@ def test_full_disk_keeps_the_last_checkpoint(
             save_checkpoint(tmp_path / "checkpoint.pt", {"weights": torch.zeros(1)})
         monkeypatch.undo()
         assert not list(tmp_path.glob("*.partial"))
-        state = run.restore()
-        assert state is not None
-        assert torch.equal(state["weights"], torch.ones(1))
+        weights: list[str] = []
+        assert run.restore({"weights": weights}) == 1
+        assert weights == ["good"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -226,6 +315,15 @@ def test_write_to_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("[]")
     with pytest.raises(UserError, match="expected a JSON object, got list"):
         read_json(tmp_path / "file")
+
+
+def test_two_writers_of_one_file_never_meet(tmp_path: Path) -> None:
+    path = tmp_path / "figure.png"
+    with atomic_file(path) as one, atomic_file(path) as two:
+        one.write(b"one")
+        two.write(b"two")
+    assert path.read_bytes() == b"one"
+    assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]
 
 
 class Boom:
@@ -306,18 +404,119 @@ def test_weights_of_another_architecture() -> None:
     assert torch.equal(model.bias, torch.ones(3))
 
 
+def trained() -> dict[str, Any]:
+    """A model, its optimizer after a step, and a generator."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    model(torch.randn(4, 2)).square().sum().backward()
+    optimizer.step()
+    return {"model": model, "optimizer": optimizer, "draws": torch.Generator(), "looks": [1]}
+
+
+def test_state_comes_back_bit_by_bit() -> None:
+    one, two = trained(), trained()
+    one["optimizer"].step()
+    torch.rand(7, generator=one["draws"])
+    load_state(two, state_of(one), Path("checkpoint.pt"))
+    for parts in (one, two):
+        for parameter in parts["model"].parameters():
+            parameter.grad = torch.ones_like(parameter)
+        parts["optimizer"].step()
+        parts["looks"].append(torch.rand((), generator=parts["draws"]).item())
+    found = [nn.ParameterList(parts["model"].parameters()).state_dict() for parts in (one, two)]
+    assert one["looks"] == two["looks"]
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (
+            "optimizer.state.0.exp_avg",
+            torch.zeros(3),
+            r"exp_avg is \(3,\) torch.float32, expected \(3, 2",
+        ),
+        ("optimizer.state.0.exp_avg", torch.zeros(3, 2).half(), "float16, expected .*float32"),
+        ("optimizer.state.0.exp_avg", torch.full((3, 2), torch.nan), "not finite"),
+        ("optimizer.state.0.exp_avg", torch.zeros(3, 2).to_sparse(), "exp_avg is torch.sparse_coo"),
+        ("optimizer.state.0.step", torch.zeros(2), r"step is \(2,\)"),
+        ("optimizer.state.0.step", 3, "step is int, expected"),
+        ("optimizer.state.0", {}, "exp_avg is absent|step is absent"),
+        ("optimizer.state.9", {"step": torch.ones(())}, "expected absent"),
+        ("optimizer.state", {}, "no moments"),
+        ("optimizer", None, "no moments"),
+        ("model.0.weight", torch.zeros(3, 2).double(), "float64, expected .*float32"),
+        ("model.0.weight", torch.full((3, 2), torch.inf), "not finite"),
+        ("model.0.weight", torch.zeros(3, 2, device="meta"), "weight is empty tensor"),
+        ("model.1.num_batches_tracked", torch.ones(()), "num_batches_tracked is"),
+        ("model", 3, "expected state.model by name, got int"),
+        ("draws", torch.zeros(16, dtype=torch.uint8), "not the state of a CPU generator"),
+        ("draws", torch.zeros(5056, dtype=torch.uint8), "not the state of a CPU generator"),
+        ("draws", "abc", "not the state of a CPU generator"),
+        ("looks", "abc", "looks is str, expected list"),
+    ],
+)
+def test_state_that_does_not_fit(place: str, value: Any, message: str) -> None:
+    parts = trained()
+    saved = state_of(parts)
+    group, *keys = place.split(".")
+    node, key = saved, group
+    if group == "model" and keys:
+        node, key = saved["model"], ".".join(keys)
+    elif keys:
+        for word in [group, *keys[:-1]]:
+            node = node[int(word) if word.isdigit() else word]
+        key = int(keys[-1]) if keys[-1].isdigit() else keys[-1]
+    node[key] = value
+    with pytest.raises(UserError, match=message) as caught:
+        load_state(parts, saved, Path("checkpoint.pt"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize")
+def test_quantized_weights_are_refused() -> None:
+    parts = trained()
+    saved = state_of(parts)
+    saved["model"]["0.weight"] = torch.quantize_per_tensor(torch.ones(3, 2), 1.0, 0, torch.qint8)
+    with pytest.raises(UserError, match="weight is quantized tensor"):
+        load_state(parts, saved, Path("checkpoint.pt"))
+
+
+@pytest.mark.parametrize("name", ["model", "optimizer", "draws", "looks"])
+def test_state_that_is_absent(name: str) -> None:
+    parts = trained()
+    saved = state_of(parts)
+    del saved[name]
+    with pytest.raises(UserError, match=rf"holds no state.{name}"):
+        load_state(parts, saved, Path("checkpoint.pt"))
+
+
+def test_moments_that_share_or_repeat_their_memory_are_copied() -> None:
+    parts = trained()
+    saved = state_of(parts)
+    moments = saved["optimizer"]["state"][0]
+    moments["exp_avg"] = moments["exp_avg_sq"] = torch.ones(1).expand(3, 2)
+    load_state(parts, saved, Path("checkpoint.pt"))
+    (first, second) = (
+        parts["optimizer"].state_dict()["state"][0][name] for name in ("exp_avg", "exp_avg_sq")
+    )
+    assert first.is_contiguous()
+    assert first.data_ptr() != second.data_ptr()
+
+
 def test_checkpoint_of_something_else_in_a_run(tmp_path: Path) -> None:
     with open_run(tmp_path) as run:
         save_checkpoint(tmp_path / "checkpoint.pt", {"weights": 1})
         with pytest.raises(
             UserError, match=r"not the checkpoint of a run; start anew: .*overwrite"
         ):
-            run.restore()
+            run.restore({})
         run.log(1, {"loss": 1.0})
         run.save(1, {})
         (tmp_path / "metrics.jsonl").write_text("")
         with pytest.raises(UserError, match=r"metrics.jsonl is older than .*start anew"):
-            run.restore()
+            run.restore({})
 
 
 @pytest.mark.slow
@@ -326,7 +525,7 @@ def test_killed_process_resumes(tmp_path: Path) -> None:
         "import sys, time, torch\nfrom pathlib import Path\n"
         "from common.harness.config import RunOptions\nfrom common.harness.runs import Run\n"
         f"with Run.open('p', RunOptions('n', Path(sys.argv[1]), False), {CONFIG!r}, seed=0) as r:\n"
-        "    start = (r.restore() or {'step': 0})['step']\n"
+        "    start = r.restore({})\n"
         "    for step in range(start + 1, 41):\n"
         "        r.log(step, {'loss': 1 / step})\n        time.sleep(0.02)\n"
         "        if step % 4 == 0:\n            r.save(step, {'x': torch.ones(1000)})\n"
@@ -342,3 +541,37 @@ def test_killed_process_resumes(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 41))
+
+
+@pytest.mark.parametrize(
+    ("part", "options", "lower"),
+    [
+        ("part2", ["--world.size=512", "--data.num_train_episodes=100000"], "world.size"),
+        ("part4", ["--data.num_ball_clips=1000000", "--data.canvas=512"], "data.num_ball_clips"),
+        ("part5", ["--world.size=512", "--data.num_train_episodes=100000"], "num_train_episodes"),
+        (
+            "part5",
+            ["--planner.num_samples=1000000", "--evaluation.num_test_episodes=1000"],
+            "planner.num_samples",
+        ),
+    ],
+)
+def test_more_than_the_memory_is_refused_before_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Any, part: str, options: list[str],
+    lower: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4096}.get(name, 2**21))
+    script = next(REPOSITORY.glob(f"{part}_*")).name
+    main = importlib.import_module(f"{script}.train").main
+    config = f"configs/{part}/smoke.yaml"
+    line = refusal(main, "--config", config, *options, "--run_dir", tmp_path / "run")
+    assert "more than the 9 GB of this machine: lower" in line
+    assert lower in line
+
+
+def test_one_heldout_pair_is_too_few(tmp_path: Path, refusal: Any) -> None:
+    from part2_pixel_vs_jepa.train import main
+
+    few = ["--data.num_test_episodes=1", "--world.episode_length=2"]
+    line = refusal(main, *few, "--run_dir", tmp_path)
+    assert "one held-out pair has no variance" in line

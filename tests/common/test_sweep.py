@@ -86,7 +86,7 @@ def main():
     baseline = Path(__file__).with_name("baseline.yaml")
     config, options = parse_config(Config, baseline=baseline, description="toy")
     with Run.open("toy", options, to_yaml(config), seed=config.seed) as run:
-        start = (run.restore() or {"step": 0})["step"]
+        start = run.restore({})
         for step in range(start + 1, config.steps + 1):
             run.log(step, {"loss": config.width + config.seed / step})
             run.save(step, {})
@@ -280,6 +280,23 @@ def test_dask_cluster(toy: Path) -> None:
         read_results(toy / "results" / "widths.json")["variants"]["wide"]["metrics"]["width"]["n"]
         == 2
     )
+
+
+@pytest.mark.slow
+def test_two_sweeps_share_the_runs_that_they_make(toy: Path) -> None:
+    (toy / "train.py").write_text(REAL)
+    path = toy / "sweep.yaml"
+    path.write_text(path.read_text() + "overrides: {steps: 40}\n")
+    command = [sys.executable, "-m", "common.sweep", str(path), f"--runs={toy.parent}/runs"]
+    both = [
+        subprocess.Popen([*command, "--jobs=2", f"--results={toy}/{name}.json"], cwd=REPOSITORY)
+        for name in ("one", "two")
+    ]
+    assert [sweep.wait(timeout=300) for sweep in both] == [0, 0]
+    one, two = (read_results(toy / f"{name}.json")["variants"] for name in ("one", "two"))
+    assert one == two
+    for metrics in toy.parent.glob("runs/toy/sweep/*/metrics.jsonl"):
+        assert len(metrics.read_text().splitlines()) == 40
 
 
 @pytest.mark.slow
