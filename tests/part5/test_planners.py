@@ -8,8 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from part5_action_planning.config import DiscreteConfig, PlannerConfig
-from part5_action_planning.planning.discrete import all_sequences, change_one_step, plan_discrete
+from part5_action_planning.config import PlannerConfig
+from part5_action_planning.planning.discrete import (
+    DiscreteConfig,
+    all_sequences,
+    change_one_step,
+    plan_discrete,
+)
 from part5_action_planning.planning.planners import colored_noise, plan, shift
 from part5_action_planning.planning.search_state import Bounds, Plan, softmin, take_best
 

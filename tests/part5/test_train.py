@@ -36,14 +36,13 @@ from part5_action_planning.data import (
 )
 from part5_action_planning.evaluate import SHARES
 from part5_action_planning.model.loading import load_model
+from part5_action_planning.model.rollout import rollout, rollout_windows
 from part5_action_planning.model.world_models import (
     LatentModel,
     Oracle,
     Policy,
     TokenModel,
     make_model,
-    rollout,
-    rollout_windows,
 )
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.scoring.model_metrics import describe, rank_correlation, straightness
