@@ -20,12 +20,10 @@ from torch.nn.functional import layer_norm
 
 from common.encoders import ConvDecoder, ConvEncoder
 from common.heads import MLP
-from common.predictors import Predictor
 from common.simulator import Scene
 from common.world import World
 from part5_action_planning.config import ACTION_DIM, Config, Task
 from part5_action_planning.model.networks import (
-    CausalPredictor,
     TokenAttention,
     TokenMLP,
     VitEncoder,
@@ -34,27 +32,6 @@ from part5_action_planning.tasks.rules import advance, largest_action
 
 if TYPE_CHECKING:
     from common.frozen import FrozenEncoder
-
-
-class ActionPredictor(nn.Module):
-    """z_next from n embeddings and the n actions that leave them; actions are scaled to +-1."""
-
-    def __init__(self, cfg: Config) -> None:
-        super().__init__()
-        n, kind = cfg.model.history_length, cfg.model.predictor
-        sizes = {"embedding_dim": cfg.model.embedding_dim, "hidden_dim": cfg.model.hidden_dim}
-        self.scale = largest_action(cfg.task, cfg.world)
-        self.network = (
-            CausalPredictor(history_length=n, action_dim=ACTION_DIM, **sizes) if kind == "adaln"
-            else Predictor(num_past=n, action_dim=n * ACTION_DIM, num_hypotheses=1, **sizes)
-        )  # fmt: skip
-
-    def forward(self, z_past: Tensor, a_past: Tensor) -> Tensor:
-        actions = a_past / self.scale
-        if isinstance(self.network, Predictor):
-            z_pred, _ = self.network(z_past, actions.flatten(1))
-            return z_pred[:, 0]
-        return self.network(z_past, actions)
 
 
 class Seeing(nn.Module):
@@ -235,9 +212,15 @@ def make_model(cfg: Config) -> Model:
 def make_encoder(cfg: Config) -> nn.Module:
     """A trainable encoder of one frame, (B, C, H, W) -> (B, D)."""
     sizes = {"size": cfg.world.size, "embedding_dim": cfg.model.embedding_dim}
-    if cfg.model.encoder == "vit":
-        return VitEncoder(in_channels=cfg.world.channels, **sizes)
-    return ConvEncoder(in_channels=cfg.world.channels, channels=_channels(cfg), **sizes)
+    match cfg.model.encoder:
+        case "conv":
+            return ConvEncoder(in_channels=cfg.world.channels, channels=_channels(cfg), **sizes)
+        case "vit":
+            return VitEncoder(in_channels=cfg.world.channels, **sizes)
+        case "frozen":
+            raise ValueError("model.encoder frozen is not trained: see TokenModel")
+        case _:
+            assert_never(cfg.model.encoder)
 
 
 def make_decoder(cfg: Config) -> nn.Module:
