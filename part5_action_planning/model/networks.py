@@ -1,4 +1,4 @@
-"""The networks of this part that ``common`` does not have: three predictors and an encoder."""
+"""The networks of this part that ``common`` does not have: predictors, and an encoder."""
 
 from typing import assert_never
 

@@ -24,10 +24,11 @@ from common.simulator import Scene
 from common.world import World
 from part5_action_planning.config import ACTION_DIM, Config, Task
 from part5_action_planning.model.networks import (
+    ActionPredictor,
     TokenAttention,
     TokenMLP,
     VitEncoder,
-)  # fmt: skip
+)
 from part5_action_planning.tasks.rules import advance, largest_action
 
 if TYPE_CHECKING:

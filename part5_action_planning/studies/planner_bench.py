@@ -86,10 +86,6 @@ def continuous_settings(kind: str, horizon: int) -> list[PlannerConfig]:
     ]
 
 
-def variant(metrics: dict[str, Any], **params: Any) -> dict[str, Any]:
-    return {"params": params, "metrics": metrics}
-
-
 def best_setting(settings: Sequence[Any], loss: Callable[[Any], float]) -> Any:
     """The setting of the lowest loss; the only one is not tried."""
     return settings[0] if len(settings) == 1 else min(settings, key=loss)
@@ -144,7 +140,8 @@ def bench_discrete() -> tuple[dict[str, Any], dict[str, DiscreteConfig]]:
                 "regret": over_problems(beyond),
                 "calls": mean_interval([found.calls]),
             }
-            variants[f"{cost}/{kind}"] = variant(metrics, cost=cost, planner=kind)
+            params = {"cost": cost, "planner": kind}
+            variants[f"{cost}/{kind}"] = {"params": params, "metrics": metrics}
             print(f"{cost}/{kind}: optimum found {hits:.4f}", flush=True)
     return variants, chosen
 
@@ -194,7 +191,8 @@ def regrets(found: Mapping[str, Plan], known: Tensor, horizon: int) -> dict[str,
             "within_1_percent": over_problems((regret <= 0.01).double()),
             "calls": mean_interval([calls]),
         }
-        variants[f"horizon{horizon}/{kind}"] = variant(metrics, horizon=horizon, planner=kind)
+        params = {"horizon": horizon, "planner": kind}
+        variants[f"horizon{horizon}/{kind}"] = {"params": params, "metrics": metrics}
         print(f"horizon{horizon}/{kind}: regret {metrics['regret']['mean']:.4f}", flush=True)
     return variants
 
