@@ -21,7 +21,7 @@ def check_elites(kind: str, elites: int, samples: int) -> None:
 
 
 def check_steps(task: "Task") -> None:
-    for name in ("held_steps", "thrust_steps"):
+    for name in ("held_steps", "thrust_steps")[: 1 + (task.kind == "bank_shot")]:
         steps, most = getattr(task, name), task.budget
         require(steps <= most, f"task.{name} {steps} is more than the budget of {most} steps")
 
@@ -66,6 +66,11 @@ def check_data(cfg: "Config") -> None:
         length >= history + rollout,
         f"data.clip_length {length} is too short for a history of {history} and a rollout of "
         f"{rollout}: use {history + rollout} or more",
+    )
+    require(
+        length > 2 or not cfg.loss_weights.straightening,
+        f"data.clip_length {length} has no frame between two others, as loss_weights.straightening "
+        "needs: use 3 or more",
     )
     require(
         length <= longest,

@@ -23,7 +23,7 @@ from part5_action_planning.figures.episode import (
     key_times,
     moments_figure,
     paths_figure,
-)  # fmt: skip
+)
 from part5_action_planning.figures.search import landscape_figure, search_figure, searches_of
 from part5_action_planning.model.loading import load_model
 from part5_action_planning.model.world_models import Model, Policy, TokenModel

@@ -37,7 +37,7 @@ from part5_action_planning.studies.bench_problems import (
     Thrusts,
     continuous_problems,
     discrete_cost,
-)  # fmt: skip
+)
 
 DISCRETE_PROBLEMS, DISCRETE_CHOICE = 400, 100  # of the test, and to choose settings on
 CONTINUOUS_PROBLEMS, CONTINUOUS_CHOICE = 40, 20

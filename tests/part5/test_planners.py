@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from part5_action_planning.config import PlannerConfig
+from part5_action_planning.config import PART, PlannerConfig
 from part5_action_planning.planning.discrete import (
     DiscreteConfig,
     all_sequences,
@@ -325,6 +326,15 @@ def test_colored_noise_has_unit_variance_and_its_color(beta, low, high):
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_example_of_the_page_finds_the_minimum_on_the_options_defaults():
+    page = (PART / "results" / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    best = torch.tensor([3.0, 4.0]) / (5 + 0.1)  # where 2 (5 a - target) + 0.2 a is 0
+    torch.testing.assert_close(names["found"].actions.mean((0, 1)), best, atol=0.02, rtol=0)
 
 
 # Discrete actions.

@@ -262,6 +262,19 @@ def test_straightness_of_a_line_and_of_a_turn_back():
     assert straightness(zigzag) == pytest.approx(-1)
 
 
+def test_the_shortest_episodes_are_scored_by_finite_numbers():
+    """What no frame of theirs can say is left out, and nothing fails after training."""
+    cfg = config(
+        "smoke", model__history_length=1, rollout=1, data__clip_length=2, world__episode_length=2,
+        task__budget=1, task__held_steps=1, planner__horizon=1, evaluation__num_test_episodes=1,
+        evaluation__num_ranked_states=1, evaluation__num_ranked_candidates=2,
+        evaluation__num_heldout_episodes=4,
+    )  # fmt: skip
+    scores, _ = evaluate_script.evaluate(make_model(cfg), EvalEpisodes(cfg, 1))
+    assert "straightness" not in scores
+    assert all(np.isfinite(value) for value in scores.values()), scores
+
+
 def test_baselines_miss_by_what_they_are_not_told():
     cfg = config("lewm", world__size=32)
     recording = make_recording(cfg, 16, shared_generator(cfg, SharedStream.HELDOUT_DATA))
