@@ -1,4 +1,4 @@
-"""Every option of this part, the streams of chance, the learning rate."""
+"""Every option of this part, and the streams of chance; what contradicts: config_checks.py."""
 
 from collections.abc import Mapping
 from enum import IntEnum
@@ -9,12 +9,12 @@ import torch
 
 from common.distractors import Distractor
 from common.harness.config import config, load_config, option
-from common.schedules import stream, warmup_cosine
+from common.schedules import stream
 from common.world import World
+from part5_action_planning.config_checks import check_config, check_elites, check_steps
 
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part5" / "baseline.yaml"
-MAX_SEQUENCES = 2**20  # that enumeration agrees to try
 ACTION_DIM = 2
 SEARCHED = "task.kind=reach|two_rooms|bank_shot"  # tasks whose actions no list can hold
 WORLD_MODELS = "method=lewm|pldm|pixel|dino_wm|vjepa2_ac"
@@ -25,8 +25,7 @@ class ModelConfig:
     """Sizes and kinds of the networks."""
 
     encoder: Literal["conv", "vit", "frozen"] = "conv"
-    """Of one frame: conv, convolutions; vit, a small vision transformer; frozen, patch tokens of
-    the encoder named by frozen_encoder, not trained."""
+    """conv, convolutions; vit, a small vision transformer; frozen, patch tokens, not trained."""
     frozen_encoder: str = option("dino", when="encoder=frozen")
     """Name of a frozen encoder, as in common/frozen.py."""
     frozen_weights: str = option("", when="encoder=frozen")
@@ -38,9 +37,8 @@ class ModelConfig:
     history_length: int = option(ge=1, le=16)
     """Embeddings of the past, and the actions after them, that a prediction sees."""
     predictor: Literal["mlp", "adaln", "attention"] = option("mlp", when=WORLD_MODELS)
-    """mlp, on history and action; adaln, causal attention over the history, with the action
-    entering through adaptive layer norm as in LeWorldModel; attention, over the patch tokens of a
-    frozen encoder as in DINO-WM."""
+    """adaln: causal attention over the history, the action in adaptive layer norm, as LeWorldModel;
+    attention: over a frozen encoder's patch tokens, as DINO-WM."""
     hidden_dim: int = option(ge=1, le=16384)
     """Width of the predictor's hidden layers."""
     width: float = option(1.0, ge=0.05, le=16, when="encoder=conv|vit")
@@ -96,12 +94,7 @@ class Task:
     """Steps in which the ball can be pushed; later actions do nothing."""
 
     def __post_init__(self) -> None:
-        for name in ("held_steps", "thrust_steps"):
-            steps = getattr(self, name)
-            _require(
-                steps <= self.budget,
-                f"task.{name} {steps} is more than the budget of {self.budget} steps",
-            )
+        check_steps(self)
 
     @property
     def num_choices(self) -> int | None:
@@ -117,9 +110,9 @@ class PlannerConfig:
     """Which planner."""
     horizon: int = option(ge=1, le=1000)
     """Blocks of actions ahead."""
-    num_samples: int = option(ge=1, le=1_000_000, when=SEARCHED)
+    num_samples: int = option(128, ge=1, le=1_000_000, when=SEARCHED)
     """Candidates per iteration and episode; starts of the gradient planner."""
-    num_iterations: int = option(ge=1, le=10_000, when=SEARCHED)
+    num_iterations: int = option(6, ge=1, le=10_000, when=SEARCHED)
     """Rounds of sampling; steps of the gradient planner."""
     num_elites: int = option(16, ge=1, le=1_000_000, when=f"kind=cem|icem & {SEARCHED}")
     """Candidates that CEM and iCEM refit to, the best so many."""
@@ -139,34 +132,7 @@ class PlannerConfig:
     """Adam's, as a share of half the bounds."""
 
     def __post_init__(self) -> None:
-        _check_elites(self.kind, self.num_elites, self.num_samples)
-
-
-@config
-class DiscreteConfig:
-    """How a sequence of choices is searched for; each planner reads its own. See PlannerConfig."""
-
-    kind: Literal["enumerate", "random", "cem", "icem", "mppi"]
-    horizon: int = option(ge=1, le=1000)
-    num_samples: int = option(default=1, ge=1, le=1_000_000)
-    num_iterations: int = option(default=1, ge=1, le=10_000)
-    num_elites: int = option(default=1, ge=1, le=1_000_000, when="kind=cem|icem")
-    smoothing: float = option(default=0.0, ge=0, lt=0.5, when="kind=cem|icem|mppi")
-    """Least probability of a choice: no choice is ever ruled out."""
-    momentum: float = option(default=0.0, ge=0, lt=1, when="kind=cem|icem|mppi")
-    keep_share: float = option(default=0.0, ge=0, le=1, when="kind=icem")
-    """Share of the elites that iCEM keeps, as they are and with one step changed."""
-    temperature: float = option(default=1.0, ge=1e-3, le=1e6, when="kind=mppi")
-
-    def __post_init__(self) -> None:
-        _check_elites(self.kind, self.num_elites, self.num_samples)
-
-
-def _check_elites(kind: str, elites: int, samples: int) -> None:
-    _require(
-        kind not in ("cem", "icem") or elites <= samples,
-        f"num_elites {elites} is more than num_samples {samples}: use at most {samples}",
-    )
+        check_elites(self.kind, self.num_elites, self.num_samples)
 
 
 @config
@@ -243,116 +209,7 @@ class Config:
     """Draw them at the end."""
 
     def __post_init__(self) -> None:
-        _check_task(self.task, self.world)
-        _check_data(self)
-        _check_plan(self)
-        _check_model(self)
-
-
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise ValueError(otherwise)
-
-
-def _check_task(task: Task, world: World) -> None:
-    """Raises ValueError where a world does not fit its task."""
-    _require(
-        world.num_balls == 1 and world.wall != "stochastic",
-        f"task {task.kind} steers one ball that the dynamics alone decide about: set "
-        f"world.num_balls to 1 (got {world.num_balls}) and world.wall to reflect or turn_back "
-        f"(got {world.wall})",
-    )
-    _require(
-        task.kind not in ("two_rooms", "bank_shot") or world.door_width > 0,
-        f"task {task.kind} needs an inner wall: set world.door_width above 0",
-    )
-    if task.kind == "left_right":
-        _require(
-            world.axes == 1 and world.max_thrust == 0 and len(world.speeds) == 1,
-            "task left_right moves the ball by one speed: it needs world.axes 1, world.max_thrust "
-            f"0 and one of world.speeds, got {world.axes}, {world.max_thrust:g} and "
-            f"{list(world.speeds)}",
-        )
-        return
-    _require(
-        world.max_thrust > 0, f"task {task.kind} needs an action: set world.max_thrust above 0"
-    )
-    _require(
-        world.speeds == (0.0,),
-        f"task {task.kind} starts from rest: set world.speeds to [0.0], got {list(world.speeds)}",
-    )
-
-
-def _check_data(cfg: Config) -> None:
-    """Raises ValueError where clips or episodes are too short for what reads them."""
-    shortest, length = cfg.model.history_length + cfg.rollout, cfg.data.clip_length
-    frames, episode_length = cfg.task.budget + 1, cfg.world.episode_length
-    _require(
-        length >= shortest,
-        f"data.clip_length {length} is too short for a history of {cfg.model.history_length} and "
-        f"a rollout of {cfg.rollout}: use {shortest} or more",
-    )
-    _require(
-        length <= episode_length,
-        f"data.clip_length {length} is longer than an episode: use at most world.episode_length, "
-        f"{episode_length}",
-    )
-    _require(
-        cfg.task.kind != "bank_shot" or episode_length >= frames,
-        "bank_shot pushes only at the start, so recorded episodes must last as long as its budget: "
-        f"set world.episode_length to {frames} or more",
-    )
-
-
-def _check_plan(cfg: Config) -> None:
-    """Raises ValueError for plans that are longer than the episode, or of too many sequences."""
-    task, cost, horizon = cfg.task, cfg.cost, cfg.planner.horizon
-    ahead = horizon * cost.action_repeat
-    _require(
-        task.kind != "bank_shot" or task.thrust_steps % cost.action_repeat == 0,
-        f"cost.action_repeat {cost.action_repeat} holds a push beyond task.thrust_steps "
-        f"{task.thrust_steps}, where pushes do nothing: use a divisor of it",
-    )
-    _require(
-        ahead <= task.budget,
-        f"planner.horizon {horizon} x cost.action_repeat {cost.action_repeat} looks {ahead} steps "
-        f"ahead, but task.budget is {task.budget}: use at most that",
-    )
-    _require(
-        task.num_choices is None or task.num_choices**horizon <= MAX_SEQUENCES,
-        f"task {task.kind} is planned by trying every sequence, and {task.num_choices} choices "
-        f"over planner.horizon {horizon} are more than {MAX_SEQUENCES:,}: use a shorter horizon",
-    )
-    _require(
-        cost.replan_every <= ahead,
-        f"cost.replan_every {cost.replan_every} carries out more steps than are planned: use at "
-        f"most planner.horizon x cost.action_repeat, {ahead}",
-    )
-
-
-def _check_model(cfg: Config) -> None:
-    """Raises ValueError where networks do not fit the world, the method or each other."""
-    model, tokens, size = cfg.model, cfg.method in ("vjepa2_ac", "dino_wm"), cfg.world.size
-    _require(
-        size % 16 == 0,
-        f"the encoder needs world.size divisible by 16, got {size}: use "
-        f"{16 * max(1, round(size / 16))}",
-    )
-    _require(
-        tokens == (model.encoder == "frozen"),
-        f"method {cfg.method} and model.encoder {model.encoder} do not fit: vjepa2_ac and dino_wm "
-        "predict a frozen encoder's tokens, no other method does",
-    )
-    _require(
-        model.predictor == "mlp" or model.hidden_dim % 16 == 0,
-        f"model.predictor {model.predictor} has a head for every 16 of model.hidden_dim: use a "
-        f"multiple of 16, got {model.hidden_dim}",
-    )
-    _require(
-        model.predictor != ("adaln" if tokens else "attention"),
-        f"model.predictor {model.predictor} does not predict what {cfg.method} has as its state: "
-        f"use mlp or {'attention' if tokens else 'adaln'}",
-    )
+        check_config(self)
 
 
 def task_config(task: str, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -391,27 +248,3 @@ def generator(cfg: Config, purpose: Stream) -> torch.Generator:
 def shared_generator(cfg: Config, purpose: SharedStream) -> torch.Generator:
     """The same for every seed: the evaluation's own."""
     return stream(-1, 10 * purpose + (cfg.evaluation.split == "test"))
-
-
-def learning_rate(step: int, cfg: Config) -> float:
-    return warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
-
-
-def protocol(cfg: Config) -> dict[str, Any]:
-    """What a number of this run depends on, for its results file."""
-    planner, cost, task = cfg.planner, cfg.cost, cfg.task
-    search: dict[str, Any] = {
-        "planner": planner.kind, "samples": planner.num_samples,
-        "iterations": planner.num_iterations,
-    }  # fmt: skip
-    if task.num_choices is not None:  # every sequence is tried, whatever the planner's settings
-        search = {"planner": "enumeration", "samples": task.num_choices**planner.horizon}
-    return {
-        "task": task.kind, "budget_steps": task.budget, "success_radius_px": task.success_radius,
-        "held_steps": task.held_steps, "episodes": cfg.evaluation.num_test_episodes,
-        "split": cfg.evaluation.split, **search, "horizon_blocks": planner.horizon,
-        "steps_per_block": cost.action_repeat,
-        "blocks_executed": cost.replan_every / cost.action_repeat,
-        "cost": f"{cost.norm}, {cost.when}", "train_steps": cfg.steps,
-        "train_episodes": cfg.data.num_train_episodes,
-    }  # fmt: skip

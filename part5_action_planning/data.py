@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -78,18 +79,22 @@ def random_actions(
     have thrust, then 0. left_right: a fair coin each step.
     """
     shape, most = (num_episodes, length, 2), cfg.world.max_thrust
-    if cfg.task.kind == "left_right":
-        heading = 2.0 * torch.randint(2, shape, generator=generator) - 1
-        return heading * torch.tensor([1.0, 0.0])
-    if cfg.task.kind == "bank_shot":
-        actions = most * (2 * torch.rand(shape, generator=generator) - 1)
-        actions[:, cfg.task.thrust_steps :] = 0
-        return actions
-    smooth, noise = cfg.data.smoothness, most * torch.randn(shape, generator=generator)
-    walk = noise.clone()
-    for t in range(1, length):
-        walk[:, t] = smooth * walk[:, t - 1] + (1 - smooth**2) ** 0.5 * noise[:, t]
-    return walk.clamp(-most, most)
+    match cfg.task.kind:
+        case "left_right":
+            heading = 2.0 * torch.randint(2, shape, generator=generator) - 1
+            return heading * torch.tensor([1.0, 0.0])
+        case "bank_shot":
+            actions = most * (2 * torch.rand(shape, generator=generator) - 1)
+            actions[:, cfg.task.thrust_steps :] = 0
+            return actions
+        case "reach" | "two_rooms":
+            smooth, noise = cfg.data.smoothness, most * torch.randn(shape, generator=generator)
+            walk = noise.clone()
+            for t in range(1, length):
+                walk[:, t] = smooth * walk[:, t - 1] + (1 - smooth**2) ** 0.5 * noise[:, t]
+            return walk.clamp(-most, most)
+        case _:
+            assert_never(cfg.task.kind)
 
 
 def record(

@@ -8,25 +8,16 @@ Prints the table that a run ends with; writes nothing. Options of the run's conf
 score it with another planner, cost or task of the same world (train.py --help says what they mean).
 """
 
-import argparse
 import fnmatch
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from common.harness.errors import before_training, run_script, stopping_at
 from common.harness.runs import Run
-from part5_action_planning.config import (
-    Config,
-    SharedStream,
-    Stream,
-    generator,
-    protocol,
-    shared_generator,
-)
+from part5_action_planning.config import Config, SharedStream, Stream, generator, shared_generator
 from part5_action_planning.data import Recording, crossing_share, make_recording
-from part5_action_planning.model.loading import PUBLISHED, load_with_options
+from part5_action_planning.model.loading import model_of_command
 from part5_action_planning.model.world_models import Model, Oracle, Policy
 from part5_action_planning.planning.agents import (
     CloningAgent,
@@ -39,7 +30,7 @@ from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectorie
 from part5_action_planning.scoring.model_metrics import describe, rank_correlation
 from part5_action_planning.scoring.surprise import check_events, score_surprise
 
-SHARES = ("last", "held", "ever", "at_start", *(f"greedy_{x}" for x in ("last", "held", "ever")))
+SHARES = ("last", "held", "ever", "at_start", "greedy_last", "greedy_held", "greedy_ever")
 ANY = 1e300  # JSON knows no infinity
 LIMITS = {  # metrics that are no shares, and what they can be
     "*_auroc": (0.0, 1.0), "*_r2": (-ANY, 1.0), "rank_correlation": (-1.0, 1.0),
@@ -104,10 +95,28 @@ def uncertainty(cfg: Config, scores: dict[str, float]) -> dict[str, Any]:
     for name in scores:
         if name.endswith(("_false_alarms", "_calm_share")):
             trials[name] = cfg.evaluation.num_surprise_clips
-    rest = [name for name in scores if name not in trials]
-    known = {name: limits_of(name) for name in rest if limits_of(name) != (-ANY, ANY)}
+    known = {name: limits_of(name) for name in scores if name not in trials}
+    known = {name: ends for name, ends in known.items() if ends != (-ANY, ANY)}
     shares = {name: trials[name] for name in scores if name in trials}
     return {"shares": shares, "limits": known, "same_episodes": True}
+
+
+def protocol(cfg: Config) -> dict[str, Any]:
+    """What a number of this run depends on, for its results file."""
+    planner, cost, task, options = cfg.planner, cfg.cost, cfg.task, cfg.task.num_choices
+    kind, samples = planner.kind, planner.num_samples
+    if options is not None:  # every sequence is tried, whatever the planner's settings
+        kind, samples = "enumeration", options**planner.horizon
+    return {
+        "task": task.kind, "budget_steps": task.budget, "success_radius_px": task.success_radius,
+        "held_steps": task.held_steps, "episodes": cfg.evaluation.num_test_episodes,
+        "split": cfg.evaluation.split, "planner": kind, "samples": samples,
+        **({} if options else {"iterations": planner.num_iterations}),
+        "horizon_blocks": planner.horizon, "steps_per_block": cost.action_repeat,
+        "blocks_executed": cost.replan_every / cost.action_repeat,
+        "cost": f"{cost.norm}, {cost.when}", "train_steps": cfg.steps,
+        "train_episodes": cfg.data.num_train_episodes,
+    }  # fmt: skip
 
 
 def finish(
@@ -140,19 +149,13 @@ def finish(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED, help="a finished run")
-    args, options = parser.parse_known_args()
-    cfg, model = load_with_options(args.run_dir, options)
-    torch.set_num_threads(cfg.threads)
+    from part5_action_planning.report.tables import RUN_TABLE
+
+    args, cfg, model = model_of_command(__doc__)
     with before_training():
         episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes)
         check_events(cfg)
     scores, _ = evaluate(model, episodes)
-    from part5_action_planning.report.tables import RUN_TABLE
-
     print(RUN_TABLE.text({args.run_dir.name: scores}, baselines(episodes)))
 
 

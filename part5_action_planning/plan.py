@@ -8,28 +8,21 @@ Options of the run's config, as --key=value, change all but method, model and wo
 says what they mean). Writes the figures that plot.py describes into --out.
 """
 
-import argparse
 from pathlib import Path
-
-import torch
 
 from common.harness.errors import UserError, before_training, run_script
 from common.harness.runs import RUNS
-from part5_action_planning.model.loading import PUBLISHED, load_with_options
+from part5_action_planning.model.loading import model_of_command
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.plot import draw_figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED, help="a finished run")
-    parser.add_argument("--episode", type=int, default=0, help="which of the evaluation's")
-    parser.add_argument("--out", type=Path, default=RUNS / "part5" / "plan", help="a folder")
-    args, options = parser.parse_known_args()
-    cfg, model = load_with_options(args.run_dir, options)
-    torch.set_num_threads(cfg.threads)
+    args, cfg, model = model_of_command(
+        __doc__,
+        {"--episode": {"type": int, "default": 0, "help": "which of the evaluation's"},
+         "--out": {"type": Path, "default": RUNS / "part5" / "plan", "help": "a folder"}},
+    )  # fmt: skip
     count = cfg.evaluation.num_test_episodes
     if not 0 <= args.episode < count:
         raise UserError(f"--episode {args.episode}: expected 0 to {count - 1}")
@@ -42,8 +35,7 @@ def main() -> None:
         f"{reached}: {distance[0]:.1f} px away at the start, {distance.min():.1f} at the nearest, "
         f"{distance[-1]:.1f} at the end; {1000 * played.seconds / cfg.task.budget:.0f} ms a step"
     )
-    for path in paths:
-        print(path)
+    print(*paths, sep="\n")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,16 @@ from pathlib import Path
 
 from common.figures.charts import write_png
 from common.figures.frames import write_gif
-from common.harness.errors import UserError, run_script
+from common.harness.errors import run_script
+from common.harness.publish import finished
 from part5_action_planning.config import PART
-from part5_action_planning.figures.episode import film, key_times, moments_figure, paths_figure
+from part5_action_planning.figures.episode import (
+    film,
+    film_length,
+    key_times,
+    moments_figure,
+    paths_figure,
+)
 from part5_action_planning.figures.search import landscape_figure, search_figure, searches_of
 from part5_action_planning.model.loading import load_model
 from part5_action_planning.model.world_models import Model, Policy, TokenModel
@@ -44,8 +51,9 @@ def draw_figures(
     for name, figure in figures.items():
         write_png(folder / name, figure)
     if not isinstance(model, TokenModel):
+        length = film_length(played, episodes.cfg.task)
         arrays = {"frames": played.frames[0].numpy(), "distance": played.distance[0].numpy()}
-        film_strip = [moments_figure(played, moments, [t], goal) for t in range(len(moments))]
+        film_strip = [moments_figure(played, moments, [t], goal) for t in range(length)]
         write_gif(folder / "episode.gif", film_strip, fps=6, **arrays)
         figures["episode.gif"] = film_strip[0]
     return played, [folder / name for name in figures]
@@ -65,16 +73,10 @@ def main() -> None:
 
         paths = draw_results(PART / "results")
     else:
-        if not (args.run_dir / "summary.json").exists():
-            raise UserError(
-                f"{args.run_dir} is no finished run; make one with: python "
-                "part5_action_planning/train.py"
-            )
-        cfg, model = load_model(args.run_dir)
+        cfg, model = load_model(finished(args.run_dir, "python part5_action_planning/train.py"))
         episodes = EvalEpisodes(cfg, NUM_DRAWN)
         _, paths = draw_figures(args.run_dir / "figures", model, episodes)
-    for path in paths:
-        print(path)
+    print(*paths, sep="\n")
 
 
 if __name__ == "__main__":

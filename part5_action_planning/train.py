@@ -25,19 +25,19 @@ from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import covariance_penalty, variance_hinge
+from common.schedules import warmup_cosine
 from common.sigreg import random_slices, sigreg
-from part5_action_planning.config import BASELINE, Config, Stream, generator, learning_rate
+from part5_action_planning.config import BASELINE, Config, Stream, generator
 from part5_action_planning.data import Batch, draw_batch, make_recording, read_tokens
+from part5_action_planning.model.rollout import rollout_windows
 from part5_action_planning.model.world_models import (
     LatentModel,
     PixelModel,
     Policy,
     TokenModel,
     make_model,
-    rollout_windows,
 )
 from part5_action_planning.planning.closed_loop import EvalEpisodes
-from part5_action_planning.scoring.surprise import check_events
 
 Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and its unweighted terms
 
@@ -157,7 +157,7 @@ def add_shared_terms(
 
 def train(cfg: Config, run: Run) -> None:
     """Trains one world model, acts with it, scores it, and writes the run."""
-    from part5_action_planning.evaluate import finish  # planners, scores, figures: needed last
+    from part5_action_planning.evaluate import check_events, finish  # planners, scores, figures
 
     with before_training():
         episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes)
@@ -182,7 +182,7 @@ def train(cfg: Config, run: Run) -> None:
             drawn = random_slices(cfg.model.embedding_dim, cfg.loss_weights.num_slices, slices)
             batch = Batch(batch.seen, batch.actions, drawn)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, cfg)
+            group["lr"] = warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
         done = step + 1
         is_saved = done % cfg.save_every == 0 or done == cfg.steps or run.is_stopping
         with stopping_at(done):

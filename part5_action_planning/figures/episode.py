@@ -15,12 +15,14 @@ from common.figures.charts import DPI, FONT, PALETTE, WIDTH
 from common.figures.frames import Group, strip
 from common.rendering import render
 from part5_action_planning.config import Task
-from part5_action_planning.model.world_models import LatentModel, Model, PixelModel, rollout
+from part5_action_planning.model.rollout import rollout
+from part5_action_planning.model.world_models import LatentModel, Model, PixelModel
 from part5_action_planning.planning.agents import PlanningAgent, make_agent
 from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
 from part5_action_planning.tasks.rules import advance_all
 
 SHOWN = 5  # frames ahead beside the present one
+LINGER = 6  # steps that a film goes on after the arrival
 NOTE = (
     "From left to right: the frame the agent sees; so many steps ahead, what its model predicts of "
     "the plan it has just made (decoded, for looking only) and, below, what the same actions "
@@ -100,6 +102,16 @@ def key_times(played: Trajectories, task: Task) -> list[int]:
     return sorted(set(times))
 
 
+def film_length(played: Trajectories, task: Task) -> int:
+    """Steps of the first episode that a film shows: until a little after the ball is there to stay.
+
+    All of them where it does not stay.
+    """
+    away = (played.distance[0] > task.success_radius).nonzero()
+    arrival = int(away[-1]) + 1 if len(away) else 0
+    return min(len(played.distance[0]) - 1, arrival + LINGER)
+
+
 def moments_figure(
     played: Trajectories, moments: Sequence[Moment], times: Sequence[int], goal: np.ndarray
 ) -> Figure:
@@ -121,9 +133,10 @@ def moments_figure(
 def paths_figure(played: Trajectories, episodes: EvalEpisodes, shown: int = 8) -> Figure:
     """Where the ball went in the first episodes; the circle is what counts as reached."""
     shown = min(shown, len(played.states))
-    columns = 4
-    rows = -(-shown // columns)
-    fig = Figure(figsize=(WIDTH, 1.9 * rows + 0.3), dpi=DPI, layout="constrained")
+    columns = min(4, shown)
+    rows, side = -(-shown // columns), min(3.0, WIDTH / columns)  # inches
+    size = (side * columns, (side + 0.15) * rows + 0.3)
+    fig = Figure(figsize=size, dpi=DPI, layout="constrained")
     for i in range(shown):
         ax = fig.add_subplot(rows, columns, i + 1)
         draw_frame(ax, played.frames[i, 0])
@@ -145,7 +158,5 @@ def draw_frame(ax: Axes, frame: Tensor) -> None:
 def draw_goal(ax: Axes, goal: Tensor, task: Task) -> None:
     """The circle around the goal's state (4,) within which the ball has reached it."""
     x, y = goal[:2].tolist()
-    ring = Circle(
-        (x, y), task.success_radius, fill=False, edgecolor=PALETTE["vermillion"], linewidth=1.5
-    )
-    ax.add_patch(ring)
+    look = {"fill": False, "edgecolor": PALETTE["vermillion"], "linewidth": 1.5}
+    ax.add_patch(Circle((x, y), task.success_radius, **look))

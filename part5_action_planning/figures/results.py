@@ -9,24 +9,19 @@ from matplotlib.figure import Figure
 from common.figures.charts import PALETTE, QUIET, Bars, Curves, panels, write_png
 from common.harness.errors import UserError
 from common.harness.results import read_results
+from part5_action_planning.report.tables import EVENTS, PLANNERS, TASKS
 
 # fmt: off
-TASKS = {"reach": "reach", "two_rooms": "two rooms", "bank_shot": "bank shot",
-         "left_right": "left, right"}
 AGENTS = {"oracle": "true dynamics", "lewm": "LeWorldModel style", "cloning": "cloning, no model",
           "greedy": "greedy, no model", "untrained": "untrained model", "random": "random thrust",
           "do_nothing": "do nothing"}
 MODELS = {"lewm": "LeWorldModel style", "pixel": "pixels", "dino_wm": "DINO-WM style",
           "vjepa2_ac": "V-JEPA 2-AC style"}
 BASELINES = {"coasting": "true dynamics, thrust unknown", "pixels": "nothing moves"}
-PLANNERS = {"random": "random shooting", "cem": "CEM", "icem": "iCEM", "mppi": "MPPI",
-            "gradient": "gradient (Adam)"}
 COSTS = {"last": "cost at the end", "sum": "summed cost", "track": "moving target"}
 RATIOS = {"operations": "gflop_per_step", "time, this CPU": "ms_per_candidate_step"}
 CRITICAL = {"last": "at the goal, last step, %", "mean_std": "mean std of z",
             "effective_rank": "effective rank", "error_px_5": "5 steps ahead, px"}
-EVENTS = {"teleport": "teleport", "flip": "velocity reversed", "wall": "through a wall",
-          "colour": "colour changed"}
 HISTORY = {"two_frames": "history of two frames", "one_frame": "history of one frame"}
 COLORS = dict.fromkeys([*AGENTS.values(), *RATIOS, "authors' GPU"], QUIET) | {
     "LeWorldModel style": PALETTE["blue"], "true dynamics": PALETTE["green"],
@@ -37,6 +32,7 @@ HORIZONS = (1, 2, 5, 10, 15)
 BANDS = "Bands: 95% intervals."
 # fmt: on
 Cell = Mapping[str, Any]
+Points = Iterable[tuple[str, float, Cell]]  # of curves: name, x, interval
 
 
 def draw_results(folder: Path) -> list[Path]:
@@ -44,26 +40,25 @@ def draw_results(folder: Path) -> list[Path]:
 
     Raises UserError when there is none.
     """
-    makers: dict[str, Callable[[Path], Figure]] = {
-        "reach": success_figure,
-        "expensive": rollout_figure,
-        "precision": precision_figure,
-        "equal_seconds": equal_seconds_figure,
-        "planner_bench": planner_bench_figure,
-        "planning_time": planning_time_figure,
-        "critical": critical_figure,
-        "surprise": surprise_figure,
-    }
-    there = [name for name in makers if (folder / f"{name}.json").exists()]
+    there = [name for name in FIGURES if (folder / f"{name}.json").exists()]
     if not there:
         raise UserError(f"no results to draw in {folder}; expected reach.json or others of a sweep")
     for name in there:
-        write_png(folder / "figures" / f"{name}.png", makers[name](folder))
+        write_png(folder / "figures" / f"{name}.png", FIGURES[name](folder))
     return [folder / "figures" / f"{name}.png" for name in there]
 
 
-def variants(folder: Path, name: str) -> Mapping[str, Any]:
-    return read_results(folder / f"{name}.json")["variants"]
+def rows_of(folder: Path, name: str) -> list[tuple[dict[str, Any], dict[str, Cell]]]:
+    """Params and metrics of each variant of a results file."""
+    found = read_results(folder / f"{name}.json")["variants"].values()
+    return [(variant["params"], variant["metrics"]) for variant in found]
+
+
+def metrics_of(folder: Path, name: str) -> dict[str, dict[str, Cell]]:
+    """{variant: metrics} of a results file, bounds among them."""
+    content = read_results(folder / f"{name}.json")
+    found = {row: variant["metrics"] for row, variant in content["variants"].items()}
+    return found | content.get("bounds", {})
 
 
 def percent(cell: Cell) -> dict[str, Any]:
@@ -71,29 +66,23 @@ def percent(cell: Cell) -> dict[str, Any]:
     return scaled | {"values": [100 * value for value in cell["values"]]}
 
 
-def curve(cells: Mapping[float, Cell]) -> dict[str, list[float]]:
-    """A curve of intervals, by x."""
-    ordered = sorted(cells)
-    ends = {end: [cells[x][end] for x in ordered] for end in ("mean", "low", "high")}
-    return {"x": [float(x) for x in ordered], **ends}
-
-
-def curves(points: Iterable[tuple[str, float, Cell]]) -> dict[str, dict[str, list[float]]]:
-    """{name: curve} of points (name, x, interval)."""
-    series: dict[str, dict[float, Cell]] = {}
-    for name, x, cell in points:
-        series.setdefault(name, {})[x] = cell
-    return {name: curve(cells) for name, cells in series.items()}
+def curves(points: Points) -> dict[str, dict[str, list[float]]]:
+    """{name: curve}, x ascending."""
+    series: dict[str, dict[str, list[float]]] = {}
+    for name, x, cell in sorted(points, key=lambda point: point[1]):
+        of = series.setdefault(name, {"x": [], "mean": [], "low": [], "high": []})
+        for end, value in ({**cell, "x": float(x)}).items():
+            if end in of:
+                of[end].append(value)
+    return series
 
 
 def success_figure(folder: Path) -> Figure:
     """Success of every agent on every task at the last step."""
     contents = []
     for task, title in TASKS.items():
-        content = read_results(folder / f"{task}.json")
-        found = {name: each["metrics"]["last"] for name, each in content["variants"].items()}
-        found |= {name: metrics["last"] for name, metrics in content["bounds"].items()}
-        found["greedy"] = content["variants"]["lewm"]["metrics"]["greedy_last"]
+        found = {name: metrics["last"] for name, metrics in metrics_of(folder, task).items()}
+        found["greedy"] = metrics_of(folder, task)["lewm"]["greedy_last"]
         rows = {label: {label: percent(found[name])} for name, label in AGENTS.items()}
         contents.append(Bars(rows, "episodes at the goal, %", title=title))
     note = "Within 3 px at the last step. Whiskers: 95% intervals; dots: single seeds."
@@ -105,20 +94,23 @@ def success_figure(folder: Path) -> Figure:
 
 def rollout_figure(folder: Path) -> Figure:
     """Error of the predicted place against the horizon, of models with the same data."""
-    found, known = variants(folder, "expensive"), variants(folder, "baselines")
-    models = {label: found[name]["metrics"] for name, label in MODELS.items()}
-    bounds = {label: known[f"reach/{name}"]["metrics"] for name, label in BASELINES.items()}
-    places, states = (
-        curves(
-            (label, h, metrics[f"{kind}_{h}"]) for label, metrics in shown.items() for h in HORIZONS
-        )
-        for kind, shown in (("error_px", models | bounds), ("fvu", models))
-    )
-    mean_place = models["pixels"]["spread_px"]["mean"]
+    found, known = metrics_of(folder, "expensive"), metrics_of(folder, "baselines")
+    models = {label: found[name] for name, label in MODELS.items()}
+    bounds = {label: known[f"reach/{name}"] for name, label in BASELINES.items()}
+
+    def by_horizon(metric: str, shown: Mapping[str, Mapping[str, Cell]]) -> dict[str, Any]:
+        return curves((row, h, shown[row][f"{metric}_{h}"]) for row in shown for h in HORIZONS)
+
     contents = [
-        Curves(places, "steps ahead", "error of the place, px", {"": mean_place}),
-        Curves(states, "steps ahead", "state unexplained (FVU)", {"": 1.0}, log_y=True),
-    ]
+        Curves(
+            by_horizon("error_px", models | bounds), "steps ahead", "error of the place, px",
+            {"": models["pixels"]["spread_px"]["mean"]},
+        ),
+        Curves(
+            by_horizon("fvu", models), "steps ahead", "state unexplained (FVU)", {"": 1.0},
+            log_y=True,
+        ),
+    ]  # fmt: skip
     note = (
         "Left: the place that a linear probe of real states reads from the predicted one. Right: "
         "share of the state's variance that the prediction leaves unexplained. Dashed: the mean "
@@ -131,30 +123,25 @@ def rollout_figure(folder: Path) -> Figure:
     return fig
 
 
-def success_against(series: Mapping[str, Any], x_label: str, note: str) -> Figure:
-    fig = panels([Curves(series, x_label, "at the goal, %", log_x=True)], note=note)
+def success_against(points: Points, x_label: str, note: str) -> Figure:
+    fig = panels([Curves(curves(points), x_label, "at the goal, %", log_x=True)], note=note)
     fig.axes[0].set_ylim(0, 103)
     return fig
 
 
 def precision_figure(folder: Path) -> Figure:
     """Success of true dynamics that are a little off at every step."""
-    series = curves(
-        (TASKS[v["params"]["task"]], v["params"]["error_px"], percent(v["metrics"]["last"]))
-        for v in variants(folder, "precision").values()
-    )
-    return success_against(series, "error added to the true dynamics, px a step", BANDS)
+    rows = rows_of(folder, "precision")
+    points = [(TASKS[p["task"]], p["error_px"], percent(m["last"])) for p, m in rows]
+    return success_against(points, "error added to the true dynamics, px a step", BANDS)
 
 
 def equal_seconds_figure(folder: Path) -> Figure:
     """Success against thinking time, of world models that were given more and less of it."""
-    found = [(v["params"], v["metrics"]) for v in variants(folder, "equal_seconds").values()]
-    series = curves(
-        (MODELS[params["method"]], m["ms_per_step"]["mean"], percent(m["last"]))
-        for params, m in found
-    )
+    rows = rows_of(folder, "equal_seconds")
+    points = [(MODELS[p["method"]], m["ms_per_step"]["mean"], percent(m["last"])) for p, m in rows]
     note = f"From left to right more candidates and rounds of CEM. One thread. {BANDS}"
-    fig = success_against(series, "thinking, ms a step and episode", note)
+    fig = success_against(points, "thinking, ms a step and episode", note)
     fig.axes[0].set_xticks([0.1, 1, 10], labels=["0.1", "1", "10"])
     return fig
 
@@ -163,12 +150,11 @@ def planner_bench_figure(folder: Path) -> Figure:
     """Optima found, and what plans cost beyond the best known."""
     found: dict[str, dict[str, Cell]] = {}
     regret: dict[str, dict[str, Cell]] = {}
-    for variant in variants(folder, "planner_bench").values():
-        params, metrics = variant["params"], variant["metrics"]
-        planner = PLANNERS.get(params["planner"])
-        if planner and "cost" in params:
+    for params, metrics in rows_of(folder, "planner_bench"):
+        planner = PLANNERS[params["planner"]]
+        if "cost" in params:
             found.setdefault(COSTS[params["cost"]], {})[planner] = percent(metrics["found"])
-        elif planner:
+        elif planner in COLORS:  # not the long search that regret is measured from
             row = regret.setdefault(f"{params['horizon']} steps", {})
             row[planner] = percent(metrics["regret"])
     note = (
@@ -187,9 +173,10 @@ def planning_time_figure(folder: Path) -> Figure:
     names = {"lewm": "LeWorldModel", "dino_wm": "DINO-WM"}
     series = {names[model]: each["ms_per_step"] for model, each in content["curves"].items()}
     ratio, protocol = content["variants"]["ratio"]["metrics"], content["protocol"]
-    published = {"mean": protocol["published_ratio"], "low": None, "high": None}
+    times = protocol["published_ratio"]
     rows = {label: {label: ratio[metric]} for label, metric in RATIOS.items()}
-    rows["authors' GPU"] = {"authors' GPU": {**published, "values": [published["mean"]]}}
+    gpu = {"mean": times, "low": None, "high": None, "values": [times]}
+    rows["authors' GPU"] = {"authors' GPU": gpu}
     note = (
         "One step ahead at the published sizes, history of three frames, random weights. "
         f"{protocol['threads']} CPU threads. Bands: fastest and slowest run."
@@ -206,35 +193,33 @@ def critical_figure(folder: Path) -> Figure:
     sweeps = {"critical": "reach", "critical_fine": "reach", "critical_two_rooms": "two_rooms"}
     points: dict[str, list[tuple[str, float, Cell]]] = {metric: [] for metric in CRITICAL}
     for name, task in sweeps.items():
-        for variant in variants(folder, name).values():
-            params = variant["params"]
+        for params, metrics in rows_of(folder, name):
             case = f"{TASKS[task]}, D = {params.get('model.embedding_dim', 16)}"  # two_rooms.yaml's
             for metric in ("mean_std",) if name == "critical_fine" else CRITICAL:
-                cell = variant["metrics"][metric]
-                cell = percent(cell) if metric == "last" else cell
+                cell = percent(metrics[metric]) if metric == "last" else metrics[metric]
                 points[metric].append((case, params["loss_weights.sigreg_lambda"], cell))
-    contents = [
-        Curves(curves(points[metric]), "sigreg_lambda (r)", label, log_x=True,
-               log_y=metric in ("mean_std", "error_px_5"))
-        for metric, label in CRITICAL.items()
-    ]  # fmt: skip
+    drawn = {metric: curves(points[metric]) for metric in CRITICAL}
     note = (
         f"{BANDS} Dashed, in the colour of their curve: where theory says, from the untrained "
         "encoder, that collapse ends. Dotted: 1 / k, enough for any encoder, says the theory. Two "
         "rooms: with temporal straightening, of which it knows nothing."
     )
+    contents = [
+        Curves(drawn[metric], "sigreg_lambda (r)", label, log_x=True,
+               log_y=metric in ("mean_std", "error_px_5"))
+        for metric, label in CRITICAL.items()
+    ]  # fmt: skip
     fig = panels(contents, note=note, columns=2)
     lines = {
-        f"{TASKS[v['params']['task']]}, D = {v['params']['model.embedding_dim']}": v["metrics"]
-        for v in variants(folder, "threshold").values()
+        f"{TASKS[params['task']]}, D = {params['model.embedding_dim']}": metrics
+        for params, metrics in rows_of(folder, "threshold")
     }
-    drawn = curves(points["last"])
     for ax in fig.axes:
-        for case, color in zip(drawn, PALETTE.values(), strict=False):
+        for case, color in zip(drawn["last"], PALETTE.values(), strict=False):
             predicted = lines[case]["predicted"]["mean"]
             ax.axvline(predicted, color=color, linewidth=1, linestyle="--", zorder=1)
         ax.axvline(lines["reach, D = 10"]["one_over_k"]["mean"], color=QUIET, linestyle=":")
-        ticks = next(iter(drawn.values()))["x"]
+        ticks = next(iter(drawn["last"].values()))["x"]
         ax.set_xticks(ticks, [f"{weight:g}" for weight in ticks])
     fig.axes[0].set_ylim(0, 100)
     fig.axes[1].set_ylim(1e-4, 2)
@@ -245,12 +230,20 @@ def critical_figure(folder: Path) -> Figure:
 
 def surprise_figure(folder: Path) -> Figure:
     """AUROC of every impossible event, with a history of one frame and of two."""
-    found = variants(folder, "surprise")
+    found = metrics_of(folder, "surprise")
     rows = {
-        label: {name: found[n]["metrics"][f"{event}_auroc"] for n, name in HISTORY.items()}
+        label: {name: found[n][f"{event}_auroc"] for n, name in HISTORY.items()}
         for event, label in EVENTS.items()
     }
     note = "One-step error of impossible clips against possible twins. Whiskers: 95% intervals."
     fig = panels([Bars(rows, "AUROC", {"chance": 0.5})], note=note)
     fig.axes[0].set_xlim(0, 1)
     return fig
+
+
+FIGURES: dict[str, Callable[[Path], Figure]] = {  # by the results file that they are drawn from
+    "reach": success_figure, "expensive": rollout_figure, "precision": precision_figure,
+    "equal_seconds": equal_seconds_figure, "planner_bench": planner_bench_figure,
+    "planning_time": planning_time_figure, "critical": critical_figure,
+    "surprise": surprise_figure,
+}  # fmt: skip

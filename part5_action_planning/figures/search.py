@@ -18,13 +18,13 @@ from common.figures.charts import DPI, FONT, LINE, PALETTE, WIDTH, wrap
 from common.figures.panels import with_note
 from part5_action_planning.config import Config, Stream, generator
 from part5_action_planning.figures.episode import draw_frame, draw_goal, key_times
-from part5_action_planning.model.world_models import Oracle, WorldModel, rollout
+from part5_action_planning.model.rollout import WorldModel, rollout
+from part5_action_planning.model.world_models import Oracle
 from part5_action_planning.planning.agents import Memory, action_bounds, plan_length
 from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
 from part5_action_planning.planning.costs import make_cost, unfold_blocks
 from part5_action_planning.planning.planners import plan
-from part5_action_planning.planning.search_state import CostFn
-from part5_action_planning.tasks.rules import choices
+from part5_action_planning.tasks.rules import choices, largest_action
 
 GRID = 25  # first actions along each axis of a landscape
 ROUNDS, DRAWN = 4, 60  # panels of a search; candidates drawn in each, the cheapest among them
@@ -44,18 +44,6 @@ class Search:
     rounds: list[tuple[Tensor, Tensor]]
     predicted: np.ndarray
     true: np.ndarray
-
-
-class Watched:
-    """A cost function that keeps what it was asked, of the first episode."""
-
-    def __init__(self, cost_fn: CostFn) -> None:
-        self.cost_fn, self.rounds = cost_fn, []
-
-    def __call__(self, blocks: Tensor) -> Tensor:
-        cost = self.cost_fn(blocks)
-        self.rounds.append((blocks[0].detach().clone(), cost[0].detach()))
-        return cost
 
 
 def searches_of(model: WorldModel, played: Trajectories, episodes: EvalEpisodes) -> list[Search]:
@@ -81,14 +69,20 @@ def search_at(model: WorldModel, played: Trajectories, episodes: EvalEpisodes, t
     oracle, now = _oracle(played, episodes, time)
     goal = oracle.encode(None, episodes.goal_states[:1])
     true_cost = make_cost(oracle, now, torch.zeros(1, 0, 2), goal, cfg.cost, coast)
-    settings, watched = replace(cfg.planner, horizon=horizon), Watched(cost_fn)
-    start = bounds.middle.expand(1, horizon, -1)
+    settings, start = replace(cfg.planner, horizon=horizon), bounds.middle.expand(1, horizon, -1)
+    rounds: list[tuple[Tensor, Tensor]] = []
+
+    def watched(blocks: Tensor) -> Tensor:
+        cost = cost_fn(blocks)
+        rounds.append((blocks[0].detach().clone(), cost[0].detach()))
+        return cost
+
     found = plan(settings, watched, bounds, start, generator(cfg, Stream.ASIDE))
     axis = torch.linspace(float(bounds.low[0]), float(bounds.high[0]), GRID)
     blocks = found.actions.expand(GRID * GRID, -1, -1).clone()
     blocks[:, 0] = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).flatten(0, 1)
     costs = [ask(blocks[None])[0].view(GRID, GRID).numpy() for ask in (cost_fn, true_cost)]
-    return Search(time, coast, watched.rounds, *costs)
+    return Search(time, coast, rounds, *costs)
 
 
 def _oracle(played: Trajectories, episodes: EvalEpisodes, time: int) -> tuple[Oracle, Tensor]:
@@ -103,9 +97,8 @@ def landscape_figure(searches: Sequence[Search], played: Trajectories, cfg: Conf
         "Cost of the plan found if its first thrust were another one (px/frame²); dark is cheap, "
         "each panel on its own scale. Cross: cheapest for the model. Star: truly the best."
     )
-    height = 2 * WIDTH / 3 * 0.92 + 0.4 + LINE * (1 + note.count("\n"))
-    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    low, high = (float(bound[0]) for bound in (action_bounds(cfg).low, action_bounds(cfg).high))
+    fig = _figure(2 * WIDTH / 3 * 0.92 + 0.4, note)
+    low, high = -largest_action(cfg.task, cfg.world), largest_action(cfg.task, cfg.world)
     axis = np.linspace(low, high, GRID)
     for column, search in enumerate(searches):
         costs = {"predicted": search.predicted, "true": search.true}
@@ -124,11 +117,15 @@ def landscape_figure(searches: Sequence[Search], played: Trajectories, cfg: Conf
             if row == 0:
                 away = played.distance[0, search.time].item()
                 ax.set_title(f"step {search.time}, {away:.0f} px away", fontsize=FONT)
-            else:
-                ax.set_xlabel("thrust in x", fontsize=FONT)
-            if column == 0:
-                ax.set_ylabel(f"{name}: thrust in y", fontsize=FONT)
-    return with_note(fig, note)
+            ax.set_xlabel("thrust in x" if row else "", fontsize=FONT)
+            ax.set_ylabel(f"{name}: thrust in y" if column == 0 else "", fontsize=FONT)
+    return fig
+
+
+def _figure(height: float, note: str) -> Figure:
+    """An empty one, so high (inches) above its note."""
+    size = (WIDTH, height + LINE * (1 + note.count("\n")))
+    return with_note(Figure(figsize=size, dpi=DPI, layout="constrained"), note)
 
 
 def search_figure(
@@ -140,8 +137,7 @@ def search_figure(
         "agent sees. Grey: some of a round's candidates; blue: those that the model finds "
         "cheapest; orange-red: the best of them, and the goal."
     )
-    height = len(searches) * (WIDTH / ROUNDS + 0.15) + 0.5 + LINE * (1 + note.count("\n"))
-    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    fig = _figure(len(searches) * (WIDTH / ROUNDS + 0.15) + 0.5, note)
     for row, search in enumerate(searches):
         rounds = [(b, c) for b, c in search.rounds if len(b) > 1]  # not the mean alone
         chosen = np.unique(np.linspace(0, len(rounds) - 1, ROUNDS).round().astype(int))
@@ -149,7 +145,7 @@ def search_figure(
             ax = fig.add_subplot(len(searches), len(chosen), row * len(chosen) + column + 1)
             _draw_round(ax, rounds[which], search, played, episodes)
             ax.set_title(f"step {search.time}, round {which + 1}", fontsize=FONT - 1)
-    return with_note(fig, note)
+    return fig
 
 
 def _draw_round(

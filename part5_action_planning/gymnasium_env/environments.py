@@ -42,11 +42,9 @@ from part5_action_planning.tasks.rules import Problems, choices
 Observation = dict[str, np.ndarray]
 
 IDS = {
-    "reach": "JepaBall/Reach-v0",
-    "two_rooms": "JepaBall/TwoRooms-v0",
-    "bank_shot": "JepaBall/BankShot-v0",
-    "left_right": "JepaBall/LeftRight-v0",
-}
+    "reach": "JepaBall/Reach-v0", "two_rooms": "JepaBall/TwoRooms-v0",
+    "bank_shot": "JepaBall/BankShot-v0", "left_right": "JepaBall/LeftRight-v0",
+}  # fmt: skip
 METADATA = {"render_modes": ["rgb_array"], "render_fps": 10}
 
 
@@ -80,9 +78,13 @@ def check_action(action: Any, space: spaces.Space) -> np.ndarray:
 class Episodes(BatchedEnv):
     """The closed loop as Gymnasium sees it: E episodes in step, arrays in and out."""
 
-    def __init__(self, task: str, overrides: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, task: str, overrides: Mapping[str, Any] | None, render_mode: str | None
+    ) -> None:
         if task not in IDS:
             raise ValueError(f"got task {task!r}; wanted one of {', '.join(IDS)}")
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"got render_mode {render_mode!r}; wanted rgb_array or None")
         cfg = task_config(task, overrides)
         super().__init__(cfg)
         frame = spaces.Box(0, 255, (cfg.world.size, cfg.world.size, cfg.world.channels), np.uint8)
@@ -115,7 +117,14 @@ class Episodes(BatchedEnv):
 
     def observation(self) -> Observation:
         """frame and goal, uint8 (E, H, W, C), nothing of which is used again."""
+        if self.time is None:
+            raise ResetNeeded("no episode has begun: call reset() first")
         return {"frame": _channels_last(self.frames()), "goal": self.goal.copy()}
+
+    def colored(self) -> np.ndarray:
+        """What is seen now in three colours, uint8 (E, H, W, 3)."""
+        frames = self.observation()["frame"]
+        return np.repeat(frames, 3, axis=3) if frames.shape[3] == 1 else frames
 
     def info(self) -> dict[str, np.ndarray]:
         """See the module; each with E in front."""
@@ -146,7 +155,7 @@ class BallEnv(gymnasium.Env):
         self, task: str = "reach", overrides: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
     ) -> None:  # fmt: skip
-        self.episodes, self.render_mode = Episodes(task, overrides), render_mode
+        self.episodes, self.render_mode = Episodes(task, overrides, render_mode), render_mode
         self.observation_space = self.episodes.observation_space
         self.action_space = self.episodes.action_space
 
@@ -164,10 +173,7 @@ class BallEnv(gymnasium.Env):
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The frame (H, W, 3) uint8, in mode rgb_array."""
-        if self.render_mode is None:
-            return None
-        frame = self._observation()["frame"]
-        return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
+        return None if self.render_mode is None else self.episodes.colored()[0]
 
     def _observation(self) -> Observation:
         return {name: frames[0] for name, frames in self.episodes.observation().items()}
@@ -192,7 +198,7 @@ class BallVectorEnv(VectorEnv):
     ) -> None:  # fmt: skip
         if num_envs < 1:
             raise ValueError(f"got num_envs {num_envs}; wanted 1 or more")
-        self.episodes = Episodes(task, overrides)
+        self.episodes = Episodes(task, overrides, render_mode)
         self.num_envs, self.render_mode = num_envs, render_mode
         self.single_observation_space = self.episodes.observation_space
         self.single_action_space = self.episodes.action_space
@@ -213,6 +219,8 @@ class BallVectorEnv(VectorEnv):
         for i, one in enumerate(seeds):
             if one is not None:
                 self.randoms[i] = seeding.np_random(one)[0]
+        if seeds[0] is not None:  # those that Gymnasium shows are the first's
+            self._np_random, self._np_random_seed = self.randoms[0], seeds[0]
         self.episodes.deal(self.randoms)
         return self.episodes.observation(), self._info()
 
@@ -229,10 +237,7 @@ class BallVectorEnv(VectorEnv):
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """The frames, each (H, W, 3) uint8, in mode rgb_array."""
-        if self.render_mode is None:
-            return None
-        frames = self.episodes.observation()["frame"]
-        return tuple(np.broadcast_to(frames, (*frames.shape[:3], 3)))
+        return None if self.render_mode is None else tuple(self.episodes.colored())
 
     def _info(self) -> dict[str, Any]:
         info = self.episodes.info()

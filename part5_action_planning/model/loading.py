@@ -1,7 +1,11 @@
 """Trained models: of a finished run, or published ones."""
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from common.harness.checkpoints import load_checkpoint, load_weights
 from common.harness.config import load_config, parse_config
@@ -53,3 +57,22 @@ def load_with_options(folder: Path, options: Sequence[str]) -> tuple[Config, Mod
                 "or train anew with: python part5_action_planning/train.py"
             )
     return cfg, model
+
+
+def model_of_command(
+    description: str | None, own: Mapping[str, Any] | None = None
+) -> tuple[argparse.Namespace, Config, Model]:
+    """Of a command RUN_DIR --key=value ...: what it says, and ``load_with_options`` of it.
+
+    own: {option: what ``add_argument`` is given} of those that the script alone knows.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED, help="a finished run")
+    for name, about in (own or {}).items():
+        parser.add_argument(name, **about)
+    args, options = parser.parse_known_args()
+    cfg, model = load_with_options(args.run_dir, options)
+    torch.set_num_threads(cfg.threads)
+    return args, cfg, model

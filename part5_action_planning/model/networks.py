@@ -1,11 +1,16 @@
-"""The networks of this part that ``common`` does not have: three predictors and an encoder."""
+"""The networks of this part that ``common`` does not have: predictors, and an encoder."""
+
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.encoders import gather_patches
+from common.predictors import Predictor
 from common.vit import Block
+from part5_action_planning.config import ACTION_DIM, Config
+from part5_action_planning.tasks.rules import largest_action
 
 HEAD_DIM = 16
 
@@ -43,6 +48,34 @@ class CausalPredictor(nn.Module):
         for block in self.blocks:
             h = block(h, condition, causal=True)
         return z_past[:, -1] + self.last(self.norm(h[:, -1]))
+
+
+class ActionPredictor(nn.Module):
+    """z_next from n embeddings and the n actions that leave them; actions are scaled to +-1."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        n = cfg.model.history_length
+        sizes = {"embedding_dim": cfg.model.embedding_dim, "hidden_dim": cfg.model.hidden_dim}
+        self.scale = largest_action(cfg.task, cfg.world)
+        match cfg.model.predictor:
+            case "mlp":
+                actions = n * ACTION_DIM
+                made = Predictor(history_length=n, action_dim=actions, num_hypotheses=1, **sizes)
+            case "adaln":
+                made = CausalPredictor(history_length=n, action_dim=ACTION_DIM, **sizes)
+            case "attention":
+                raise ValueError("model.predictor attention is for a frozen encoder's tokens")
+            case _:
+                assert_never(cfg.model.predictor)
+        self.network = made
+
+    def forward(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        actions = a_past / self.scale
+        if isinstance(self.network, Predictor):
+            z_pred, _ = self.network(z_past, actions.flatten(1))
+            return z_pred[:, 0]
+        return self.network(z_past, actions)
 
 
 class TokenMLP(nn.Module):

@@ -12,7 +12,7 @@ To add one: its name in ``config.Config.method``, a line of ``make_model`` (and,
 do, a class with this interface), its loss beside the others in ``train.py``, and a YAML file.
 """
 
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +20,11 @@ from torch.nn.functional import layer_norm
 
 from common.encoders import ConvDecoder, ConvEncoder
 from common.heads import MLP
-from common.predictors import Predictor
 from common.simulator import Scene
 from common.world import World
 from part5_action_planning.config import ACTION_DIM, Config, Task
 from part5_action_planning.model.networks import (
-    CausalPredictor,
+    ActionPredictor,
     TokenAttention,
     TokenMLP,
     VitEncoder,
@@ -35,101 +34,23 @@ from part5_action_planning.tasks.rules import advance, largest_action
 if TYPE_CHECKING:
     from common.frozen import FrozenEncoder
 
-CHUNK_ELEMENTS = 65_536  # state numbers predicted at a time, so that they stay in a core's cache
 
-
-class WorldModel(Protocol):
-    """What planners and agents need; history_length is the n that ``step`` wants."""
-
-    history_length: int
-
-    def encode(self, frames: Tensor, states: Tensor) -> Tensor: ...
-    def step(self, z_past: Tensor, a_past: Tensor) -> Tensor: ...
-    def goal_features(self, z: Tensor) -> Tensor: ...
-
-
-def rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
-    """Predicted states (E, S, H, D) of S action sequences for each of E episodes.
-
-    z_past (E, n, D) what was observed, oldest first; a_past (E, n - 1, A) the actions between;
-    actions (E, S, H, A), the first of them leaving z_past[:, -1]. The window slides: later steps
-    see what was predicted, and the actions that go with it. Raises ValueError for another history.
-    """
-    episodes, samples = actions.shape[:2]
-    wanted = (model.history_length, model.history_length - 1)
-    if (z_past.shape[1], a_past.shape[1]) != wanted:
-        raise ValueError(
-            f"got a history of {z_past.shape[1]} observations and {a_past.shape[1]} actions; the "
-            f"model wants {wanted[0]} and {wanted[1]}"
-        )
-    z_past, a_past = (past.repeat_interleave(samples, 0) for past in (z_past, a_past))
-    flat = actions.flatten(0, 1)  # (E S, H, A)
-    rows = min(2048, max(64, CHUNK_ELEMENTS // z_past[0, 0].numel()))
-    parts = zip(z_past.split(rows), a_past.split(rows), flat.split(rows), strict=True)
-    predicted = torch.cat([_rollout(model, *part) for part in parts])
-    return predicted.unflatten(0, (episodes, samples))
-
-
-def _rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
-    """Predicted states (B, H, D) of one action sequence (B, H, A) each."""
-    z_window, a_window = z_past, torch.cat([a_past, actions[:, :1]], 1)  # (B, n, D), (B, n, A)
-    predicted = []
-    for h in range(actions.shape[1]):
-        z_next = model.step(z_window, a_window)
-        predicted.append(z_next)
-        if h + 1 < actions.shape[1]:
-            z_window = torch.cat([z_window[:, 1:], z_next.unsqueeze(1)], 1)
-            a_window = torch.cat([a_window[:, 1:], actions[:, h + 1 : h + 2]], 1)
-    return torch.stack(predicted, 1)
-
-
-def rollout_windows(
-    model: WorldModel, z: Tensor, actions: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
-    """Rollouts of so many steps from every moment of a clip, and what really came.
-
-    z (B, T, D), actions (B, T - 1, A) -> z_pred, z_next (B, W, steps, D): W windows with a full
-    history before and so many frames after.
-    """
-    n = model.history_length
-    begin = torch.arange(z.shape[1] - n - steps + 1)[:, None]  # (W, 1)
-    z_past = z[:, begin + torch.arange(n)]  # (B, W, n, D)
-    a_past = actions[:, begin + torch.arange(n - 1)]  # (B, W, n - 1, A)
-    ahead = actions[:, begin + n - 1 + torch.arange(steps)]  # (B, W, steps, A)
-    z_next = z[:, begin + n + torch.arange(steps)]
-    z_pred = rollout(
-        model, z_past.flatten(0, 1), a_past.flatten(0, 1), ahead.flatten(0, 1)[:, None]
-    )
-    return z_pred[:, 0].unflatten(0, z_next.shape[:2]), z_next
-
-
-class ActionPredictor(nn.Module):
-    """z_next from n embeddings and the n actions that leave them; actions are scaled to +-1."""
+class Seeing(nn.Module):
+    """What trained models share: an encoder of one frame; distances are those of its embeddings."""
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        sizes = {"embedding_dim": cfg.model.embedding_dim, "hidden_dim": cfg.model.hidden_dim}
-        history_length = cfg.model.history_length
-        self.scale = largest_action(cfg.task, cfg.world)
-        if cfg.model.predictor == "adaln":
-            self.network: nn.Module = CausalPredictor(
-                history_length=history_length, action_dim=ACTION_DIM, **sizes
-            )
-        else:
-            self.network = Predictor(
-                history_length=history_length, action_dim=ACTION_DIM * history_length,
-                num_hypotheses=1, **sizes,
-            )  # fmt: skip
+        self.history_length = cfg.model.history_length
+        self.encoder = make_encoder(cfg)
 
-    def forward(self, z_past: Tensor, a_past: Tensor) -> Tensor:
-        actions = a_past / self.scale
-        if isinstance(self.network, Predictor):
-            z_pred, _ = self.network(z_past, actions.flatten(1))
-            return z_pred[:, 0]
-        return self.network(z_past, actions)
+    def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
+        return self.encoder(frames)
+
+    def goal_features(self, z: Tensor) -> Tensor:
+        return z
 
 
-class LatentModel(nn.Module):
+class LatentModel(Seeing):
     """LeWorldModel's and PLDM's kind: an encoder and a predictor of embeddings, trained together.
 
     inverse reads the action between two neighbouring embeddings; decoder is for looking only, and
@@ -137,9 +58,7 @@ class LatentModel(nn.Module):
     """
 
     def __init__(self, cfg: Config) -> None:
-        super().__init__()
-        self.history_length = cfg.model.history_length
-        self.encoder = make_encoder(cfg)
+        super().__init__(cfg)
         self.predictor = ActionPredictor(cfg)
         self.inverse = MLP(
             in_dim=2 * cfg.model.embedding_dim, hidden_dim=cfg.model.hidden_dim,
@@ -147,28 +66,20 @@ class LatentModel(nn.Module):
         )  # fmt: skip
         self.decoder = make_decoder(cfg)
 
-    def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
-        return self.encoder(frames)
-
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
         return self.predictor(z_past, a_past)
-
-    def goal_features(self, z: Tensor) -> Tensor:
-        return z
 
     def decode(self, z: Tensor) -> Tensor:
         """Frames (B, C, H, W), of embeddings (B, D)."""
         return self.decoder(z)
 
 
-class PixelModel(nn.Module):
+class PixelModel(Seeing):
     """A world model whose state is the frame itself: encoder, predictor, decoder, and again."""
 
     def __init__(self, cfg: Config) -> None:
-        super().__init__()
-        self.history_length = cfg.model.history_length
+        super().__init__(cfg)
         self.shape = (cfg.world.channels, cfg.world.size, cfg.world.size)
-        self.encoder = make_encoder(cfg)
         self.predictor = ActionPredictor(cfg)
         self.decoder = make_decoder(cfg)
 
@@ -179,9 +90,6 @@ class PixelModel(nn.Module):
         frames = z_past.unflatten(2, self.shape)
         embedded = self.encoder(frames.flatten(0, 1)).unflatten(0, z_past.shape[:2])
         return self.decoder(self.predictor(embedded, a_past)).flatten(1)
-
-    def goal_features(self, z: Tensor) -> Tensor:
-        return z
 
     def decode(self, z: Tensor) -> Tensor:
         return z.unflatten(1, self.shape)
@@ -261,21 +169,16 @@ class Oracle:
         return z[..., :2]
 
 
-class Policy(nn.Module):
+class Policy(Seeing):
     """Goal-conditioned behaviour cloning: history and goal -> action, no world model."""
 
     def __init__(self, cfg: Config) -> None:
-        super().__init__()
-        self.history_length = cfg.model.history_length
+        super().__init__(cfg)
         self.scale = largest_action(cfg.task, cfg.world)
-        self.encoder = make_encoder(cfg)
         self.head = MLP(
             in_dim=(cfg.model.history_length + 1) * cfg.model.embedding_dim,
             hidden_dim=cfg.model.hidden_dim, out_dim=ACTION_DIM, normalise=False,
         )  # fmt: skip
-
-    def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
-        return self.encoder(frames)
 
     def forward(self, z_past: Tensor, z_goal: Tensor) -> Tensor:
         """Actions (B, A) within bounds, of embeddings (B, n, D) and the goal's (B, D)."""
@@ -310,9 +213,15 @@ def make_model(cfg: Config) -> Model:
 def make_encoder(cfg: Config) -> nn.Module:
     """A trainable encoder of one frame, (B, C, H, W) -> (B, D)."""
     sizes = {"size": cfg.world.size, "embedding_dim": cfg.model.embedding_dim}
-    if cfg.model.encoder == "vit":
-        return VitEncoder(in_channels=cfg.world.channels, **sizes)
-    return ConvEncoder(in_channels=cfg.world.channels, channels=_channels(cfg), **sizes)
+    match cfg.model.encoder:
+        case "conv":
+            return ConvEncoder(in_channels=cfg.world.channels, channels=_channels(cfg), **sizes)
+        case "vit":
+            return VitEncoder(in_channels=cfg.world.channels, **sizes)
+        case "frozen":
+            raise ValueError("model.encoder frozen is not trained: see TokenModel")
+        case _:
+            assert_never(cfg.model.encoder)
 
 
 def make_decoder(cfg: Config) -> nn.Module:

@@ -13,12 +13,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from part5_action_planning.config import ACTION_DIM, Config, DiscreteConfig, Stream, generator
+from part5_action_planning.config import ACTION_DIM, Config, Stream, generator
 from part5_action_planning.data import random_actions
-from part5_action_planning.model.world_models import Policy, WorldModel
+from part5_action_planning.model.rollout import WorldModel
+from part5_action_planning.model.world_models import Policy
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.planning.costs import goal_distance, make_cost
-from part5_action_planning.planning.discrete import plan_discrete
+from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
 from part5_action_planning.planning.planners import plan, shift
 from part5_action_planning.planning.search_state import Bounds, CostFn, Plan
 from part5_action_planning.tasks.rules import choices, largest_action

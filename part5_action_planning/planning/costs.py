@@ -1,19 +1,24 @@
 """What a plan costs: the distance to the goal along what a world model predicts of it."""
 
-from typing import assert_never
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor
 
 from part5_action_planning.config import CostConfig
-from part5_action_planning.model.world_models import WorldModel, rollout
+from part5_action_planning.model.rollout import WorldModel, rollout
 from part5_action_planning.planning.search_state import CostFn
 
 
-def goal_distance(z: Tensor, z_goal: Tensor, norm: str) -> Tensor:
+def goal_distance(z: Tensor, z_goal: Tensor, norm: Literal["squared_l2", "l1"]) -> Tensor:
     """Distances (...) of states (..., D): squared, or the sum of |difference| for l1."""
-    difference = z - z_goal
-    return difference.abs().sum(-1) if norm == "l1" else difference.square().sum(-1)
+    match norm:
+        case "squared_l2":
+            return (z - z_goal).square().sum(-1)
+        case "l1":
+            return (z - z_goal).abs().sum(-1)
+        case _:
+            assert_never(norm)
 
 
 def total_cost(distances: Tensor, cfg: CostConfig) -> Tensor:

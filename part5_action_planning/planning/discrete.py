@@ -7,16 +7,37 @@ to the next.
 """
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from part5_action_planning.config import MAX_SEQUENCES, DiscreteConfig
+from common.harness.config import config, option
+from part5_action_planning.config_checks import MAX_SEQUENCES, check_elites
 from part5_action_planning.planning.search_state import CostFn, Plan, softmin
 
 CHUNK = 4096  # sequences whose cost is asked at a time
+
+
+@config
+class DiscreteConfig:
+    """How a sequence of choices is searched for; see ``config.PlannerConfig``."""
+
+    kind: Literal["enumerate", "random", "cem", "icem", "mppi"]
+    horizon: int = option(ge=1, le=1000)
+    num_samples: int = option(1, ge=1, le=1_000_000)
+    num_iterations: int = option(1, ge=1, le=10_000)
+    num_elites: int = option(1, ge=1, le=1_000_000, when="kind=cem|icem")
+    smoothing: float = option(0.0, ge=0, lt=0.5, when="kind=cem|icem|mppi")
+    """Least probability of a choice: no choice is ever ruled out."""
+    momentum: float = option(0.0, ge=0, lt=1, when="kind=cem|icem|mppi")
+    keep_share: float = option(0.0, ge=0, le=1, when="kind=icem")
+    """Share of the elites that iCEM keeps, as they are and with one step changed."""
+    temperature: float = option(1.0, gt=0, le=1e6, when="kind=mppi")
+
+    def __post_init__(self) -> None:
+        check_elites(self.kind, self.num_elites, self.num_samples)
 
 
 def plan_discrete(

@@ -89,13 +89,17 @@ def take_best(candidates: Tensor, cost: Tensor, count: int, best_so_far: Tensor)
 def softmin(cost: Tensor, temperature: float) -> Tensor:
     """Weights (E, S) that sum to 1: softmax of -cost over temperature standard deviations.
 
-    0 for an infinite cost; equal weights where all are infinite.
+    0 for an infinite cost; equal weights where all are infinite. The unit of the cost and how low
+    the temperature is matter to no square and no quotient: costs are taken in powers of two near
+    the largest, which rounds nothing.
     """
     cost = torch.where(cost.isfinite().any(1, keepdim=True), cost, 0.0)
     finite = cost.isfinite()
     count = finite.sum(1, keepdim=True)
-    known = torch.where(finite, cost, 0.0)
-    mean = known.sum(1, keepdim=True) / count
+    largest = torch.where(finite, cost, 0.0).abs().amax(1, keepdim=True)
+    largest = largest.clamp(min=torch.finfo(cost.dtype).tiny)
+    cost = cost / (largest / (2 * torch.frexp(largest).mantissa))  # by a power of two
+    mean = torch.where(finite, cost, 0.0).sum(1, keepdim=True) / count
     variance = (torch.where(finite, cost - mean, 0.0).square().sum(1, keepdim=True)) / count
-    scale = temperature * variance.sqrt().clamp(min=1e-30)
+    scale = (temperature * variance.sqrt()).clamp(min=1e-30)
     return torch.softmax(-(cost - cost.amin(1, keepdim=True)) / scale, dim=1)

@@ -9,7 +9,8 @@ from torch import Tensor
 from common.metrics import collapse_ratio, effective_rank, fvu, spearman
 from common.probes import ridge_probe
 from part5_action_planning.data import Recording, encode_all
-from part5_action_planning.model.world_models import Oracle, WorldModel, rollout
+from part5_action_planning.model.rollout import WorldModel, rollout
+from part5_action_planning.model.world_models import Oracle
 from part5_action_planning.planning.agents import action_bounds, plan_length
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.planning.costs import make_cost
@@ -26,7 +27,8 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
     position_r2, velocity_r2: ridge regression on the state (velocity: on a history of states), from
     LABELS labels of half of the episodes, on the other half. fvu_h: share of the state's variance
     that an h-step rollout leaves unexplained; error_px_h: root mean square error of the position
-    that the same probe reads from the predicted state. A coordinate that never varies is left out.
+    that the same probe reads from the predicted state. A coordinate that never varies is left out,
+    and so is what episodes are too short for.
     """
     z = encode_all(model, recording).float()  # (E, T, D)
     truth = recording.states[:, :, 0]  # (E, T, 4)
@@ -41,8 +43,9 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
         "effective_rank": effective_rank(test[0]),
         "collapse_ratio": collapse_ratio(test[0]),
         "mean_std": test[0].std(0).mean().item(),
-        "straightness": straightness(z[half:]),
     }
+    if z.shape[1] > 2:  # else no frame has neighbours on both sides
+        scores["straightness"] = straightness(z[half:])
     past = torch.cat([z[:, i : z.shape[1] - n + 1 + i] for i in range(n)], -1)  # (E, T - n + 1, nD)
     later = truth[:, n - 1 :]
     scores["velocity_r2"] = _read(

@@ -35,6 +35,16 @@ def variant(
     return {"params": dict(params), "metrics": metrics}
 
 
+def milliseconds(call: Callable[[], Any], runs: int) -> list[float]:
+    """Of so many runs, after one that is not counted."""
+    times = []
+    for _ in range(runs + 1):
+        begin = time.perf_counter()
+        call()
+        times.append(1e3 * (time.perf_counter() - begin))
+    return times[1:]
+
+
 def write_study(
     name: str, measure: Callable[[], dict[str, Any]], description: str | None, *, threads: int = 1
 ) -> None:

@@ -6,19 +6,18 @@ collapse whatever its R^2. A run counts as right where it did not collapse above
 below it. Collapsed: the mean standard deviation of the embedding's coordinates is below 0.1.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from scipy.stats import binomtest
 
 from common.harness.aggregate import interval_of
-from common.harness.results import read_results, write_results
+from common.harness.results import read_results
 from common.intervals import paired
+from part5_action_planning.config import PART
+from part5_action_planning.studies import write_study
 
-RESULTS = Path(__file__).parents[1] / "results"
 NOT_COLLAPSED = 0.1  # mean standard deviation of the embedding
 SWEEPS = {  # results file: its task, and whether temporal straightening is part of the loss
     "critical": ("reach", False),
@@ -31,14 +30,16 @@ TWO_ROOMS_DIM = 16  # of configs/part5/two_rooms.yaml, which its sweeps do not v
 Case = tuple[str, int, bool]  # task, D, straightened
 
 
-def read_cases(
-    folder: Path, names: Iterable[str] = SWEEPS
-) -> dict[Case, dict[float, Mapping[str, Any]]]:
+def read(name: str) -> dict[str, Any]:
+    return read_results(PART / "results" / f"{name}.json")
+
+
+def read_cases(names: Iterable[str] = SWEEPS) -> dict[Case, dict[float, Mapping[str, Any]]]:
     """{case: {sigreg_lambda: metrics}} of the named sweeps, weights ascending."""
     found: dict[Case, dict[float, Mapping[str, Any]]] = defaultdict(dict)
     for name in names:
         task, straightened = SWEEPS[name]
-        for variant in read_results(folder / f"{name}.json")["variants"].values():
+        for variant in read(name)["variants"].values():
             params = variant["params"]
             case = (task, params.get("model.embedding_dim", TWO_ROOMS_DIM), straightened)
             found[case][params["loss_weights.sigreg_lambda"]] = variant["metrics"]
@@ -51,10 +52,10 @@ def agreement(runs: Sequence[tuple[float, float, float]], constant: float) -> di
     mcnemar_p: two-sided, that the two lines are right equally often, from the runs on which they
     differ. collapsed_above: share of the runs above the constant that collapsed.
     """
-    alive = [spread > NOT_COLLAPSED for _, spread, _ in runs]
-    own = [kept == (w > line) for kept, (w, _, line) in zip(alive, runs, strict=True)]
-    fixed = [kept == (w > constant) for kept, (w, _, _) in zip(alive, runs, strict=True)]
-    above = [not kept for kept, (w, _, _) in zip(alive, runs, strict=True) if w > constant]
+    stood = [spread > NOT_COLLAPSED for _, spread, _ in runs]
+    own = [kept == (w > line) for kept, (w, _, line) in zip(stood, runs, strict=True)]
+    fixed = [kept == (w > constant) for kept, (w, _, _) in zip(stood, runs, strict=True)]
+    above = [not kept for kept, (w, _, _) in zip(stood, runs, strict=True) if w > constant]
     found = {
         "runs": interval_of([len(runs)]),
         "right_encoder": _share(own),
@@ -88,16 +89,15 @@ def _share(outcomes: Sequence[bool]) -> dict[str, Any]:
     return interval_of([sum(outcomes) / len(outcomes)], len(outcomes))
 
 
-def main() -> None:
-    begin, variants, every = time.monotonic(), {}, []
-    thresholds = read_results(RESULTS / "threshold.json")
+def measure() -> dict[str, Any]:
+    variants, every, thresholds = {}, [], read("threshold")
     lines = {
         (v["params"]["task"], v["params"]["model.embedding_dim"]): v["metrics"]
         for v in thresholds["variants"].values()
     }
     constant = next(iter(lines.values()))["one_over_k"]["mean"]
-    played = read_cases(RESULTS, PLAYED)
-    for case, weights in read_cases(RESULTS).items():
+    played = read_cases(PLAYED)
+    for case, weights in read_cases().items():
         task, size, straightened = case
         line = lines[task, size]["predicted"]["values"]
         row = f"{task.replace('_', ' ')}, D = {size}"
@@ -116,11 +116,9 @@ def main() -> None:
         compared = best_weight(played[case]) if case in played else {}
         variants[row] = {"params": params, "metrics": agreement(runs, constant) | compared}
     variants["all"] = {"params": {"straightened": False}, "metrics": agreement(every, constant)}
-    write_results(
-        RESULTS / "critical_agreement.json",
-        "python part5_action_planning/study.py critical_agreement",
-        protocol={"not_collapsed": f"mean std above {NOT_COLLAPSED}", "one_over_k": constant},
-        seconds=time.monotonic() - begin,
-        seeds=thresholds["seeds"],
-        variants=variants,
-    )
+    protocol = {"not_collapsed": f"mean std above {NOT_COLLAPSED}", "one_over_k": constant}
+    return {"variants": variants, "protocol": protocol, "seeds": thresholds["seeds"]}
+
+
+def main() -> None:
+    write_study("critical_agreement", measure, __doc__)

@@ -17,7 +17,8 @@ from common.harness.config import load_config
 from common.harness.errors import UserError
 from common.harness.runs import RUNS
 from common.sweep import read_sweep
-from part5_action_planning.config import Config, protocol
+from part5_action_planning.config import Config
+from part5_action_planning.evaluate import protocol
 from part5_action_planning.model.loading import load_model
 from part5_action_planning.planning.agents import make_agent
 from part5_action_planning.planning.closed_loop import EvalEpisodes, success
@@ -25,7 +26,7 @@ from part5_action_planning.studies import SWEEPS, variant, write_study
 
 EPISODES, SEEDS = 40, 3
 SEARCHES: dict[str, dict[str, Any]] = {
-    "default: CEM 128 x 6, horizon 5, summed": {},
+    "default": {},
     "iCEM": {"planner.kind": "icem"},
     "MPPI": {"planner.kind": "mppi"},
     "gradient, 16 starts x 24 steps": {

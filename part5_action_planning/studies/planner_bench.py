@@ -14,7 +14,6 @@ its regret is measured again.
 
 import itertools
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,11 +24,11 @@ from torch import Tensor
 from common.harness.config import options_of
 from common.intervals import bootstrap_seed_episode, mean_interval, share_interval
 from common.schedules import stream
-from part5_action_planning.config import DiscreteConfig, PlannerConfig
-from part5_action_planning.planning.discrete import plan_discrete
+from part5_action_planning.config import PlannerConfig
+from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
 from part5_action_planning.planning.planners import plan
 from part5_action_planning.planning.search_state import CostFn, Plan
-from part5_action_planning.studies import write_study
+from part5_action_planning.studies import milliseconds, write_study
 from part5_action_planning.studies.bench_problems import (
     CALLS,
     COSTS,
@@ -38,9 +37,9 @@ from part5_action_planning.studies.bench_problems import (
     Thrusts,
     continuous_problems,
     discrete_cost,
-)  # fmt: skip
+)
 
-DISCRETE_PROBLEMS, DISCRETE_CHOICE = 400, 100
+DISCRETE_PROBLEMS, DISCRETE_CHOICE = 400, 100  # of the test, and to choose settings on
 CONTINUOUS_PROBLEMS, CONTINUOUS_CHOICE = 40, 20
 HORIZONS = (5, 15)
 SAMPLES, ITERATIONS = 128, 6  # 768 calls, which the gradient planner divides otherwise
@@ -51,9 +50,8 @@ DISCRETE = DiscreteConfig(
     kind="random", horizon=STEPS, num_samples=CALLS, smoothing=0.1, keep_share=0.5, temperature=0.2
 )
 CONTINUOUS = PlannerConfig(
-    kind="random", horizon=1, num_samples=SAMPLES, num_iterations=ITERATIONS, num_elites=16,
-    init_std=0.7, min_std=0.01, momentum=0.0, noise_beta=1.0, keep_share=0.3, temperature=0.3,
-    step_size=0.1,
+    kind="random", horizon=1, num_samples=SAMPLES, num_iterations=ITERATIONS, min_std=0.01,
+    momentum=0.0,
 )  # fmt: skip
 
 
@@ -173,7 +171,7 @@ def choose_continuous(horizon: int) -> dict[str, PlannerConfig]:
     return {kind: best_setting(continuous_settings(kind, horizon), loss) for kind in kinds}
 
 
-def bench_continuous(settings: Mapping[str, PlannerConfig], horizon: int) -> dict[str, Any]:
+def bench_continuous(settings: dict[str, PlannerConfig], horizon: int) -> dict[str, Any]:
     """Variants "horizon<h>/<planner>" of so many settings, and of the long search."""
     problems = continuous_problems(horizon, CONTINUOUS_PROBLEMS, "test")
     found = {kind: search(cfg, problems) for kind, cfg in settings.items()}
@@ -199,20 +197,14 @@ def regrets(found: Mapping[str, Plan], known: Tensor, horizon: int) -> dict[str,
     return variants
 
 
-def seconds_per_plan(cfg: PlannerConfig, problems: Thrusts) -> float:
-    """Median of TIMED_RUNS plans of one problem."""
-    times = []
-    for _ in range(TIMED_RUNS + 1):  # the first is not counted
-        begin = time.perf_counter()
-        search(cfg, problems)
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times[1:])
+def time_continuous(settings: dict[str, PlannerConfig], horizon: int) -> dict[str, Any]:
+    """Milliseconds at equal calls, regret at equal seconds; the settings become those of these."""
+    single = continuous_problems(horizon, 1, "test")
 
+    def ms_per_plan(cfg: PlannerConfig) -> float:
+        return statistics.median(milliseconds(lambda: search(cfg, single), TIMED_RUNS))
 
-def time_continuous(horizon: int) -> tuple[dict[str, Any], dict[str, PlannerConfig]]:
-    """Milliseconds at equal calls, regret at equal seconds, and the settings that take these."""
-    settings, single = choose_continuous(horizon), continuous_problems(horizon, 1, "test")
-    took = {kind: seconds_per_plan(cfg, single) for kind, cfg in settings.items()}
+    took = {kind: ms_per_plan(cfg) for kind, cfg in settings.items()}
     for kind, cfg in settings.items():
         rounds = max(1, round(cfg.num_iterations * took["cem"] / took[kind]))
         settings[kind] = replace(cfg, num_iterations=rounds)
@@ -220,14 +212,21 @@ def time_continuous(horizon: int) -> tuple[dict[str, Any], dict[str, PlannerConf
     del variants[f"horizon{horizon}/long search"]
     for kind, cfg in settings.items():
         variants[f"horizon{horizon}/{kind}"]["metrics"] |= {
-            "ms_equal_calls": mean_interval([1e3 * took[kind]]),
-            "ms_equal_seconds": mean_interval([1e3 * seconds_per_plan(cfg, single)]),
+            "ms_equal_calls": mean_interval([took[kind]]),
+            "ms_equal_seconds": mean_interval([ms_per_plan(cfg)]),
         }
-    return variants, settings
+    return variants
 
 
-def _content(variants: Any, chosen: Mapping[str, Any], **protocol: Any) -> dict[str, Any]:
-    """What ``write_results`` is given."""
+def both_horizons(
+    measure: Callable[[dict[str, PlannerConfig], int], dict[str, Any]],
+    variants: dict[str, Any], chosen: dict[str, Any], **protocol: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """What ``write_results`` is given: some variants and their settings, and those of thrust."""
+    for horizon in HORIZONS:
+        settings = choose_continuous(horizon)
+        variants |= measure(settings, horizon)
+        chosen |= {f"horizon{horizon}/{kind}": cfg for kind, cfg in settings.items()}
     protocol |= {
         "continuous_problems": CONTINUOUS_PROBLEMS,
         "continuous_calls": SAMPLES * ITERATIONS,
@@ -238,23 +237,14 @@ def _content(variants: Any, chosen: Mapping[str, Any], **protocol: Any) -> dict[
 
 
 def _bench() -> dict[str, Any]:
-    variants, chosen = bench_discrete()
-    for horizon in HORIZONS:
-        settings = choose_continuous(horizon)
-        variants |= bench_continuous(settings, horizon)
-        chosen |= {f"horizon{horizon}/{kind}": cfg for kind, cfg in settings.items()}
     discrete = {"discrete_problems": DISCRETE_PROBLEMS, "discrete_calls": CALLS, "tie": TIE}
     bounds = {"enumeration": {"calls": mean_interval([2**STEPS])}}
-    return _content(variants, chosen, **discrete) | {"bounds": bounds}
+    return both_horizons(bench_continuous, *bench_discrete(), **discrete) | {"bounds": bounds}
 
 
 def _timing() -> dict[str, Any]:
-    variants, chosen = {}, {}
-    for horizon in HORIZONS:
-        rows, settings = time_continuous(horizon)
-        variants |= rows
-        chosen |= {f"horizon{horizon}/{kind}": cfg for kind, cfg in settings.items()}
-    return _content(variants, chosen, threads=torch.get_num_threads(), timed_runs=TIMED_RUNS)
+    timed = {"threads": torch.get_num_threads(), "timed_runs": TIMED_RUNS}
+    return both_horizons(time_continuous, {}, {}, **timed)
 
 
 def planner_bench() -> None:

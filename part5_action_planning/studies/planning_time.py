@@ -10,7 +10,6 @@ candidates x 30 iterations x 5 steps. 48x is what the authors' GPU saw; no GPU i
 """
 
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from common.vit import Block, ViT
-from part5_action_planning.studies import variant, write_study
+from part5_action_planning.studies import milliseconds, variant, write_study
 
 HISTORY, DEPTH, HEADS, HEAD_DIM, MLP_DIM = 3, 6, 16, 64, 2048
 SAMPLES, ITERATIONS, HORIZON = 300, 30, 5  # of a whole plan
@@ -80,49 +79,29 @@ def count_flops(call: Callable[[], Any]) -> int:
     return counter.get_total_flops()
 
 
-def measure(call: Callable[[], Any], runs: int) -> list[float]:
-    """Milliseconds of so many runs, after one that is not counted."""
-    times = []
-    for _ in range(runs + 1):
-        begin = time.perf_counter()
-        call()
-        times.append(1e3 * (time.perf_counter() - begin))
-    return times[1:]
-
-
-def fit_line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
-    """Slope, intercept and R2 of the least-squares line."""
-    slope, intercept = statistics.linear_regression(x, y)
-    return slope, intercept, statistics.correlation(x, y) ** 2
-
-
-def time_model(
-    name: str, counts: Sequence[int], runs: int
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Metrics and curve of one model."""
+def time_model(name: str, counts: Sequence[int]) -> tuple[dict[str, float], dict[str, Any]]:
+    """Metrics and curve of one model; the line through its times is that of least squares."""
     predictor, encoder, side = published()[name]
-    frame = torch.rand(1, 3, side, side)
-    one = torch.randn(1, *predictor.size)
+    frame, one = torch.rand(1, 3, side, side), torch.randn(1, *predictor.size)
     curve: dict[str, list[float]] = {"x": list(counts), "mean": [], "low": [], "high": []}
     for count in counts:
         batch = torch.randn(count, *predictor.size)
-        times = measure(lambda batch=batch: predictor(batch), runs)
-        curve["mean"].append(statistics.median(times))
-        curve["low"].append(min(times))
-        curve["high"].append(max(times))
+        times = milliseconds(lambda batch=batch: predictor(batch), RUNS)
+        for end, of in (("mean", statistics.median), ("low", min), ("high", max)):
+            curve[end].append(of(times))
         print(f"{name}: {count} candidates, {curve['mean'][-1]:.2f} ms a step", flush=True)
-    slope, intercept, r2 = fit_line(counts, curve["mean"])
-    steps = ITERATIONS * HORIZON
-    encoder_ms = statistics.median(measure(lambda: encoder(frame), runs))
+    slope, intercept = statistics.linear_regression(counts, curve["mean"])
+    encoder_ms = statistics.median(milliseconds(lambda: encoder(frame), RUNS))
+    whole = ITERATIONS * HORIZON * (intercept + slope * SAMPLES)
     return {
         "gflop_per_step": count_flops(lambda: predictor(one)) / 1e9,
         "gflop_of_encoder": count_flops(lambda: encoder(frame)) / 1e9,
         "million_parameters": sum(p.numel() for p in predictor.parameters()) / 1e6,
         "ms_per_candidate_step": slope,
         "ms_intercept": intercept,
-        "r2": r2,
+        "r2": statistics.correlation(counts, curve["mean"]) ** 2,
         "ms_of_encoder": encoder_ms,
-        "plan_seconds": (encoder_ms + steps * (intercept + slope * SAMPLES)) / 1e3,
+        "plan_seconds": (encoder_ms + whole) / 1e3,
     }, curve
 
 
@@ -132,9 +111,9 @@ def ratios(lewm: Mapping[str, float], dino_wm: Mapping[str, float]) -> dict[str,
     return {key: dino_wm[key] / lewm[key] for key in keys}
 
 
-def measure_all() -> dict[str, Any]:
-    lewm, lewm_curve = time_model("lewm", (*COUNTS, *MORE_COUNTS), RUNS)
-    dino_wm, dino_curve = time_model("dino_wm", COUNTS, RUNS)
+def measure() -> dict[str, Any]:
+    lewm, lewm_curve = time_model("lewm", (*COUNTS, *MORE_COUNTS))
+    dino_wm, dino_curve = time_model("dino_wm", COUNTS)
     models = {"lewm": lewm, "dino_wm": dino_wm, "ratio": ratios(lewm, dino_wm)}
     return {
         "variants": {name: variant({"model": name}, [found]) for name, found in models.items()},
@@ -154,4 +133,4 @@ def measure_all() -> dict[str, Any]:
 
 
 def main() -> None:
-    write_study("planning_time", measure_all, __doc__, threads=THREADS)
+    write_study("planning_time", measure, __doc__, threads=THREADS)

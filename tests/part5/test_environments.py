@@ -128,6 +128,7 @@ def test_seeds_of_sub_environments():
     again, _ = env.reset(seed=[7, None, 9])
     assert np.array_equal(again["goal"][0], together["goal"][0])
     assert not np.array_equal(again["goal"][1], together["goal"][1])
+    assert env.np_random_seed == 7
     with pytest.raises(ValueError, match="got 2 seeds; wanted one for each of 3"):
         env.reset(seed=[1, 2])
 
@@ -168,6 +169,15 @@ def test_other_errors():
         BallEnv("reach", {"task.budgets": 3})
     with pytest.raises(ValueError, match="got num_envs 0; wanted 1 or more"):
         BallVectorEnv(0)
+
+
+@pytest.mark.parametrize("make", [BallEnv, BallVectorEnv])
+def test_what_cannot_be_rendered_is_an_error(make):
+    for mode in ("human", "junk"):
+        with pytest.raises(ValueError, match=f"got render_mode '{mode}'; wanted rgb_array or None"):
+            make(render_mode=mode)
+    with pytest.raises(ResetNeeded, match="call reset"):
+        make(render_mode="rgb_array").render()
 
 
 def test_overrides_change_the_world_and_colours_and_distractors_are_seen():

@@ -2,14 +2,21 @@
 
 import itertools
 import math
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from part5_action_planning.config import DiscreteConfig, PlannerConfig
-from part5_action_planning.planning.discrete import all_sequences, change_one_step, plan_discrete
+from part5_action_planning.config import PART, PlannerConfig
+from part5_action_planning.planning.discrete import (
+    DiscreteConfig,
+    all_sequences,
+    change_one_step,
+    plan_discrete,
+)
 from part5_action_planning.planning.planners import colored_noise, plan, shift
 from part5_action_planning.planning.search_state import Bounds, Plan, softmin, take_best
 
@@ -240,6 +247,31 @@ def test_mppi_weights_divide_by_the_temperature():
         assert (weight[1] / weight[0]).item() == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("scale", [1e-20, 1e-36, 1e19, 1e34])
+@pytest.mark.parametrize("temperature", [0.01, 0.3, 10.0])
+def test_mppi_weights_do_not_depend_on_the_unit_of_the_cost(scale, temperature):
+    cost = torch.rand(EPISODES, 64, generator=seeded())
+    cost[0, 0] = torch.inf
+    expected = softmin(cost, temperature)
+    torch.testing.assert_close(softmin(scale * cost, temperature), expected, atol=1e-5, rtol=1e-3)
+    assert torch.equal(softmin(2.0**60 * cost, temperature), expected)
+
+
+@pytest.mark.parametrize("temperature", [1e-8, 1e-30, 1e-300])
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_the_lowest_temperatures_are_greedy_and_weigh_equal_costs_alike(temperature, scale):
+    cost = scale * torch.tensor([[3.0, 1.0, 2.0, 1.0]])
+    expected = torch.tensor([[0.0, 0.5, 0.0, 0.5]]) if scale else torch.full((1, 4), 0.25)
+    torch.set_flush_denormal(True)  # as every script does
+    try:
+        torch.testing.assert_close(softmin(cost, temperature), expected)
+        made = discrete("mppi", temperature=temperature)
+        found = plan_discrete(made, lambda chosen: chosen.sum(2).float(), 2, EPISODES, seeded())
+        assert found.cost.tolist() == [0.0] * EPISODES
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def test_the_gradient_planner_takes_adams_step_and_no_other():
     settings = config("gradient", num_samples=1, num_elites=1, num_iterations=1, step_size=0.05)
     found = plan(settings, distance_to(targets()), BOUNDS, start(), seeded())
@@ -271,6 +303,9 @@ def test_colored_noise_has_unit_variance_and_its_color(beta, low, high):
             lambda: config("cem", num_elites=65),
             "num_elites 65 is more than num_samples 64: use at most 64",
         ),
+        (lambda: config("cma"), "kind: expected 'random', 'cem', 'icem', 'mppi' or 'gradient'"),
+        (lambda: replace(config("cem"), kind="cma"), "got 'cma'"),
+        (lambda: discrete("cma"), "kind: expected 'enumerate'"),
         (lambda: discrete("cem", num_elites=200), "num_elites 200 is more than num_samples 100"),
         (lambda: Bounds(torch.tensor([1.0]), torch.tensor([1.0])), "leave no action"),
         (
@@ -291,6 +326,15 @@ def test_colored_noise_has_unit_variance_and_its_color(beta, low, high):
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_example_of_the_page_finds_the_minimum_on_the_options_defaults():
+    page = (PART / "results" / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    best = torch.tensor([3.0, 4.0]) / (5 + 0.1)  # where 2 (5 a - target) + 0.2 a is 0
+    torch.testing.assert_close(names["found"].actions.mean((0, 1)), best, atol=0.02, rtol=0)
 
 
 # Discrete actions.

@@ -1,12 +1,21 @@
 """What the pictures of an episode and of a search are drawn from, against the true dynamics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from common.harness.config import load_config
 from part5_action_planning.config import BASELINE, Config, Stream, generator
-from part5_action_planning.figures.episode import film, key_times, really
+from part5_action_planning.figures.episode import (
+    LINGER,
+    film,
+    film_length,
+    key_times,
+    paths_figure,
+    really,
+)
 from part5_action_planning.figures.search import GRID, search_at, searches_of
 from part5_action_planning.model.world_models import Oracle, make_model
 from part5_action_planning.planning.agents import PlanningAgent, RandomAgent
@@ -88,6 +97,26 @@ def test_a_moment_holds_what_was_predicted_beside_what_is_real():
         np.testing.assert_allclose(moment.now, now, atol=1e-6)
         following = played.frames[0, time + 1].float().mean(0).numpy() / 255
         np.testing.assert_allclose(moment.real[0], following, atol=1e-6)  # the first is executed
+
+
+def test_a_film_ends_a_little_after_the_ball_is_there_to_stay():
+    cfg = config()
+    _, played, _ = watch(cfg)
+    passing = torch.tensor([[9.0, 1.0, 9.0, 1.0, *[1.0] * 20]])  # flies through, then stays
+    assert film_length(replace(played, distance=passing), cfg.task) == 3 + LINGER
+    away = torch.full((1, 24), 9.0)
+    assert film_length(replace(played, distance=away), cfg.task) == 23
+
+
+@pytest.mark.parametrize(("shown", "columns"), [(1, 1), (3, 3), (8, 4)])
+def test_paths_leave_no_panel_empty(shown, columns):
+    cfg = config()
+    episodes = EvalEpisodes(cfg, shown)
+    fig = paths_figure(
+        episodes.play(RandomAgent(cfg, shown, generator(cfg, Stream.ASIDE))), episodes
+    )
+    grid = fig.axes[0].get_subplotspec().get_gridspec()  # pyright: ignore
+    assert (len(fig.axes), grid.ncols) == (shown, columns)
 
 
 def test_choices_that_are_all_tried_have_no_search_to_draw():

@@ -36,14 +36,13 @@ from part5_action_planning.data import (
 )
 from part5_action_planning.evaluate import SHARES
 from part5_action_planning.model.loading import load_model
+from part5_action_planning.model.rollout import rollout, rollout_windows
 from part5_action_planning.model.world_models import (
     LatentModel,
     Oracle,
     Policy,
     TokenModel,
     make_model,
-    rollout,
-    rollout_windows,
 )
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.scoring.model_metrics import describe, rank_correlation, straightness
@@ -261,6 +260,19 @@ def test_straightness_of_a_line_and_of_a_turn_back():
     assert straightness(line) == pytest.approx(1)
     zigzag = torch.tensor([0.0, 1, 0, 1, 0]).view(1, 5, 1)
     assert straightness(zigzag) == pytest.approx(-1)
+
+
+def test_the_shortest_episodes_are_scored_by_finite_numbers():
+    """What no frame of theirs can say is left out, and nothing fails after training."""
+    cfg = config(
+        "smoke", model__history_length=1, rollout=1, data__clip_length=2, world__episode_length=2,
+        task__budget=1, task__held_steps=1, planner__horizon=1, evaluation__num_test_episodes=1,
+        evaluation__num_ranked_states=1, evaluation__num_ranked_candidates=2,
+        evaluation__num_heldout_episodes=4,
+    )  # fmt: skip
+    scores, _ = evaluate_script.evaluate(make_model(cfg), EvalEpisodes(cfg, 1))
+    assert "straightness" not in scores
+    assert all(np.isfinite(value) for value in scores.values()), scores
 
 
 def test_baselines_miss_by_what_they_are_not_told():

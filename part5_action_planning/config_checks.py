@@ -1,0 +1,135 @@
+"""What a config is refused for that no range of one option says; each raises ValueError."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from part5_action_planning.config import Config, Task
+
+MAX_SEQUENCES = 2**20  # that enumeration agrees to try
+
+
+def require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
+
+
+def check_elites(kind: str, elites: int, samples: int) -> None:
+    require(
+        kind not in ("cem", "icem") or elites <= samples,
+        f"num_elites {elites} is more than num_samples {samples}: use at most {samples}",
+    )
+
+
+def check_steps(task: "Task") -> None:
+    for name in ("held_steps", "thrust_steps")[: 1 + (task.kind == "bank_shot")]:
+        steps, most = getattr(task, name), task.budget
+        require(steps <= most, f"task.{name} {steps} is more than the budget of {most} steps")
+
+
+def check_config(cfg: "Config") -> None:
+    """Of options in different groups."""
+    for check in (check_task, check_data, check_plan, check_model):
+        check(cfg)
+
+
+def check_task(cfg: "Config") -> None:
+    """That the world fits the task."""
+    kind, world = cfg.task.kind, cfg.world
+    require(
+        world.num_balls == 1 and world.wall != "stochastic",
+        f"task {kind} steers one ball that the dynamics alone decide about: set world.num_balls "
+        f"to 1 (got {world.num_balls}) and world.wall to reflect or turn_back (got {world.wall})",
+    )
+    if kind == "left_right":
+        speeds = list(world.speeds)
+        return require(
+            world.axes == 1 and world.max_thrust == 0 and len(speeds) == 1,
+            "task left_right moves the ball by one speed: it needs world.axes 1, world.max_thrust "
+            f"0 and one of world.speeds, got {world.axes}, {world.max_thrust:g} and {speeds}",
+        )
+    require(
+        kind == "reach" or world.door_width > 0,
+        f"task {kind} needs an inner wall: set world.door_width above 0",
+    )
+    require(world.max_thrust > 0, f"task {kind} needs an action: set world.max_thrust above 0")
+    require(
+        world.speeds == (0.0,),
+        f"task {kind} starts from rest: set world.speeds to [0.0], got {list(world.speeds)}",
+    )
+
+
+def check_data(cfg: "Config") -> None:
+    """That clips and episodes are long enough for what reads them."""
+    history, rollout, length = cfg.model.history_length, cfg.rollout, cfg.data.clip_length
+    frames, longest = cfg.task.budget + 1, cfg.world.episode_length
+    require(
+        length >= history + rollout,
+        f"data.clip_length {length} is too short for a history of {history} and a rollout of "
+        f"{rollout}: use {history + rollout} or more",
+    )
+    require(
+        length > 2 or not cfg.loss_weights.straightening,
+        f"data.clip_length {length} has no frame between two others, as loss_weights.straightening "
+        "needs: use 3 or more",
+    )
+    require(
+        length <= longest,
+        f"data.clip_length {length} is longer than an episode: use at most world.episode_length, "
+        f"{longest}",
+    )
+    require(
+        cfg.task.kind != "bank_shot" or longest >= frames,
+        "bank_shot pushes only at the start, so recorded episodes must last as long as its budget: "
+        f"set world.episode_length to {frames} or more",
+    )
+
+
+def check_plan(cfg: "Config") -> None:
+    """That plans fit into the episode, and that there are few enough sequences to try all."""
+    task, horizon, held = cfg.task, cfg.planner.horizon, cfg.cost.action_repeat
+    ahead, choices = horizon * held, task.num_choices or 0
+    require(
+        task.kind != "bank_shot" or task.thrust_steps % held == 0,
+        f"cost.action_repeat {held} holds a push beyond task.thrust_steps {task.thrust_steps}, "
+        "where pushes do nothing: use a divisor of it",
+    )
+    require(
+        ahead <= task.budget,
+        f"planner.horizon {horizon} x cost.action_repeat {held} looks {ahead} steps ahead, but "
+        f"task.budget is {task.budget}: use at most that",
+    )
+    require(
+        choices**horizon <= MAX_SEQUENCES,
+        f"task {task.kind} is planned by trying every sequence, and {choices} choices over "
+        f"planner.horizon {horizon} are more than {MAX_SEQUENCES:,}: use a shorter horizon",
+    )
+    require(
+        cfg.cost.replan_every <= ahead,
+        f"cost.replan_every {cfg.cost.replan_every} carries out more steps than are planned: use "
+        f"at most planner.horizon x cost.action_repeat, {ahead}",
+    )
+
+
+def check_model(cfg: "Config") -> None:
+    """That networks fit the world, the method and each other."""
+    model, tokens, size = cfg.model, cfg.method in ("vjepa2_ac", "dino_wm"), cfg.world.size
+    require(
+        size % 16 == 0,
+        f"the encoder needs world.size divisible by 16, got {size}: use "
+        f"{16 * max(1, round(size / 16))}",
+    )
+    require(
+        tokens == (model.encoder == "frozen"),
+        f"method {cfg.method} and model.encoder {model.encoder} do not fit: vjepa2_ac and dino_wm "
+        "predict a frozen encoder's tokens, no other method does",
+    )
+    require(
+        model.predictor == "mlp" or model.hidden_dim % 16 == 0,
+        f"model.predictor {model.predictor} has a head for every 16 of model.hidden_dim: use a "
+        f"multiple of 16, got {model.hidden_dim}",
+    )
+    require(
+        model.predictor != ("adaln" if tokens else "attention"),
+        f"model.predictor {model.predictor} does not predict what {cfg.method} has as its state: "
+        f"use mlp or {'attention' if tokens else 'adaln'}",
+    )
