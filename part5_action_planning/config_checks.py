@@ -1,9 +1,6 @@
-"""What a config is refused for that no range of one option says; each raises ValueError."""
+"""What a ``config.Config`` is refused for that no option's range says; each raises ValueError."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from part5_action_planning.config import Config, Task
+from typing import Any
 
 MAX_SEQUENCES = 2**20  # that enumeration agrees to try
 
@@ -20,19 +17,19 @@ def check_elites(kind: str, elites: int, samples: int) -> None:
     )
 
 
-def check_steps(task: "Task") -> None:
+def check_steps(task: Any) -> None:
     for name in ("held_steps", "thrust_steps")[: 1 + (task.kind == "bank_shot")]:
         steps, most = getattr(task, name), task.budget
         require(steps <= most, f"task.{name} {steps} is more than the budget of {most} steps")
 
 
-def check_config(cfg: "Config") -> None:
+def check_config(cfg: Any) -> None:
     """Of options in different groups."""
     for check in (check_task, check_data, check_plan, check_model):
         check(cfg)
 
 
-def check_task(cfg: "Config") -> None:
+def check_task(cfg: Any) -> None:
     """That the world fits the task."""
     kind, world = cfg.task.kind, cfg.world
     require(
@@ -58,7 +55,7 @@ def check_task(cfg: "Config") -> None:
     )
 
 
-def check_data(cfg: "Config") -> None:
+def check_data(cfg: Any) -> None:
     """That clips and episodes are long enough for what reads them."""
     history, rollout, length = cfg.model.history_length, cfg.rollout, cfg.data.clip_length
     frames, longest = cfg.task.budget + 1, cfg.world.episode_length
@@ -84,7 +81,7 @@ def check_data(cfg: "Config") -> None:
     )
 
 
-def check_plan(cfg: "Config") -> None:
+def check_plan(cfg: Any) -> None:
     """That plans fit into the episode, and that there are few enough sequences to try all."""
     task, horizon, held = cfg.task, cfg.planner.horizon, cfg.cost.action_repeat
     ahead, choices = horizon * held, task.num_choices or 0
@@ -110,7 +107,7 @@ def check_plan(cfg: "Config") -> None:
     )
 
 
-def check_model(cfg: "Config") -> None:
+def check_model(cfg: Any) -> None:
     """That networks fit the world, the method and each other."""
     model, tokens, size = cfg.model, cfg.method in ("vjepa2_ac", "dino_wm"), cfg.world.size
     require(

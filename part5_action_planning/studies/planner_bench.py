@@ -40,12 +40,10 @@ from part5_action_planning.studies.bench_problems import (
 )
 
 DISCRETE_PROBLEMS, DISCRETE_CHOICE = 400, 100  # of the test, and to choose settings on
-CONTINUOUS_PROBLEMS, CONTINUOUS_CHOICE = 40, 20
-HORIZONS = (5, 15)
+CONTINUOUS_PROBLEMS, CONTINUOUS_CHOICE, HORIZONS = 40, 20, (5, 15)
+TIMED_RUNS, TIE = 21, 1e-6
 SAMPLES, ITERATIONS = 128, 6  # 768 calls, which the gradient planner divides otherwise
-LONGER, RESTARTS = 100, 2
-TIMED_RUNS = 21
-TIE = 1e-6
+LONGER, RESTARTS = 100, 2  # of the long search
 DISCRETE = DiscreteConfig(
     kind="random", horizon=STEPS, num_samples=CALLS, smoothing=0.1, keep_share=0.5, temperature=0.2
 )
@@ -72,17 +70,17 @@ def discrete_settings(kind: str) -> list[DiscreteConfig]:
 
 def continuous_settings(kind: str, horizon: int) -> list[PlannerConfig]:
     """The same for continuous actions, all of 768 calls: 8 for each that searches."""
-    base, shapes = replace(CONTINUOUS, kind=kind, horizon=horizon), ((128, 6), (64, 12))
-    option, values = "num_elites", (4, 8, 16, 32)
+    base = replace(CONTINUOUS, kind=kind, horizon=horizon)
     if kind == "random":
         return [base]
+    option, values, shapes = "num_elites", (4, 8, 16, 32), ((128, 6), (64, 12))
     if kind == "mppi":
         option, values = "temperature", (0.05, 0.1, 0.2, 0.4)
     if kind == "gradient":  # starts x (steps + 1) calls
         option, values, shapes = "step_size", (0.1, 0.2, 0.4, 0.8), ((32, 23), (64, 11))
     return [
-        replace(base, num_samples=samples, num_iterations=iterations, **{option: value})
-        for (samples, iterations), value in itertools.product(shapes, values)
+        replace(base, num_samples=samples, num_iterations=rounds, **{option: value})
+        for (samples, rounds), value in itertools.product(shapes, values)
     ]
 
 
@@ -108,8 +106,8 @@ def over_problems(values: Tensor) -> dict[str, Any]:
 
 def optimum(cost_fn: CostFn, count: int) -> Tensor:
     """The least cost (E,) of all sequences."""
-    everything = replace(DISCRETE, kind="enumerate")
-    return plan_discrete(everything, cost_fn, 2, count, stream(0, BenchStream.OPTIMUM)).cost
+    everything, chance = replace(DISCRETE, kind="enumerate"), stream(0, BenchStream.OPTIMUM)
+    return plan_discrete(everything, cost_fn, 2, count, chance).cost
 
 
 def bench_discrete() -> tuple[dict[str, Any], dict[str, DiscreteConfig]]:
@@ -134,13 +132,12 @@ def bench_discrete() -> tuple[dict[str, Any], dict[str, DiscreteConfig]]:
         chosen[f"discrete/{kind}"] = cfg = best_setting(discrete_settings(kind), missed)
         for cost in COSTS:
             beyond, found = excess(cfg, "test", cost)
-            hits = (beyond <= TIE).double().mean().item()
+            hits, params = (beyond <= TIE).double().mean().item(), {"cost": cost, "planner": kind}
             metrics = {
                 "found": share_interval([hits], len(beyond)),
                 "regret": over_problems(beyond),
                 "calls": mean_interval([found.calls]),
             }
-            params = {"cost": cost, "planner": kind}
             variants[f"{cost}/{kind}"] = {"params": params, "metrics": metrics}
             print(f"{cost}/{kind}: optimum found {hits:.4f}", flush=True)
     return variants, chosen
@@ -236,20 +233,19 @@ def both_horizons(
     return {"variants": variants, "protocol": protocol, "seeds": [0]}
 
 
-def _bench() -> dict[str, Any]:
-    discrete = {"discrete_problems": DISCRETE_PROBLEMS, "discrete_calls": CALLS, "tie": TIE}
-    bounds = {"enumeration": {"calls": mean_interval([2**STEPS])}}
-    return both_horizons(bench_continuous, *bench_discrete(), **discrete) | {"bounds": bounds}
-
-
-def _timing() -> dict[str, Any]:
-    timed = {"threads": torch.get_num_threads(), "timed_runs": TIMED_RUNS}
-    return both_horizons(time_continuous, {}, {}, **timed)
-
-
 def planner_bench() -> None:
-    write_study("planner_bench", _bench, __doc__)
+    discrete = {"discrete_problems": DISCRETE_PROBLEMS, "discrete_calls": CALLS, "tie": TIE}
+    bounds = {"bounds": {"enumeration": {"calls": mean_interval([2**STEPS])}}}
+
+    def measure() -> dict[str, Any]:
+        return both_horizons(bench_continuous, *bench_discrete(), **discrete) | bounds
+
+    write_study("planner_bench", measure, __doc__)
 
 
 def planner_timing() -> None:
-    write_study("planner_timing", _timing, __doc__)
+    def measure() -> dict[str, Any]:
+        timed = {"threads": torch.get_num_threads(), "timed_runs": TIMED_RUNS}
+        return both_horizons(time_continuous, {}, {}, **timed)
+
+    write_study("planner_timing", measure, __doc__)
