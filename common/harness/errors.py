@@ -76,6 +76,8 @@ def run_script(main: Callable[[], None]) -> None:
     except BrokenPipeError:  # who read the output had enough, as head has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
+    finally:
+        torch.set_flush_denormal(False)
 
 
 class _Screen(io.FileIO):

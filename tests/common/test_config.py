@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -97,12 +96,6 @@ class Config:
     def __post_init__(self) -> None:
         if self.loss == "off" and "embeddings" in self.methods:
             raise ValueError("loss off collapses the method embeddings: use vicreg or sigreg")
-
-
-@pytest.fixture(autouse=True)
-def _subnormals_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """run_script would flush subnormal floats for every test after it."""
-    monkeypatch.setattr(torch, "set_flush_denormal", lambda _: True)
 
 
 @pytest.fixture

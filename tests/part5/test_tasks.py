@@ -181,7 +181,7 @@ def test_a_flight_in_empty_space_has_not_bounced_and_one_into_a_wall_has():
     ("call", "message"),
     [
         (lambda: config("reach", **{"task.held_steps": 61}), "task.held_steps 61 is more than"),
-        (lambda: config("reach", **{"task.thrust_steps": 61}), "task.thrust_steps 61 is more"),
+        (lambda: config("bank_shot", **{"task.thrust_steps": 21}), "task.thrust_steps 21 is more"),
         (lambda: config("reach", **{"world.num_balls": 2}), "steers one ball"),
         (lambda: config("reach", **{"world.max_thrust": 0.0}), "set world.max_thrust above 0"),
         (lambda: config("reach", **{"world.speeds": [2.0]}), r"set world.speeds to \[0.0\]"),
