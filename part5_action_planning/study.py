@@ -12,36 +12,28 @@ from common.harness.study import Study, study_main
 from part5_action_planning.config import PART
 
 ROOM = "part5_action_planning.studies"
-STUDIES = {
-    "baselines": Study(
-        "what do plans and probes score without learning?", f"{ROOM}.baselines:main"
+QUESTIONS = {  # name: module:function in ROOM, and what is asked
+    "baselines": ("baselines:main", "what do plans and probes score without learning?"),
+    "precision": ("precision:main", "how precise must a world model be?"),
+    "sizes": ("sizes:main", "how large are the models that are compared?"),
+    "threshold": ("threshold:main", "from which weight should SIGReg prevent collapse?"),
+    "planner_ablation": (
+        "planner_ablation:planner_ablation", "what do other planners do with the model of reach?"
     ),
-    "precision": Study("how precise must a world model be?", f"{ROOM}.precision:main"),
-    "sizes": Study("how large are the models that are compared?", f"{ROOM}.sizes:main"),
-    "threshold": Study(
-        "from which weight should SIGReg prevent collapse?", f"{ROOM}.threshold:main"
-    ),
-    "planner_ablation": Study(
-        "what do other planners do with the model of reach?",
-        f"{ROOM}.planner_ablation:planner_ablation",
-    ),
-    "equal_seconds": Study(
+    "equal_seconds": (
+        "planner_ablation:equal_seconds",
         "what do LeWorldModel and DINO-WM styles do with each other's seconds?",
-        f"{ROOM}.planner_ablation:equal_seconds",
     ),
-    "planner_bench": Study(
-        "do planners find optima that are known?", f"{ROOM}.planner_bench:planner_bench"
-    ),
-    "planner_timing": Study(
-        "which planner is best at equal seconds?", f"{ROOM}.planner_bench:planner_timing"
-    ),
-    "planning_time": Study('where does "48x faster" come from?', f"{ROOM}.planning_time:main"),
-    "critical_agreement": Study(
+    "planner_bench": ("planner_bench:planner_bench", "do planners find optima that are known?"),
+    "planner_timing": ("planner_bench:planner_timing", "which planner is best at equal seconds?"),
+    "planning_time": ("planning_time:main", 'where does "48x faster" come from?'),
+    "critical_agreement": (
+        "critical_agreement:main",
         "do runs collapse on the side of the threshold that theory names?",
-        f"{ROOM}.critical_agreement:main",
     ),
-    "publish": Study("copies a run's figures and weights to results/", f"{ROOM}.publish:main"),
-}
+    "publish": ("publish:main", "copies a run's figures and weights to results/"),
+}  # fmt: skip
+STUDIES = {name: Study(asked, f"{ROOM}.{at}") for name, (at, asked) in QUESTIONS.items()}
 
 
 def main() -> None:

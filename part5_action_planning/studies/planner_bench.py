@@ -112,7 +112,7 @@ def optimum(cost_fn: CostFn, count: int) -> Tensor:
 
 def bench_discrete() -> tuple[dict[str, Any], dict[str, DiscreteConfig]]:
     """Variants "<cost>/<planner>", and the settings by planner."""
-    costs, best = {}, {}
+    costs, best, variants, chosen = {}, {}, {}, {}
     for split, count in (("validation", DISCRETE_CHOICE), ("test", DISCRETE_PROBLEMS)):
         for cost in COSTS:
             costs[split, cost] = discrete_cost(cost, count, split)
@@ -127,7 +127,6 @@ def bench_discrete() -> tuple[dict[str, Any], dict[str, DiscreteConfig]]:
         beyond = [excess(cfg, "validation", cost)[0] for cost in COSTS[1:]]  # the first is trivial
         return (torch.cat(beyond) > TIE).double().mean().item()
 
-    variants, chosen = {}, {}
     for kind in ("random", "cem", "icem", "mppi"):
         chosen[f"discrete/{kind}"] = cfg = best_setting(discrete_settings(kind), missed)
         for cost in COSTS:
