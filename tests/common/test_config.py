@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
@@ -375,6 +376,8 @@ def test_endings_of_a_script(
             run_script(main)
         assert caught.value.code == code
         assert capsys.readouterr().err.strip().splitlines()[-1] == last
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # a second Ctrl-C adds nothing
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.mark.slow

@@ -210,3 +210,5 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_resume(tmp_path):
     assert process.returncode == 130
     assert "resume" in err.strip().splitlines()[-1]
     assert "Traceback" not in err
+    saved = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"]
+    assert saved >= json.loads(log.read_text().splitlines()[-1])["step"] > 0
