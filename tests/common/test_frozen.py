@@ -311,7 +311,7 @@ def test_half_precision_is_made_float32(
         ({"dtype": "float99"}, "float99"),
         ({"quantization_config": 5}, "cannot be read"),
         ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "cannot be read"),
-        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}, ""),
+        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": 1}}, "cannot be"),
         ({"_attn_implementation": "flash_attention_2"}, None),
         ({"attn_implementation": "flash_attention_2"}, None),
     ],
