@@ -8,7 +8,7 @@ single frames and predicts the next one from the last two and the actions, end t
 collapsing by SIGReg (LeWorldModel at toy size). Then it acts: it plans to a goal *image* by rolling
 the model out, executes the first action, looks again, and plans anew. The run ends with success
 rates between those of an agent that acts at random and one that knows the true dynamics: expect
-about 90% at the last step. Minutes on two cores (its run.json says how many). Files:
+95 to 100% at the last step. Minutes on two cores (its run.json says how many). Files:
 runs/part5/<name>-seed<k>/; to see it act:
 
     python part5_action_planning/plan.py runs/part5/baseline-seed0

@@ -1,7 +1,7 @@
 """Planners over continuous actions: random shooting, CEM, iCEM, MPPI, gradient descent.
 
 A planner sees a model only as ``cost_fn(actions) -> cost``: actions (E, S, H, A), S candidates of
-H steps for each of E episodes, to cost (E, S). Each returns a ``Plan``. All of them
+H steps for each of E episodes, to cost (E, S). ``plan`` calls the config's. All of them
 
 - keep every candidate within the bounds, by clamping it, the mean and what they return included;
 - reject costs that are not finite, and raise ValueError where an episode has no other;

@@ -81,24 +81,24 @@ CLAIMS = [
         "{surprise[two_frames][colour_auroc]:.2f}, reversed velocity "
         "{surprise[two_frames][flip_auroc]:.2f}.",
         lambda r: r["surprise"]["two_frames"]["teleport_auroc"].mean >= 0.99),
-    Claim("The untrained encoder tells where collapse ends (ours).",
+    Claim("An untrained encoder tells which weight of SIGReg prevents collapse (ours).",
         "its line is right for more runs than 1 / k is, McNemar's p < 0.05; fails if for fewer",
         "fails",
-        "Its threshold on SIGReg's weight is right for {critical_agreement[all][right_encoder]:%0} "
-        "of the runs, a constant, 0.65, for {critical_agreement[all][right_constant]:%0}.",
+        "What it says is right for {critical_agreement[all][right_encoder]:%0} of the runs; the "
+        "constant 0.65, which needs no encoder, for {critical_agreement[all][right_constant]:%0}.",
         encoder_line_wins),
-    Claim("SIGReg's best weight is the smallest that never collapses (ours).",
+    Claim("The smallest weight that never collapses plans best (ours).",
         "reach: at no size is success at the best weight, paired by seed, above the smallest's",
         "fails",
-        "With 4 dimensions that one gives {critical_agreement[reach, D = 4][last_smallest]:%0}, "
-        "the best {critical_agreement[reach, D = 4][last_best]:%0}.",
+        "In 4 dimensions it reaches {critical_agreement[reach, D = 4][last_smallest]:%0} of the "
+        "goals, the best weight {critical_agreement[reach, D = 4][last_best]:%0}.",
         smallest_is_best),
-    Claim("SIGReg alone prevents collapse (ours).",
+    Claim("SIGReg prevents collapse without help (ours).",
         "two rooms, r = 0.1: the mean std is not above 0.1 with straightening and below without",
         "fails",
-        "At weight 0.1 embeddings have a standard deviation of "
-        "{critical_no_straightening[d16-r0.1][mean_std]:.4f} without temporal straightening, "
-        "{critical_two_rooms[d16-r0.1][mean_std]:.2f} with it.",
+        "At weight 0.1 embeddings vary by {critical_no_straightening[d16-r0.1][mean_std]:.4f} "
+        "(standard deviation), with a loss that straightens their paths too by "
+        "{critical_two_rooms[d16-r0.1][mean_std]:.2f}.",
         lambda r: r["critical_two_rooms"]["d16-r0.1"]["mean_std"].mean < 0.1
         or r["critical_no_straightening"]["d16-r0.1"]["mean_std"].mean > 0.1),
 ]
