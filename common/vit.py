@@ -1,10 +1,10 @@
 """One small vision transformer, for pictures and for clips.
 
-Tokens are patches (of P x P px) or tubelets (of P x P px over several frames). Places are told by
-sines and cosines of the patch's middle, each axis mapped to [-1, 1] (as DINOv3 does), so that the
-same weights read a crop of 4 x 4 patches and a photograph of 28 x 28. There is no CLS token: what
-stands for a whole picture is the mean of its patch tokens, so that a loss on the picture trains
-them too. Blocks are pre-norm (ViT, arXiv 2010.11929, eq. 1-4).
+Tokens are patches (of P x P px) or tubelets (of P x P px over several frames). A position is told
+by sines and cosines of the patch's middle, each axis mapped to [-1, 1] (as DINOv3 does), so that
+the same weights read a crop of 4 x 4 patches and a photograph of 28 x 28. There is no CLS token:
+what stands for a whole picture is the mean of its patch tokens, so that a loss on the picture
+trains them too. Blocks are pre-norm (ViT, arXiv 2010.11929, eq. 1-4).
 """
 
 import math
