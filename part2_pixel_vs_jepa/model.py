@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from common.encoders import ConvDecoder, ConvEncoder
 from common.episodes import Batch
-from common.harness.checkpoints import load_checkpoint, load_weights
+from common.harness.checkpoints import load_checkpoint, load_weights, weights_of
 from common.harness.config import load_config
 from common.harness.errors import UserError
 from common.predictors import Predictor
@@ -91,7 +91,7 @@ def load_run(run_dir: Path) -> tuple[Config, dict[str, Model]]:
             file = run_dir / f"{method}.pt"
             weights = load_checkpoint(file, f"{train} and study.py publish")
         else:
-            file, weights = checkpoint, saved.get("state", {}).get("models", {}).get(method, {})
+            file, weights = checkpoint, weights_of(saved, "models", method)
         load_weights(model, weights, file)
         model.eval()
     return cfg, models

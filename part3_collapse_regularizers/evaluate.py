@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from common.harness.checkpoints import load_checkpoint, load_weights
+from common.harness.checkpoints import load_checkpoint, load_weights, weights_of
 from common.harness.config import load_config
 from common.harness.errors import UserError, run_script
 from part3_collapse_regularizers.config import BASELINE, Config
@@ -38,7 +38,7 @@ def load_run(run_dir: Path) -> tuple[Config, Model]:
     else:
         path = run_dir / "checkpoint.pt"
         saved = load_checkpoint(path, f"{train} --run_dir {run_dir}")
-        load_weights(model, saved.get("state", {}).get("model"), path)
+        load_weights(model, weights_of(saved, "model"), path)
     return cfg, model
 
 

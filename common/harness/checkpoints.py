@@ -98,6 +98,14 @@ def load_weights(module: nn.Module, weights: Any, path: Path) -> None:
     module.load_state_dict(weights)
 
 
+def weights_of(saved: Mapping[str, Any], *names: str) -> Any:
+    """What a run's checkpoint holds under state and these names; None where there is no such."""
+    found: Any = saved.get("state")
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
 def _load_optimizer(optimizer: Optimizer, saved: Any, path: Path, place: str) -> None:
     """Loads the moments; options such as weight_decay stay those of the config.
 

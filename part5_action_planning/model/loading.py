@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from common.harness.checkpoints import load_checkpoint, load_weights
+from common.harness.checkpoints import load_checkpoint, load_weights, weights_of
 from common.harness.config import load_config, parse_config
 from common.harness.errors import UserError
 from part5_action_planning.config import PART, Config
@@ -33,7 +33,7 @@ def load_model(folder: Path) -> tuple[Config, Model]:
         load_weights(model, load_checkpoint(published, made_by), published)
     else:
         saved = load_checkpoint(folder / "checkpoint.pt", made_by)
-        load_weights(model, saved.get("state", {}).get("model"), folder / "checkpoint.pt")
+        load_weights(model, weights_of(saved, "model"), folder / "checkpoint.pt")
     model.eval()
     return cfg, model
 

@@ -1,6 +1,9 @@
 """What holds for all losses alike: gradients, types, compilation."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -83,3 +86,15 @@ def test_the_module_is_the_function_and_a_resumed_one_goes_on_with_its_slices() 
     resumed = sigreg.SIGReg(16)
     resumed.load_state_dict(module.state_dict())
     assert torch.equal(resumed(z), module(z))
+
+
+def test_the_example_of_the_page_is_lejepas_loss_and_reads_published_weights() -> None:
+    page = Path(losses.__file__).with_name("README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    z_pred, z, tokens = names["z_pred"], names["z"], names["tokens"]
+    slices = sigreg.random_slices(16, 1024, torch.Generator().manual_seed(0))
+    expected = (z_pred - z).square().mean() + sigreg.sigreg(z, slices) / 256
+    torch.testing.assert_close(names["loss"], expected)
+    assert tokens.shape == (8, 64, 96)

@@ -28,6 +28,7 @@ from common.harness.checkpoints import (
     load_weights,
     save_checkpoint,
     state_of,
+    weights_of,
 )
 from common.harness.config import REPOSITORY, RunOptions
 from common.harness.errors import UserError
@@ -404,6 +405,12 @@ def test_weights_of_another_architecture() -> None:
         with pytest.raises(UserError, match=message):
             load_weights(model, weights, path)
     assert torch.equal(model.bias, torch.ones(3))
+
+
+def test_weights_are_found_or_are_none() -> None:
+    assert weights_of({"state": {"models": {"pixel": 1}}}, "models", "pixel") == 1
+    for odd in ({}, {"state": [1]}, {"state": {"models": 3}}, {"state": {}}):
+        assert weights_of(odd, "models", "pixel") is None
 
 
 def trained() -> dict[str, Any]:
