@@ -16,6 +16,9 @@ from common.harness.config import REPOSITORY
 from common.harness.errors import run_script
 from common.world import World
 
+# A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture
 def make_world() -> Callable[..., World]:
