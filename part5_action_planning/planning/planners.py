@@ -180,16 +180,15 @@ def colored_noise(
 ) -> Tensor:
     """Noise (E, S, H, A) of unit variance whose power falls with frequency over H like f^-beta.
 
-    The mean over time is left in, as the lowest frequency: a push that lasts is often wanted.
+    As iCEM's authors draw it: of period H, and the mean over time is left in, with the power of the
+    lowest frequency: a push that lasts is often wanted.
     """
     horizon = shape[2]
-    frequency = torch.fft.rfftfreq(2 * horizon, dtype=dtype)  # a period twice as long: no cycle
-    frequency[0] = frequency[1] if len(frequency) > 1 else 1.0
+    frequency = torch.fft.rfftfreq(horizon, dtype=dtype)
+    frequency[0] = 1 / horizon
     gain = frequency ** (-beta / 2)
-    white = torch.randn(*shape[:2], 2 * horizon, shape[3], generator=generator, dtype=dtype)
-    colored = torch.fft.irfft(torch.fft.rfft(white, dim=2) * gain[:, None], n=2 * horizon, dim=2)[
-        :, :, :horizon
-    ]
+    white = torch.randn(shape, generator=generator, dtype=dtype)
+    colored = torch.fft.irfft(torch.fft.rfft(white, dim=2) * gain[:, None], n=horizon, dim=2)
     power = gain.square()
-    power[1:-1] *= 2  # negative frequencies
-    return colored / (power.sum() / (2 * horizon)).sqrt()
+    power[1 : (horizon + 1) // 2] *= 2  # negative frequencies
+    return colored / (power.sum() / horizon).sqrt()

@@ -287,13 +287,17 @@ def test_a_warm_start_shifts_what_was_executed_away():
     assert shift(actions, HORIZON, BOUNDS.middle).shape == actions.shape
 
 
-@pytest.mark.parametrize(("beta", "low", "high"), [(0.0, -0.05, 0.05), (2.0, 0.6, 1.0)])
-def test_colored_noise_has_unit_variance_and_its_color(beta, low, high):
-    noise = colored_noise((4, 2000, 12, 2), beta, seeded(), torch.float32)
-    assert noise.shape == (4, 2000, 12, 2)
-    torch.testing.assert_close(noise.std(), torch.tensor(1.0), atol=0.05, rtol=0)
-    lag = (noise[:, :, 1:] * noise[:, :, :-1]).mean().item()
-    assert low < lag < high
+@pytest.mark.parametrize(
+    ("horizon", "beta", "lag", "in_the_mean"),
+    [(15, 2.0, 0.769, 0.249), (15, 0.0, 0.0, 1 / 15), (5, 2.0, 0.347, 2 / 7), (1, 2.0, None, 1.0)],
+)  # the correlation from step to step, the share of the mean over time, as iCEM's authors draw it
+def test_colored_noise_has_unit_variance_and_its_color(horizon, beta, lag, in_the_mean):
+    noise = colored_noise((4, 20_000, horizon, 2), beta, seeded(), torch.float32)
+    assert noise.shape == (4, 20_000, horizon, 2)
+    assert noise.std().item() == pytest.approx(1.0, abs=0.01)
+    assert noise.mean(dim=2).var().item() == pytest.approx(in_the_mean, abs=0.01)
+    if lag is not None:
+        assert (noise[:, :, 1:] * noise[:, :, :-1]).mean().item() == pytest.approx(lag, abs=0.01)
 
 
 @pytest.mark.parametrize(
