@@ -1,5 +1,6 @@
 """Processes of one thread each, run in parallel here or on a Dask cluster, through joblib."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -110,9 +111,18 @@ def _backend(num_jobs: int, dask: str | None) -> Iterator[None]:
         raise UserError('--dask needs an extra: pip install -e ".[cluster]"') from None
     local = {"n_workers": num_jobs, "threads_per_worker": 1, "dashboard_address": None}
     try:
+        if dask:  # a client waits for ever where another kind of server listens
+            asyncio.run(_reach(dask))
         client = Client(dask, timeout=5) if dask else Client(**local)
     except (OSError, ValueError) as error:
         wanted = "expected a scheduler that runs, as HOST:8786"
-        raise UserError(f"--dask {dask}: {wanted}: {one_line(error)}") from None
+        raise UserError(f"--dask {dask}: {wanted}: {one_line(error) or 'no answer'}") from None
     with client, joblib.parallel_config(backend="dask", n_jobs=-1):
         yield
+
+
+async def _reach(address: str) -> None:
+    """Raises OSError (or ValueError) where no Dask scheduler answers within three seconds."""
+    from distributed.comm import connect
+
+    await (await asyncio.wait_for(connect(address), 3)).close()

@@ -28,7 +28,9 @@ EPISODES, SEEDS = 40, 3
 SEARCHES: dict[str, dict[str, Any]] = {
     "default": {},
     "iCEM": {"planner.kind": "icem"},
-    "MPPI": {"planner.kind": "mppi"},
+    "MPPI": {  # as planner_bench chooses for it on validation problems
+        "planner.kind": "mppi", "planner.temperature": 0.05, "planner.min_std": 0.3,
+    },
     "gradient, 16 starts x 24 steps": {
         "planner.kind": "gradient", "planner.num_samples": 16, "planner.num_elites": 8,
         "planner.num_iterations": 24,

@@ -69,18 +69,21 @@ def discrete_settings(kind: str) -> list[DiscreteConfig]:
 
 
 def continuous_settings(kind: str, horizon: int) -> list[PlannerConfig]:
-    """The same for continuous actions, all of 768 calls: 8 for each that searches."""
+    """The same for continuous actions, all of 768 calls: 24 for each that searches."""
     base = replace(CONTINUOUS, kind=kind, horizon=horizon)
     if kind == "random":
         return [base]
-    option, values, shapes = "num_elites", (4, 8, 16, 32), ((128, 6), (64, 12))
+    grid, shapes = {"min_std": (0.01, 0.1, 0.3), "num_elites": (4, 8, 16, 32)}, ((128, 6), (64, 12))
     if kind == "mppi":
-        option, values = "temperature", (0.05, 0.1, 0.2, 0.4)
+        grid = {"min_std": (0.01, 0.1, 0.3), "temperature": (0.02, 0.05, 0.1, 0.3)}
     if kind == "gradient":  # starts x (steps + 1) calls
-        option, values, shapes = "step_size", (0.1, 0.2, 0.4, 0.8), ((32, 23), (64, 11))
+        grid = {"init_std": (0.3, 0.7, 1.4), "step_size": (0.1, 0.2, 0.4, 0.8)}
+        shapes = ((32, 23), (64, 11))
     return [
-        replace(base, num_samples=samples, num_iterations=rounds, **{option: value})
-        for (samples, rounds), value in itertools.product(shapes, values)
+        replace(
+            base, num_samples=samples, num_iterations=rounds, **dict(zip(grid, values, strict=True))
+        )
+        for (samples, rounds), *values in itertools.product(shapes, *grid.values())
     ]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -269,6 +270,14 @@ def test_a_cluster_that_does_not_answer(toy: Path, address: str) -> None:
         sweep(toy, f"--dask={address}")
     assert "\n" not in str(caught.value)
     assert time.monotonic() - started < 20
+
+
+def test_a_server_that_is_no_scheduler(toy: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(UserError, match=r"expected a scheduler that runs.*no answer"),
+    ):
+        sweep(toy, f"--dask=127.0.0.1:{server.getsockname()[1]}")
 
 
 @pytest.mark.slow

@@ -64,13 +64,6 @@ def test_divergence_stops_with_the_step_and_what_may_help(tmp_path, monkeypatch,
     assert "finite" in last
 
 
-def test_the_same_seed_gives_the_same_files(tmp_path, run):
-    for name in ("one", "two"):
-        run(*TRAIN, "--figures=false", "--run_dir", tmp_path / name)
-    one, two = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("one", "two"))
-    assert one == two
-
-
 @pytest.mark.slow
 def test_train_and_plot_as_documented(tmp_path, run):
     folders = []

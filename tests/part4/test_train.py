@@ -549,13 +549,6 @@ def test_metrics_end_where_their_definition_ends():
     assert list(ends.values()) == [(0.0, 1.0), (1.0, None), (None, 1.0), (0.0, 1.0)]
 
 
-def test_the_same_seed_gives_the_same_files(tmp_path, run):
-    for name in ("one", "two"):
-        run(*TRAIN, "--run_dir", tmp_path / name)
-    one, two = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("one", "two"))
-    assert one == two
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_train_then_probe_as_documented(tmp_path, run, name):
