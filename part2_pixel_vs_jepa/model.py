@@ -7,9 +7,7 @@ from torch import Tensor, nn
 
 from common.encoders import ConvDecoder, ConvEncoder
 from common.episodes import Batch
-from common.harness.checkpoints import load_checkpoint, load_weights, weights_of
-from common.harness.config import load_config
-from common.harness.errors import UserError
+from common.harness.trained import load_trained, run_config
 from common.predictors import Predictor
 from part2_pixel_vs_jepa.config import BASELINE, Config, Method
 
@@ -73,25 +71,12 @@ def make_models(cfg: Config) -> dict[str, Model]:
 
 
 def load_run(run_dir: Path) -> tuple[Config, dict[str, Model]]:
-    """The config and the trained models of a run directory, or of a folder of published weights.
+    """The config and the trained models of a run, or of published weights; raises UserError.
 
-    Sets the run's number of threads. Raises UserError when there is no run or the weights do not
-    fit its config.
+    Sets the run's number of threads.
     """
     train = "python part2_pixel_vs_jepa/train.py"
-    if not (run_dir / "config.yaml").exists():
-        raise UserError(f"{run_dir} holds no run (no config.yaml); make one with: {train}")
-    cfg = load_config(Config, [BASELINE, run_dir / "config.yaml"])
-    torch.set_num_threads(cfg.threads)
-    models, checkpoint = make_models(cfg), run_dir / "checkpoint.pt"
-    published = not checkpoint.exists() and any(run_dir.glob("*.pt"))
-    saved = {} if published else load_checkpoint(checkpoint, f"{train} --run_dir {run_dir}")
-    for method, model in models.items():
-        if published:
-            file = run_dir / f"{method}.pt"
-            weights = load_checkpoint(file, f"{train} and study.py publish")
-        else:
-            file, weights = checkpoint, weights_of(saved, "models", method)
-        load_weights(model, weights, file)
-        model.eval()
+    cfg = run_config(run_dir, Config, BASELINE, train)
+    models = make_models(cfg)
+    load_trained(run_dir, {f"models.{name}": m for name, m in models.items()}, models, train)
     return cfg, models

@@ -9,11 +9,8 @@ part3_collapse_regularizers/results/weights/vicreg, is scored the same way.
 import argparse
 from pathlib import Path
 
-import torch
-
-from common.harness.checkpoints import load_checkpoint, load_weights, weights_of
-from common.harness.config import load_config
-from common.harness.errors import UserError, run_script
+from common.harness.errors import run_script
+from common.harness.trained import load_trained, run_config
 from part3_collapse_regularizers.config import BASELINE, Config
 from part3_collapse_regularizers.model import Model, make_model
 from part3_collapse_regularizers.report.tables import run_table
@@ -23,22 +20,12 @@ from part3_collapse_regularizers.scoring.scores import bounds, evaluate, make_he
 def load_run(run_dir: Path) -> tuple[Config, Model]:
     """The config and the model of a run, or of published weights (the encoder alone is trained).
 
-    Sets the run's number of threads. Raises UserError when there is no run or the weights do not
-    fit its config.
+    Sets the run's number of threads. Raises UserError.
     """
     train = "python part3_collapse_regularizers/train.py"
-    if not (run_dir / "config.yaml").exists():
-        raise UserError(f"{run_dir} holds no run (no config.yaml); make one with: {train}")
-    cfg = load_config(Config, [BASELINE, run_dir / "config.yaml"])
-    torch.set_num_threads(cfg.threads)
-    model, published = make_model(cfg), run_dir / "encoder.pt"
-    if published.exists():
-        made_by = f"{train} and study.py publish"
-        load_weights(model.encoder, load_checkpoint(published, made_by), published)
-    else:
-        path = run_dir / "checkpoint.pt"
-        saved = load_checkpoint(path, f"{train} --run_dir {run_dir}")
-        load_weights(model, weights_of(saved, "model"), path)
+    cfg = run_config(run_dir, Config, BASELINE, train)
+    model = make_model(cfg)
+    load_trained(run_dir, {"model": model}, {"encoder": model.encoder}, train)
     return cfg, model
 
 

@@ -25,7 +25,7 @@ from part5_action_planning.figures.episode import (
     paths_figure,
 )
 from part5_action_planning.figures.search import landscape_figure, search_figure, searches_of
-from part5_action_planning.model.loading import load_model
+from part5_action_planning.model.loading import load_run
 from part5_action_planning.model.world_models import Model, Policy, TokenModel
 from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
 
@@ -73,7 +73,7 @@ def main() -> None:
 
         paths = draw_results(PART / "results")
     else:
-        cfg, model = load_model(finished(args.run_dir, "python part5_action_planning/train.py"))
+        cfg, model = load_run(finished(args.run_dir, "python part5_action_planning/train.py"))
         episodes = EvalEpisodes(cfg, NUM_DRAWN)
         _, paths = draw_figures(args.run_dir / "figures", model, episodes)
     print(*paths, sep="\n")

@@ -123,6 +123,6 @@ def _backend(num_jobs: int, dask: str | None) -> Iterator[None]:
 
 async def _reach(address: str) -> None:
     """Raises OSError (or ValueError) where no Dask scheduler answers within three seconds."""
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     await (await asyncio.wait_for(connect(address), 3)).close()

@@ -7,39 +7,32 @@ from typing import Any
 
 import torch
 
-from common.harness.checkpoints import load_checkpoint, load_weights, weights_of
-from common.harness.config import load_config, parse_config
+from common.harness.config import parse_config
 from common.harness.errors import UserError
-from part5_action_planning.config import PART, Config
+from common.harness.trained import load_trained, run_config
+from part5_action_planning.config import BASELINE, PART, Config
 from part5_action_planning.model.world_models import Model, make_model
 
 PUBLISHED = PART / "results" / "weights" / "lewm"
 FIXED = ("model", "method", "world")  # what the weights were made for
 
 
-def load_model(folder: Path) -> tuple[Config, Model]:
-    """Config and trained model of a run, or of published weights; raises UserError.
+def load_run(run_dir: Path) -> tuple[Config, Model]:
+    """The config and the model of a run, or of published weights; raises UserError.
 
-    A folder holds config.yaml and either a run's checkpoint.pt or a published model.pt.
+    Sets the run's number of threads.
     """
-    made_by = f"python part5_action_planning/train.py --run_dir {folder}"
-    if not (folder / "config.yaml").exists():
-        raise UserError(f"{folder} holds no config.yaml; make a run with: {made_by}")
-    cfg = load_config(Config, [folder / "config.yaml"])
+    train = "python part5_action_planning/train.py"
+    cfg = run_config(run_dir, Config, BASELINE, train)
     if cfg.method == "oracle":
-        raise UserError(f"{folder} is a run of {cfg.method}, which has no weights to load")
-    model, published = make_model(cfg), folder / "model.pt"
-    if published.exists():
-        load_weights(model, load_checkpoint(published, made_by), published)
-    else:
-        saved = load_checkpoint(folder / "checkpoint.pt", made_by)
-        load_weights(model, weights_of(saved, "model"), folder / "checkpoint.pt")
-    model.eval()
+        raise UserError(f"{run_dir} is a run of {cfg.method}, which has no weights to load")
+    model = make_model(cfg)
+    load_trained(run_dir, {"model": model}, {"model": model}, train)
     return cfg, model
 
 
 def load_with_options(folder: Path, options: Sequence[str]) -> tuple[Config, Model]:
-    """As ``load_model``, with options --key=value that leave the network as it is.
+    """As ``load_run``, with options --key=value that leave the network as it is.
 
     (A value of its own would be taken for the folder.)
     """
@@ -48,7 +41,7 @@ def load_with_options(folder: Path, options: Sequence[str]) -> tuple[Config, Mod
             raise UserError(f"{given}: write it as --key=value, such as --planner.kind=mppi")
         if given.split("=")[0] in ("--run_dir", "--name", "--overwrite"):
             raise UserError(f"{given}: nothing is trained here; give the run's folder alone")
-    trained, model = load_model(folder)
+    trained, model = load_run(folder)
     cfg, _ = parse_config(Config, baseline=folder / "config.yaml", description="", argv=options)
     for name in FIXED:
         if getattr(cfg, name) != getattr(trained, name):

@@ -19,7 +19,7 @@ from common.harness.runs import RUNS
 from common.sweep import read_sweep
 from part5_action_planning.config import Config
 from part5_action_planning.evaluate import protocol
-from part5_action_planning.model.loading import load_model
+from part5_action_planning.model.loading import load_run
 from part5_action_planning.planning.agents import make_agent
 from part5_action_planning.planning.closed_loop import EvalEpisodes, success
 from part5_action_planning.studies import SWEEPS, variant, write_study
@@ -77,7 +77,7 @@ def ladder() -> dict[str, Search]:
 
 def score(folder: Path, changes: Mapping[str, Any]) -> dict[str, float]:
     """Success and thinking time of a trained model under a changed search."""
-    _, model = load_model(folder)
+    _, model = load_run(folder)
     overrides = {**changes, "evaluation.num_test_episodes": EPISODES}
     cfg = load_config(Config, [folder / "config.yaml"], overrides)
     episodes = EvalEpisodes(cfg, EPISODES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common.harness.publish import finished, publish_figures, publish_weights
 from part5_action_planning.config import PART
-from part5_action_planning.model.loading import load_model
+from part5_action_planning.model.loading import load_run
 
 FIGURES = ("episode.gif", "imagined.png", "landscape.png", "paths.png", "search.png")
 
@@ -24,6 +24,6 @@ def main() -> None:
     parser.add_argument("run_dir", type=Path, help="a finished run")
     run = finished(parser.parse_args().run_dir, "python part5_action_planning/train.py")
     publish_figures(run, FIGURES, PART / "results" / "figures")
-    cfg, model = load_model(run)
+    cfg, model = load_run(run)
     folder = PART / "results" / "weights" / cfg.method
     publish_weights(run, {"model.pt": model.state_dict()}, folder, half=False)

@@ -35,7 +35,7 @@ from part5_action_planning.data import (
     record,
 )
 from part5_action_planning.evaluate import SHARES
-from part5_action_planning.model.loading import load_model
+from part5_action_planning.model.loading import load_run
 from part5_action_planning.model.rollout import rollout, rollout_windows
 from part5_action_planning.model.world_models import (
     LatentModel,
@@ -580,7 +580,7 @@ def test_a_run_leaves_its_figures_and_outcomes(trained):
     wanted = {"summary.json", "outcomes.npz", "episode.gif", "episode.npz", "paths.png"}
     wanted |= {"imagined.png", "search.png", "landscape.png"}
     assert wanted <= names
-    cfg, model = load_model(trained)
+    cfg, model = load_run(trained)
     assert cfg.method == "lewm"
     assert isinstance(model, LatentModel)
 
@@ -624,7 +624,7 @@ def test_a_token_model_keeps_what_its_tokens_are_standardised_by(tmp_path, run):
     command = [*TRAIN[:2], "--config", CONFIGS / "dino_wm.yaml", "--config", SMOKE, "--threads=1"]
     run(*command, "--run_dir", tmp_path / "run")
     assert list((tmp_path / "features").glob("recording-*.npy"))
-    _, model = load_model(tmp_path / "run")
+    _, model = load_run(tmp_path / "run")
     assert isinstance(model, TokenModel)
     assert model.spread != 1
     assert model.mean.abs().sum() > 0
