@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from common.distractors import Distractor
-from common.harness.config import config, option
+from common.harness.config import RunConfig, config, option
 from common.schedules import stream
 from common.world import World
 
@@ -75,11 +75,9 @@ class DataConfig:
 
 
 @config
-class Config:
+class Config(RunConfig):
     """One run of part 2: some of the four methods, on one world."""
 
-    seed: int = option(ge=0, le=2**31 - 1)
-    """Seeds weights, data and sampling."""
     methods: tuple[Method, ...]
     """What to train: predictors of pixels or of embeddings (jepa), each deterministic or with a
     latent z (_z)."""
@@ -91,29 +89,13 @@ class Config:
     """True shows every method the ball's heading and share of the top speed."""
     history_length: int = option(ge=1, le=8)
     """Input frames."""
-    steps: int = option(ge=1, le=10_000_000)
-    """Optimizer steps."""
-    batch_size: int = option(ge=2, le=65536)
-    """Transitions per step."""
-    learning_rate: float = option(gt=0, le=1)
-    """Peak of the linear warm-up and cosine decay."""
-    warmup: float = option(0.1, ge=0, le=1)
-    """Share of the steps that warm up."""
-    weight_decay: float = option(0.0001, ge=0, le=10)
-    """Of AdamW."""
     model: ModelConfig
     loss_weights: LossWeights
     data: DataConfig
     world: World
     distractor: Distractor
-    log_every: int = option(25, ge=1, le=10_000_000)
-    """Steps between lines of metrics.jsonl."""
     eval_every: int = option(150, ge=1, le=10_000_000)
     """Steps between looks at held-out data."""
-    save_every: int = option(250, ge=1, le=10_000_000)
-    """Steps between checkpoints."""
-    threads: int = option(2, ge=1, le=1024)
-    """CPU threads."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """fp32, or bf16 autocast where the processor has it."""
     figures: bool = True

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from common.distractors import Distractor
-from common.harness.config import config, option
+from common.harness.config import RunConfig, config, option
 from common.schedules import stream, warmup_cosine
 from common.world import World
 
@@ -93,11 +93,9 @@ class DataConfig:
 
 
 @config
-class Config:
+class Config(RunConfig):
     """One run of part 3: one method, on two views or on the next frame."""
 
-    seed: int = option(ge=0, le=2**31 - 1)
-    """Seeds weights, data and sampling."""
     setting: Literal["views", "next_frame"]
     """Two augmented views of one frame, or a frame and those after it."""
     method: Method
@@ -109,33 +107,17 @@ class Config:
     """Put an MLP on the predicting side; next_frame always has one."""
     rollout: int = option(1, ge=1, le=64, when="setting=next_frame")
     """Steps that are predicted, each from the prediction before."""
-    steps: int = option(ge=1, le=10_000_000)
-    """Optimizer steps."""
-    batch_size: int = option(ge=2, le=65536)
-    """Samples per step, over all processes."""
-    learning_rate: float = option(gt=0, le=1)
-    """Peak, after a linear warm-up."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """After the warm-up: cosine decay to 0, or constant."""
-    warmup: float = option(0.1, ge=0, le=1)
-    """Share of the steps that warm up."""
-    weight_decay: float = option(1e-4, ge=0, le=10)
-    """Of AdamW."""
     model: ModelConfig
     loss_weights: LossWeights
     data: DataConfig
     world: World
     distractor: Distractor
-    log_every: int = option(25, ge=1, le=10_000_000)
-    """Steps between lines of the loss in metrics.jsonl."""
     eval_every: int = option(50, ge=1, le=10_000_000)
     """Steps between lines of the collapse dashboard."""
-    save_every: int = option(175, ge=1, le=10_000_000)
-    """Steps between checkpoints."""
-    threads: int = option(2, ge=1, le=1024)
-    """CPU threads."""
     figures: bool = True
-    """Draw the run's figures at the end."""
+    """Draw the run's figures at the end; sweeps, whose runs nobody looks at, do not."""
 
     def __post_init__(self) -> None:
         world = self.world

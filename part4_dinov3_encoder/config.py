@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from common.harness.config import config, option
+from common.harness.config import RunConfig, config, option
 from common.masking import block_size, most_patches
 from common.schedules import stream
 from common.world import World
@@ -167,21 +167,11 @@ class Texture:
 
 
 @config
-class Config:
+class Config(RunConfig):
     """One run of part 4: one method on the small ViT."""
 
-    seed: int = option(ge=0, le=2**31 - 1)
-    """Seeds weights, data and sampling."""
     method: Method
     """What trains the encoder."""
-    steps: int = option(ge=1, le=10_000_000)
-    """Optimizer steps."""
-    batch_size: int = option(ge=2, le=65536)
-    """Clips per step."""
-    learning_rate: float = option(gt=0, le=1)
-    """Its peak, after a linear warm-up and before a cosine decay to 0."""
-    warmup: float = option(0.1, ge=0, le=1)
-    """Share of the steps that warm up."""
     weight_decay: float = option(0.05, ge=0, le=10)
     """Of AdamW."""
     model: ModelConfig
@@ -191,14 +181,8 @@ class Config:
     data: DataConfig
     world: World
     texture: Texture = Texture()
-    log_every: int = option(20, ge=1, le=10_000_000)
-    """Steps between lines of the loss in metrics.jsonl."""
     eval_every: int = option(50, ge=1, le=10_000_000)
     """Steps between lines of the collapse measures."""
-    save_every: int = option(100, ge=1, le=10_000_000)
-    """Steps between checkpoints."""
-    threads: int = option(2, ge=1, le=1024)
-    """CPU threads."""
 
     def __post_init__(self) -> None:
         self._check_sizes()

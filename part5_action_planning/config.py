@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from common.distractors import Distractor
-from common.harness.config import config, load_config, option
+from common.harness.config import RunConfig, config, load_config, option
 from common.schedules import stream
 from common.world import World
 from part5_action_planning.config_checks import check_config, check_elites, check_steps
@@ -168,28 +168,16 @@ class EvaluationConfig:
 
 
 @config
-class Config:
+class Config(RunConfig):
     """One run of part 5: one world model, on one task, with one planner."""
 
-    seed: int = option(0, ge=0, le=10**9)
-    """Seeds weights, data, sampling and planning; the evaluation's episodes are the same."""
     method: Literal["lewm", "pldm", "vjepa2_ac", "dino_wm", "pixel", "cloning", "oracle"]
     """lewm, next embedding + SIGReg (LeWorldModel); pldm, next embedding + VICReg + inverse
     dynamics; vjepa2_ac, L1 on frozen tokens, teacher forcing and rollout (V-JEPA 2-AC); dino_wm,
     squared error on frozen tokens (DINO-WM); pixel, next frame; cloning, no world model: the action
     that led to what was seen later; oracle, the true dynamics, untrained."""
-    steps: int = option(ge=1, le=10_000_000)
-    """Optimizer steps."""
-    batch_size: int = option(ge=2, le=65536)
-    """Clips per step."""
     rollout: int = option(ge=1, le=1000, when=WORLD_MODELS)
     """Steps predicted in training, each from the prediction before."""
-    learning_rate: float = option(gt=0, le=1)
-    """Peak of one linear warm-up and cosine decay."""
-    warmup: float = option(0.1, ge=0, le=1)
-    """Share of the steps that warm up."""
-    weight_decay: float = option(1e-4, ge=0, le=10)
-    """AdamW's."""
     model: ModelConfig
     loss_weights: LossWeights
     data: DataConfig
@@ -199,14 +187,8 @@ class Config:
     evaluation: EvaluationConfig
     world: World
     distractor: Distractor
-    log_every: int = option(25, ge=1, le=10**9)
-    """Steps between lines of metrics.jsonl."""
-    save_every: int = option(250, ge=1, le=10**9)
-    """Steps between checkpoints."""
-    threads: int = option(2, ge=1, le=256)
-    """CPU threads."""
     figures: bool = True
-    """Draw them at the end."""
+    """Draw the run's figures at the end; sweeps, whose runs nobody looks at, do not."""
 
     def __post_init__(self) -> None:
         check_config(self)

@@ -46,7 +46,10 @@ def option(default: Any = ..., *, when: str = "", **limits: float) -> Any:
 def config(cls: type[C]) -> type[C]:
     """A frozen dataclass that checks its fields wherever it is made; raises ValueError."""
     made: Any = checked_dataclass(cls, frozen=True, kw_only=True, config=STRICT)  # pyright: ignore
-    make = made.__init__
+    make, fields = made.__init__, made.__pydantic_fields__
+    for base in cls.__mro__[1:]:  # pydantic reads the docstrings of the class itself alone
+        for name, field in getattr(base, "__pydantic_fields__", {}).items():
+            fields[name].description = fields[name].description or field.description
 
     def checked(self: Any, **options: Any) -> None:
         try:
@@ -56,6 +59,30 @@ def config(cls: type[C]) -> type[C]:
 
     made.__init__ = checked
     return made
+
+
+@config
+class RunConfig:
+    """What a run of any part has; a part's Config adds its own."""
+
+    seed: int = option(0, ge=0, le=2**31 - 1)
+    """Seeds weights, data and sampling."""
+    steps: int = option(ge=1, le=10_000_000)
+    """Optimizer steps."""
+    batch_size: int = option(ge=2, le=65536)
+    """Samples per step."""
+    learning_rate: float = option(gt=0, le=1)
+    """Peak, after a linear warm-up and before a cosine decay to 0."""
+    warmup: float = option(0.1, ge=0, le=1)
+    """Share of the steps that warm up."""
+    weight_decay: float = option(1e-4, ge=0, le=10)
+    """Of AdamW."""
+    log_every: int = option(25, ge=1, le=10_000_000)
+    """Steps between lines of the loss in metrics.jsonl."""
+    save_every: int = option(250, ge=1, le=10_000_000)
+    """Steps between checkpoints."""
+    threads: int = option(2, ge=1, le=1024)
+    """CPU threads."""
 
 
 def options_of(config_class: Any) -> dict[str, Any]:
