@@ -82,7 +82,7 @@ def test_all_settings_ask_for_equal_calls():
     problems = continuous_problems(1, 1, "validation")
     for kind in ("random", *SEARCHING, "gradient"):
         settings = continuous_settings(kind, 1)
-        assert len(settings) == (1 if kind == "random" else 8)
+        assert len(settings) == (1 if kind == "random" else 24)
         for cfg in settings[-1:]:
             with torch.no_grad():
                 assert 768 <= search(cfg, problems).calls <= 769
