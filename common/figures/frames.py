@@ -36,7 +36,7 @@ def strip(
     captions: Sequence[Sequence[str]],
     note: str = "",
 ) -> Figure:
-    """A grid of grey frames (H, W), 0 black to 1 white, a caption under each; None stays blank.
+    """A grid of frames, (H, W) from black to white or (H, W, 3), a caption under each, or blanks.
 
     groups titles the columns, from left to right. Raises ValueError when a row has not as many
     frames and captions as the groups have columns.
