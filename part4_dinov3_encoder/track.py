@@ -61,8 +61,8 @@ def draw_clip(
 
     point (2,) of the first frame, by default the larger ball's place.
     """
-    from common.figures.charts import PALETTE
     from common.figures.frames import Group, strip, write_gif
+    from common.figures.style import PALETTE
 
     clips = make_clips(cfg, CLIPS)
     clip, start = clips.frames[index], clips.states[index, 0, 0, :2]

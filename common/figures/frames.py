@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from common.figures.charts import DPI, FONT, LINE, QUIET, WIDTH, wrap
+from common.figures.style import DPI, FONT, LINE, QUIET, WIDTH, wrap
 from common.harness.files import write_arrays, write_atomic
 
 LARGEST = 1.1  # side of a frame (inches)
