@@ -34,9 +34,9 @@ class Distractor:
     """The background's greys are uniform in 0 .. contrast."""
 
 
-def square_masks(distractor: Distractor, size: int) -> Tensor:
+def square_masks(distractor: Distractor, size: int, device: torch.device | str = "cpu") -> Tensor:
     """Where each square is seen, (S, H, W), 0 or 1: a later one lies in front of those before."""
-    masks = torch.zeros(distractor.num_squares, size, size)
+    masks = torch.zeros(distractor.num_squares, size, size, device=device)
     side = min(distractor.square_size, size)
     for mask, (x, y) in zip(masks, SQUARE_PLACES, strict=False):
         left = min(max(round(x * size - side / 2), 0), size - side)
@@ -54,27 +54,27 @@ def sample_layers(
     The state is: the squares' bits; dots counted in each quadrant; the mean grey of each quadrant
     of the background; S = 0 without a distractor.
     """
-    kind = distractor.kind
+    kind, device = distractor.kind, generator.device
     if kind == "none":
-        return None, torch.zeros(batch, length, 0)
+        return None, torch.zeros(batch, length, 0, device=device)
     if kind == "squares":
         shape = (batch, length, distractor.num_squares)
-        bits = torch.randint(2, shape, generator=generator, dtype=torch.uint8)
-        masks = square_masks(distractor, size).bool()
-        layer = torch.zeros(batch, length, size, size, dtype=torch.uint8)
+        bits = torch.randint(2, shape, generator=generator, dtype=torch.uint8, device=device)
+        masks = square_masks(distractor, size, device).bool()
+        layer = torch.zeros(batch, length, size, size, dtype=torch.uint8, device=device)
         for s, mask in enumerate(masks):
             rows, columns = mask.nonzero(as_tuple=True)
             layer[:, :, rows, columns] = 255 * bits[:, :, s : s + 1]
         return layer, bits.float()
     if kind == "dots":
         shape = (batch * length, distractor.num_dots)
-        places = torch.randint(size * size, shape, generator=generator)
-        layer = torch.zeros(batch * length, size * size, dtype=torch.uint8)
+        places = torch.randint(size * size, shape, generator=generator, device=device)
+        layer = torch.zeros(batch * length, size * size, dtype=torch.uint8, device=device)
         layer = layer.scatter_(1, places, 255).view(batch, length, size, size)
         return layer, (_quadrants(layer) / 255 * (size // 2) ** 2).round()
     cells = math.ceil(size / distractor.cell_size)
-    grey = torch.rand(batch, 1, cells, cells, generator=generator) * distractor.contrast
-    grey = (255 * grey).round().to(torch.uint8)
+    grey = torch.rand(batch, 1, cells, cells, generator=generator, device=device)
+    grey = (255 * (grey * distractor.contrast)).round().to(torch.uint8)
     layer = grey.repeat_interleave(distractor.cell_size, 2)
     layer = layer.repeat_interleave(distractor.cell_size, 3)[..., :size, :size].contiguous()
     return layer, (_quadrants(layer) / 255).expand(-1, length, -1)
@@ -87,10 +87,12 @@ def _quadrants(layer: Tensor) -> Tensor:
     return parts.float().mean(dim=(-3, -1)).flatten(-2)
 
 
-def moments(distractor: Distractor, size: int) -> tuple[Tensor, Tensor]:
+def moments(
+    distractor: Distractor, size: int, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
     """Mean and variance of each pixel of the layer, (H, W) each, when nothing of it is known."""
     if distractor.kind == "squares":
-        masks = square_masks(distractor, size).sum(0).clamp(max=1)
+        masks = square_masks(distractor, size, device).sum(0).clamp(max=1)
         return masks / 2, masks / 4
     mean = variance = 0.0
     if distractor.kind == "dots":
@@ -98,7 +100,8 @@ def moments(distractor: Distractor, size: int) -> tuple[Tensor, Tensor]:
         variance = mean * (1 - mean)
     elif distractor.kind == "background":
         mean, variance = distractor.contrast / 2, distractor.contrast**2 / 12
-    return torch.full((size, size), mean), torch.full((size, size), variance)
+    shape = (size, size)
+    return torch.full(shape, mean, device=device), torch.full(shape, variance, device=device)
 
 
 def next_moments(
@@ -110,7 +113,7 @@ def next_moments(
     unless every pixel of it was hidden behind the ball. layer (B, H, W) in [0, 1] is the layer of
     the frames seen; hidden (B, H, W) is the share of each pixel hidden in all of them.
     """
-    mean, variance = moments(distractor, hidden.shape[-1])
+    mean, variance = moments(distractor, hidden.shape[-1], hidden.device)
     mean, variance = mean.expand_as(hidden), variance.expand_as(hidden)
     if distractor.kind != "background" or layer is None:
         return mean, variance

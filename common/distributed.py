@@ -42,6 +42,11 @@ def full_precision(z: Tensor) -> Tensor:
     return z.to(torch.promote_types(z.dtype, torch.float32))
 
 
+def exact(z: Tensor) -> Tensor:
+    """``z`` in float64, for scores: on the CPU, since not every device has float64."""
+    return z.cpu().double()
+
+
 def check_alike(a: Tensor, b: Tensor, form: str) -> None:
     """Raise ValueError unless two tensors have one shape of a form such as (B, D), without 0."""
     if a.shape != b.shape or a.ndim != form.count(",") + 1 or a.numel() == 0:

@@ -75,7 +75,8 @@ def gather_pairs(
     clips: Clips, episode: Tensor, time: Tensor, history_length: int, top_speed: float
 ) -> Batch:
     """The transitions time -> time + 1 of the given episodes, after history_length frames."""
-    past = time[:, None] - torch.arange(history_length - 1, -1, -1)  # (B, n), oldest first
+    back = torch.arange(history_length - 1, -1, -1, device=time.device)
+    past = time[:, None] - back  # (B, n), oldest first
     x_past = pick_frames(clips.frames, episode[:, None].expand_as(past), past)
     x_next = pick_frames(clips.frames, episode, time + 1)
     clean = x_next if clips.layers is None else pick_frames(clips.clean, episode, time + 1)
@@ -98,6 +99,7 @@ def draw_batch(
 ) -> Batch:
     """Transitions drawn uniformly, with replacement."""
     num_episodes, length = clips.frames.shape[:2]
-    episode = torch.randint(num_episodes, (batch_size,), generator=generator)
-    time = torch.randint(history_length - 1, length - 1, (batch_size,), generator=generator)
+    draw = {"size": (batch_size,), "generator": generator, "device": generator.device}
+    episode = torch.randint(0, num_episodes, **draw)
+    time = torch.randint(history_length - 1, length - 1, **draw)
     return gather_pairs(clips, episode, time, history_length, top_speed)

@@ -77,12 +77,12 @@ class FrozenEncoder:
     @torch.no_grad()
     def encode_all(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """As encode, with the CLS token (B, D) first; the mean patch where there is none."""
-        cls, patches = self.backbone(self.preprocess(frames))
+        cls, patches = self.backbone(self.preprocess(frames.to(self.device)))
         if self.token_grid is not None:
             rows, columns = self.grid(*frames.shape[2:])
             patches = patches.unflatten(1, self._patches(*frames.shape[2:])).movedim(-1, 1)
             patches = F.adaptive_avg_pool2d(patches, (rows, columns)).flatten(2).mT
-        return cls, patches
+        return cls.to(frames.device), patches.to(frames.device)
 
     def averaged(self, token_grid: int) -> "FrozenEncoder":
         """This encoder, its patch tokens averaged to token_grid rows and columns."""
@@ -116,9 +116,13 @@ class FrozenEncoder:
         frames = frames.float()
         if list(frames.shape[2:]) != size:
             frames = F.interpolate(frames, size, mode="bicubic", antialias=True).clamp(0, 1)
-        frames = frames.expand(-1, 3, -1, -1)
         mean, std = (frames.new_tensor(v)[:, None, None] for v in (self.mean, self.std))
-        return (frames - mean) / std
+        return (frames.expand(-1, 3, -1, -1) - mean) / std
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes; frames may be elsewhere, and tokens are where the frames are."""
+        return next((p.device for p in self.backbone.parameters()), torch.device("cpu"))
 
     def to(self, device: torch.device | str) -> "FrozenEncoder":
         """This encoder, moved to a device."""
@@ -148,12 +152,9 @@ class OwnBackbone(nn.Module):
 
 
 def load_frozen(
-    name: str = DEFAULT,
-    weights: str | Path | None = None,
-    *,
-    resolution: int | None = None,
+    name: str = DEFAULT, weights: str | Path | None = None, *, resolution: int | None = None,
     pretrained: bool = True,
-) -> FrozenEncoder:
+) -> FrozenEncoder:  # fmt: skip
     """The encoder of that name, one of NAMES.
 
     weights: what to read instead of the default: of a method, the encoder.pt of a run; of DINOv3,
@@ -215,17 +216,15 @@ def load_conv_jepa() -> ConvEncoder:
     """
     path = WEIGHTS / CONV_JEPA
     weights = load_checkpoint(path, f"git checkout common/weights/{CONV_JEPA}")
-    widths = len(weights["patch.bias"]), len(weights["merge.bias"])
-    dim = len(weights["head.bias"])
-    encoder = ConvEncoder(in_channels=1, channels=widths, size=64, embedding_dim=dim)
+    first, second, dim = (len(weights[f"{name}.bias"]) for name in ("patch", "merge", "head"))
+    encoder = ConvEncoder(in_channels=1, channels=(first, second), size=64, embedding_dim=dim)
     load_weights(encoder, weights, path)
     return encoder.eval().requires_grad_(False)
 
 
 def _load_own(name: str, path: Path, resolution: int | None) -> FrozenEncoder:
     made_by = f"train.py --method={name}, which writes encoder.pt"
-    if path.is_dir():
-        path = path / "encoder.pt"
+    path = path / "encoder.pt" if path.is_dir() else path
     saved: dict[str, Any] = load_checkpoint(path, made_by)
     if saved.keys() != {"method", "sizes", "weights"}:
         raise UserError(f"{path}: not an encoder of this repository; make one with: {made_by}")

@@ -55,7 +55,8 @@ def possible_next(
 
 def _only_real(states: Tensor, probabilities: Tensor) -> Tensor:
     """States (B, F, 1, 4) with those of probability 0 replaced by the likeliest one."""
-    likeliest = states[torch.arange(len(states)), probabilities.argmax(1)].unsqueeze(1)
+    index = torch.arange(len(states), device=states.device)
+    likeliest = states[index, probabilities.argmax(1)].unsqueeze(1)
     return torch.where(probabilities[:, :, None, None] > 0, states, likeliest)
 
 

@@ -34,8 +34,10 @@ def block_masks(
     targets = _blocks(rows, columns, height, width, (batch, num_targets), generator)  # (B, M, r, c)
     context = _blocks(rows, columns, tall, wide, (batch,), generator) & ~targets.any(1)
     fewest = int(context.flatten(1).sum(1).min())
-    order = torch.arange(rows * columns).expand(batch, -1)
-    order = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, order, order.flip(1))
+    device = generator.device
+    order = torch.arange(rows * columns, device=device).expand(batch, -1)
+    is_kept = torch.rand(batch, 1, generator=generator, device=device) < 0.5
+    order = torch.where(is_kept, order, order.flip(1))
     seen = context.flatten(1).gather(1, order)
     first = seen.int().argsort(dim=1, descending=True, stable=True)[:, :fewest]
     wanted = targets.flatten(2).nonzero()[:, 2].view(batch, -1)
@@ -68,7 +70,7 @@ def _side(
 ) -> tuple[int, int]:  # fmt: skip
     """Height and width in patches of a block of a drawn share and aspect."""
     share, ratio = (
-        low + (high - low) * torch.rand((), generator=generator).item()
+        low + (high - low) * torch.rand((), generator=generator, device=generator.device).item()
         for low, high in (scale, aspect)
     )
     return block_size(rows, columns, share, ratio)
@@ -79,7 +81,9 @@ def _blocks(
     generator: torch.Generator,
 ) -> Tensor:  # fmt: skip
     """Blocks at random places, (*shape, rows, columns), true inside."""
-    top = torch.randint(rows - height + 1, shape, generator=generator)[..., None, None]
-    left = torch.randint(columns - width + 1, shape, generator=generator)[..., None, None]
-    y, x = torch.arange(rows)[:, None], torch.arange(columns)
+    draw = {"size": (*shape, 1, 1), "generator": generator, "device": generator.device}
+    top = torch.randint(0, rows - height + 1, **draw)
+    left = torch.randint(0, columns - width + 1, **draw)
+    y, x = (torch.arange(side, device=generator.device) for side in (rows, columns))
+    y = y[:, None]
     return (y >= top) & (y < top + height) & (x >= left) & (x < left + width)

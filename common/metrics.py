@@ -11,6 +11,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from common.distributed import exact
+
 GREY = (0.15, 0.85)  # a pixel in between is neither ball nor background
 
 
@@ -126,7 +128,7 @@ def rankme(z: Tensor) -> float:
     exp of the entropy of the shares of their singular values, each plus 1e-7. Noise counts as much
     as signal, so a collapsed code may show a high rank, and one width compares with no other.
     """
-    values = torch.linalg.svdvals(z.double())
+    values = torch.linalg.svdvals(exact(z))
     share = values / values.sum().clamp(min=1e-300) + 1e-7
     return torch.exp(-(share * share.log()).sum()).item()
 
@@ -137,7 +139,7 @@ def collapse_ratio(z: Tensor) -> float:
     It has no scale, so an embedding that has shrunk to 0 about a mean of 0 scores 1: look at a
     scale beside it.
     """
-    z = z.double()
+    z = exact(z)
     return ((z - z.mean(0)).square().sum() / z.square().sum().clamp(min=1e-300)).sqrt().item()
 
 
@@ -148,18 +150,18 @@ def spectrum(z: Tensor) -> Tensor:
 
 def _variances(z: Tensor) -> Tensor:
     """Eigenvalues of the covariance of z (B, D), (D,), smallest first."""
-    centred = z.double() - z.double().mean(0)
+    centred = exact(z) - exact(z).mean(0)
     return torch.linalg.eigvalsh(centred.T @ centred / len(z)).clamp(min=0)
 
 
 def _power(z: Tensor) -> Tensor:
     """Mean of |z|^2."""
-    return z.double().square().sum(-1).mean()
+    return exact(z).square().sum(-1).mean()
 
 
 def mean_correlation(z: Tensor) -> float:
     """Mean |correlation| of two different coordinates of z (B, D), 0 to 1; scale-blind."""
-    centred = z.double() - z.double().mean(0)
+    centred = exact(z) - exact(z).mean(0)
     unit = centred / centred.norm(dim=0).clamp(min=1e-300)
     off_diagonal = (unit.T @ unit).fill_diagonal_(0)
     return (off_diagonal.abs().sum() / max(1, z.shape[1] * (z.shape[1] - 1))).item()
@@ -181,5 +183,5 @@ def spearman(x: Tensor, y: Tensor) -> float:
         raise ValueError(f"got {got}; wanted two of one length (n,), n at least 2")
     if x.min() == x.max() or y.min() == y.max():
         return math.nan
-    found: Any = stats.spearmanr(x.numpy(), y.numpy())
+    found: Any = stats.spearmanr(x.numpy(force=True), y.numpy(force=True))
     return float(found.statistic)

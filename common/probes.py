@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from common.distributed import exact
+
 
 def linear_probe(
     z_train: Tensor, y_train: Tensor, z_test: Tensor, y_test: Tensor, ridge: float = 1e-4
@@ -22,13 +24,13 @@ def ridge_fit(z: Tensor, y: Tensor, ridge: float) -> Callable[[Tensor], Tensor]:
 
     Features are standardised on the n samples; ridge is relative to n.
     """
-    z, y = z.double(), y.double()
+    z, y = exact(z), exact(y)
     center, scale, offset = z.mean(0), z.std(0).clamp(min=1e-12), y.mean(0)
     features = (z - center) / scale
     gram = features.T @ features / len(features)
     gram += ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     weights = torch.linalg.solve(gram, features.T @ (y - offset) / len(features))
-    return lambda z_new: (z_new.double() - center) / scale @ weights + offset
+    return lambda z_new: (exact(z_new) - center) / scale @ weights + offset
 
 
 def ridge_probe(
@@ -41,10 +43,10 @@ def ridge_probe(
     set; solved in the n samples, so that raw pixels cost no more than an embedding.
     """
     _check_widths(z_train, y_train, z_test, y_test)
-    z_train, y_train = z_train.double(), y_train.double()
+    z_train, y_train = exact(z_train), exact(y_train)
     center, scale = z_train.mean(0), z_train.std(0).clamp(min=1e-12)
     features = (z_train - center) / scale
-    test_features = (z_test.double() - center) / scale
+    test_features = (exact(z_test) - center) / scale
     offset = y_train.mean(0)
     values, vectors = torch.linalg.eigh(features @ features.T)  # (n,), (n, n)
     rotated = vectors.T @ (y_train - offset)
@@ -70,9 +72,9 @@ def knn_probe(
     z (n, D), y (n, S); distances are Euclidean in the embedding as it is.
     """
     _check_widths(z_train, y_train, z_test, y_test)
-    distance = torch.cdist(z_test.double(), z_train.double())
+    distance = torch.cdist(exact(z_test), exact(z_train))
     nearest = distance.topk(min(num_neighbours, len(z_train)), largest=False).indices
-    return _r2(y_train.double()[nearest].mean(1), y_test)
+    return _r2(exact(y_train)[nearest].mean(1), y_test)
 
 
 def add_noise(z: Tensor, generator: torch.Generator, share: float = 0.01) -> Tensor:
@@ -82,7 +84,8 @@ def add_noise(z: Tensor, generator: torch.Generator, share: float = 0.01) -> Ten
     errors have no meaning for anything downstream.
     """
     deviation = share * z.square().sum(-1).mean().sqrt()
-    return z + deviation * torch.randn(z.shape, generator=generator, dtype=z.dtype)
+    noise = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=generator.device)
+    return z + deviation * noise.to(z.device)
 
 
 def _check_widths(z_train: Tensor, y_train: Tensor, z_test: Tensor, y_test: Tensor) -> None:
@@ -94,8 +97,9 @@ def _check_widths(z_train: Tensor, y_train: Tensor, z_test: Tensor, y_test: Tens
 
 def _r2(predicted: Tensor, y_test: Tensor) -> Tensor:
     """1 - error / variance of each target; nan for one that does not vary."""
+    y_test = exact(y_test)
     error = (predicted - y_test).square().sum(0)
-    spread = (y_test.double() - y_test.double().mean(0)).square().sum(0)
+    spread = (y_test - y_test.mean(0)).square().sum(0)
     return torch.where(spread > 1e-9 * len(y_test), 1 - error / spread, torch.nan)
 
 

@@ -18,10 +18,11 @@ def warmup_cosine(step: int, num_steps: int, peak: float, warmup: float) -> floa
     return peak * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def stream(seed: int, purpose: int) -> torch.Generator:
-    """A generator for one purpose of a run (0 to a million).
+def stream(seed: int, purpose: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator for one purpose of a run (0 to a million), which draws on a device.
 
-    Torch's CPU generator keeps the low 32 bits of a seed. Purposes of one run never share them, nor
-    do seeds below 4,000; larger seeds wrap around and may.
+    Each kind of device has numbers of its own. Torch's CPU generator keeps the low 32 bits of a
+    seed. Purposes of one run never share them, nor do seeds below 4,000; larger seeds wrap around
+    and may.
     """
-    return torch.Generator().manual_seed(1_000_003 * (seed + 1) + purpose)
+    return torch.Generator(device).manual_seed(1_000_003 * (seed + 1) + purpose)

@@ -34,7 +34,8 @@ class Scene:
 
     def repeat(self, times: int) -> "Scene":
         """Each episode's scene so many times over, one after another."""
-        return self[torch.arange(len(self.door)).repeat_interleave(times)]
+        index = torch.arange(len(self.door), device=self.door.device)
+        return self[index.repeat_interleave(times)]
 
     @staticmethod
     def cat(scenes: Sequence["Scene"]) -> "Scene":

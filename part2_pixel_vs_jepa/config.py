@@ -96,8 +96,6 @@ class Config(RunConfig):
     distractor: Distractor
     eval_every: int = option(150, ge=1, le=10_000_000)
     """Steps between looks at held-out data."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """fp32, or bf16 autocast where the processor has it."""
     figures: bool = True
     """Draw the run's figures at the end; sweeps, whose runs nobody looks at, do not."""
 
@@ -165,6 +163,6 @@ class Config(RunConfig):
         return self.history_length > 1 or self.give_action
 
 
-def generator(cfg: Config, purpose: Stream) -> torch.Generator:
+def generator(cfg: Config, purpose: Stream, device: torch.device | str = "cpu") -> torch.Generator:
     """An independent stream of the run's seed; data of different purposes never overlap."""
-    return stream(cfg.seed, purpose)
+    return stream(cfg.seed, purpose, device)

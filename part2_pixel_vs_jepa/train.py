@@ -20,7 +20,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from common.episodes import Batch, draw_batch, make_clips
 from common.harness.config import parse_config, to_yaml
-from common.harness.errors import UserError, before_training, check_weights, run_script, stopping_at
+from common.harness.device import autocast, device_name, pick_device, to_device
+from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import vicreg_spread
 from common.schedules import warmup_cosine
@@ -115,25 +116,25 @@ def compute_loss(model: Model, batch: Batch, cfg: Config, slices: Tensor) -> Los
 def draw_slices(model: Model, cfg: Config, draws: torch.Generator) -> Tensor:
     """SIGReg's random directions (D, M) for one step; none, (D, 0), where it is not computed."""
     if model.in_pixels or cfg.regularizer != "sigreg":
-        return torch.empty(cfg.model.embedding_dim, 0)
+        return torch.empty(cfg.model.embedding_dim, 0, device=draws.device)
     return random_slices(cfg.model.embedding_dim, cfg.loss_weights.num_slices, draws)
 
 
-def train(cfg: Config, run: Run) -> None:
+def train(cfg: Config, run: Run, device: torch.device) -> None:
     """Trains every method of the config on the same batches, scores them, and writes the run."""
     with before_training():
-        draws = generator(cfg, Stream.TRAIN_DATA)
+        draws = generator(cfg, Stream.TRAIN_DATA, device)
         clips = make_clips(cfg.world, cfg.distractor, cfg.data.num_train_episodes, draws)
-        held = make_heldout(cfg)
-    models = make_models(cfg)
+        held = to_device(make_heldout(cfg), device)
+    models = {name: model.to(device) for name, model in make_models(cfg).items()}
     optimizers = {
         name: torch.optim.AdamW(
             model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
         )
         for name, model in models.items()
     }
-    batches = generator(cfg, Stream.BATCHES)
-    slices = {name: generator(cfg, Stream.SLICES) for name in models}
+    batches = generator(cfg, Stream.BATCHES, device)
+    slices = {name: generator(cfg, Stream.SLICES, device) for name in models}
     state = {"models": models, "optimizers": optimizers, "batches": batches, "slices": slices}
 
     start = run.restore(state)
@@ -150,7 +151,7 @@ def train(cfg: Config, run: Run) -> None:
                 group["lr"] = rate
             with stopping_at(done):
                 drawn = draw_slices(model, cfg, slices[name])
-                with torch.autocast("cpu", torch.bfloat16, enabled=cfg.precision == "bf16"):
+                with autocast(device, cfg.precision):
                     loss, terms = compute_loss(model, batch, cfg, drawn)
                 optimizers[name].zero_grad()
                 loss.backward()
@@ -171,7 +172,8 @@ def train(cfg: Config, run: Run) -> None:
     if cfg.figures:
         from part2_pixel_vs_jepa.plot import draw_figures
 
-        draw_figures(run.folder, models, held)
+        models = {name: model.cpu() for name, model in models.items()}
+        draw_figures(run.folder, models, to_device(held, "cpu"))
     run.finish(summary, outcomes)
     print(run_text(summary, cfg.regularizer))
 
@@ -179,13 +181,12 @@ def train(cfg: Config, run: Run) -> None:
 def main() -> None:
     cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
     torch.set_num_threads(cfg.threads)
-    if cfg.precision == "bf16" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
-        raise UserError(
-            "precision bf16 is no faster than fp32 on this processor, which has no AVX-512: "
-            "use precision fp32"
-        )
-    with Run.open("part2", options, to_yaml(cfg), seed=cfg.seed, precision=cfg.precision) as run:
-        train(cfg, run)
+    device = pick_device(cfg.device, cfg.precision)
+    with Run.open(
+        "part2", options, to_yaml(cfg), seed=cfg.seed, device=device_name(device),
+        precision=cfg.precision, logger=cfg.logger,
+    ) as run:  # fmt: skip
+        train(cfg, run, device)
 
 
 if __name__ == "__main__":

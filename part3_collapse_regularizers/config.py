@@ -155,9 +155,9 @@ class Config(RunConfig):
         return 2 if self.setting == "views" else 1 + self.rollout
 
 
-def generator(cfg: Config, purpose: Stream) -> torch.Generator:
+def generator(cfg: Config, purpose: Stream, device: torch.device | str = "cpu") -> torch.Generator:
     """An independent stream of the run's seed; data of different purposes never overlap."""
-    return stream(cfg.seed, purpose)
+    return stream(cfg.seed, purpose, device)
 
 
 def learning_rate(step: int, cfg: Config) -> float:

@@ -44,10 +44,6 @@ class Sample:
         """Some of the B samples."""
         return Sample(self.x[:, index], self.content[:, index], self.nuisance[:, index])
 
-    def to(self, device: torch.device) -> "Sample":
-        """The same on a device."""
-        return Sample(*(tensor.to(device) for tensor in vars(self).values()))
-
 
 @dataclass(frozen=True)
 class Batch(Sample):
@@ -83,14 +79,15 @@ def draw_sample(
     make up the batch of one process.
     """
     num_episodes, length = pool.states.shape[:2]
-    episode = torch.randint(num_episodes, (batch_size,), generator=generator)
-    time = torch.randint(length - frames_ahead(cfg), (batch_size,), generator=generator)
+    draw = {"size": (batch_size,), "generator": generator, "device": generator.device}
+    episode = torch.randint(0, num_episodes, **draw)
+    time = torch.randint(0, length - frames_ahead(cfg), **draw)
     return paint(cfg, pool, episode, time, generator, rank, num_ranks, cfg.data.shift)
 
 
 def first_frames(cfg: Config, pool: Pool, generator: torch.Generator) -> Sample:
     """One sample from the start of every episode: independent of each other."""
-    episode = torch.arange(len(pool.states))
+    episode = torch.arange(len(pool.states), device=pool.states.device)
     return paint(cfg, pool, episode, torch.zeros_like(episode), generator)
 
 
@@ -110,7 +107,8 @@ def paint(
     number = cfg.num_moments * batch_size
     layer, layer_state = sample_layers(cfg.distractor, cfg.world.size, number, 1, generator)
     mine = slice(rank * batch_size // num_ranks, (rank + 1) * batch_size // num_ranks)
-    moments = torch.arange(cfg.num_moments).clamp(max=frames_ahead(cfg))
+    device = generator.device
+    moments = torch.arange(cfg.num_moments, device=device).clamp(max=frames_ahead(cfg))
     states = pool.states[episode[mine], time[mine] + moments[:, None]]  # (V, B, N, 4)
     radius = pool.radius[episode[mine]].expand(*states.shape[:3])  # (V, B, N)
     shift = uniform((*frames, 1, 2), (-max_shift, max_shift), generator)[:, mine]
@@ -119,7 +117,8 @@ def paint(
     if layer is not None:
         layer = layer.unflatten(0, frames)[:, mine].flatten(0, 1)  # (V B, 1, H, W)
     looks = torch.cat([color[:, :, 0], layer_state.unflatten(0, frames)[:, mine, 0]], dim=-1)
-    scene = Scene(radius.flatten(0, 1), color.flatten(0, 1), torch.zeros(radius[..., 0].numel()))
+    no_door = torch.zeros(radius[..., 0].numel(), device=device)
+    scene = Scene(radius.flatten(0, 1), color.flatten(0, 1), no_door)
     painted = render(cfg.world, states.flatten(0, 1).unsqueeze(1), scene, layer)[:, 0]
     content = torch.cat([states[..., :2], radius.unsqueeze(-1)], dim=-1).flatten(2)  # (V, B, 3 N)
     return Sample(to_float(painted).unflatten(0, states.shape[:2]), content, looks)

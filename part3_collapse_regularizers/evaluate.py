@@ -9,6 +9,7 @@ part3_collapse_regularizers/results/weights/vicreg, is scored the same way.
 import argparse
 from pathlib import Path
 
+from common.harness.device import add_device, pick_device
 from common.harness.errors import run_script
 from common.harness.trained import load_trained, run_config
 from part3_collapse_regularizers.config import BASELINE, Config
@@ -32,11 +33,14 @@ def load_run(run_dir: Path) -> tuple[Config, Model]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Scores a run again from its checkpoint.")
     parser.add_argument("run_dir", type=Path, help="a run directory, or a folder of weights")
-    run_dir = parser.parse_args().run_dir
-    cfg, model = load_run(run_dir)
+    add_device(parser)
+    arguments = parser.parse_args()
+    device = pick_device(arguments.device)
+    cfg, model = load_run(arguments.run_dir)
     held = make_heldout(cfg)
-    scores = {cfg.method: evaluate(model, held)}
-    print(run_table(run_dir.resolve().name, {"variants": scores, "bounds": bounds(held, cfg)}))
+    scores = {cfg.method: evaluate(model.to(device), held)}
+    summary = {"variants": scores, "bounds": bounds(held, cfg, device)}
+    print(run_table(arguments.run_dir.resolve().name, summary))
 
 
 if __name__ == "__main__":

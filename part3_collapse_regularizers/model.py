@@ -116,8 +116,7 @@ def make_batch(model: Model, sample: Sample, cfg: Config, slices: torch.Generato
     """A sample with all that its loss takes as given; slices draws those of SIGReg, there alone."""
     w, drawn = cfg.loss_weights, None
     if cfg.method == "sigreg":
-        device = sample.x.device
-        drawn = random_slices(cfg.model.embedding_dim, w.num_slices, slices, device=device)
+        drawn = random_slices(cfg.model.embedding_dim, w.num_slices, slices)
     return Batch(**vars(sample), target=model.targets(sample.x), slices=drawn)
 
 

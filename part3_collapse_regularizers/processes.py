@@ -9,16 +9,14 @@ import torch.distributed as dist
 
 from common.harness.errors import UserError
 
-CPU = torch.device("cpu")
-
 
 @dataclass(frozen=True)
 class Processes:
     """Which process this is (its rank), of how many, and where it computes."""
 
-    rank: int = 0
-    count: int = 1
-    device: torch.device = CPU
+    rank: int
+    count: int
+    device: torch.device
 
     def join(self) -> None:
         """Waits until all are there; from here on, batch statistics run over the joined batch."""
@@ -39,10 +37,13 @@ class Processes:
             dist.destroy_process_group()
 
 
-def started(batch_size: int) -> Processes:
-    """The processes of this command; raises UserError unless each gets as much of a batch."""
+def started(batch_size: int, device: torch.device) -> Processes:
+    """The processes of this command, on CUDA each with a GPU of its own.
+
+    Raises UserError unless each gets as much of a batch, and on MPS, which has one at most.
+    """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return Processes()
+        return Processes(0, 1, device)
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if batch_size % count:
         few = " (there are more processes than samples)" if batch_size < count else ""
@@ -50,8 +51,9 @@ def started(batch_size: int) -> Processes:
             f"batch_size {batch_size} over {count} processes gives unequal batches{few}: use a "
             f"multiple of {count}, such as {max(1, batch_size // count) * count}"
         )
-    if count == 1 or not torch.cuda.is_available():
-        return Processes(rank, count)
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    torch.cuda.set_device(device)
+    if count > 1 and device.type == "mps":
+        raise UserError("several processes cannot share mps: use --device=cpu, or one process")
+    if count > 1 and device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
     return Processes(rank, count, device)

@@ -31,6 +31,7 @@ from common.dino import cross_entropy
 from common.distributed import world_size
 from common.harness.checkpoints import load_state, state_of
 from common.harness.config import parse_config, to_yaml
+from common.harness.device import autocast, device_name, pick_device
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import barlow_twins, negative_cosine, squared_error, vicreg_spread
@@ -162,12 +163,15 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
     """Trains one method on this process's share of every batch; rank 0 alone writes, to its run."""
     with before_training():
         episodes, length = cfg.data.num_train_episodes, cfg.world.episode_length
-        pool = make_pool(cfg, episodes, length, generator(cfg, Stream.TRAIN_EPISODES))
+        draws = generator(cfg, Stream.TRAIN_EPISODES, here.device)
+        pool = make_pool(cfg, episodes, length, draws)
         held = make_heldout(cfg)
     here.join()
     model = make_model(cfg).to(here.device)
     optimizer = make_optimizer(model)
-    samples, slices = generator(cfg, Stream.TRAIN_SAMPLES), generator(cfg, Stream.TRAIN_SLICES)
+    samples, slices = (
+        generator(cfg, each, here.device) for each in (Stream.TRAIN_SAMPLES, Stream.TRAIN_SLICES)
+    )
     dashboard = Dashboard(held, cfg) if run and here.count == 1 else None
     state = {
         "model": model, "optimizer": optimizer, "samples": samples, "slices": slices,
@@ -193,8 +197,9 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
         log, look, save = (done % n == 0 or done == cfg.steps for n in every)
         save = save or (run is not None and run.is_stopping)
         with stopping_at(done):
-            batch = make_batch(model, sample.to(here.device), cfg, slices)
-            loss, terms = objective(batch)
+            batch = make_batch(model, sample, cfg, slices)
+            with autocast(here.device, cfg.precision):
+                loss, terms = objective(batch)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -211,7 +216,7 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
 
     here.leave()  # what follows is rank 0's alone
     if run:
-        finish(cfg, run, model.cpu(), held, dashboard)
+        finish(cfg, run, model, held, dashboard)
 
 
 def finish(cfg: Config, run: Run, model: Model, held: Heldout, dashboard: Dashboard | None) -> None:
@@ -227,15 +232,17 @@ def finish(cfg: Config, run: Run, model: Model, held: Heldout, dashboard: Dashbo
 
 def main() -> None:
     cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
-    here = started(cfg.batch_size)
+    here = started(cfg.batch_size, pick_device(cfg.device, cfg.precision))
     torch.set_num_threads(max(1, cfg.threads // here.count))
     if here.rank > 0:
         train(cfg, None, here)
         return
     if here.count > 1:
         options = replace(options, name=f"{options.name}-ddp{here.count}")
-    device = here.device.type
-    with Run.open("part3", options, to_yaml(cfg), seed=cfg.seed, device=device) as run:
+    with Run.open(
+        "part3", options, to_yaml(cfg), seed=cfg.seed, device=device_name(here.device),
+        precision=cfg.precision, logger=cfg.logger,
+    ) as run:  # fmt: skip
         train(cfg, run, here)
 
 

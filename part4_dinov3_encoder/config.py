@@ -249,9 +249,9 @@ class Config(RunConfig):
         }  # fmt: skip
 
 
-def generator(cfg: Config, purpose: Stream) -> torch.Generator:
+def generator(cfg: Config, purpose: Stream, device: torch.device | str = "cpu") -> torch.Generator:
     """An independent stream of the run's seed."""
-    return stream(cfg.seed, purpose)
+    return stream(cfg.seed, purpose, device)
 
 
 def protocol(cfg: Config) -> dict[str, float | str]:

@@ -31,6 +31,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from common.frozen import FrozenEncoder, load_frozen
+from common.harness.device import pick_device
 from common.harness.errors import UserError, run_script
 from common.harness.files import write_atomic
 from common.harness.runs import RUNS
@@ -113,7 +114,8 @@ def main() -> None:
         check_out(args.out, path)
     torch.set_num_threads(min(2, torch.get_num_threads()))
     started = time.monotonic()
-    encoders = [load_frozen(**asked) for asked in asked_for(args)]
+    device = pick_device(args.device)
+    encoders = [load_frozen(**asked).to(device) for asked in asked_for(args)]
     sizes = [args.size or NUM_PATCHES * encoder.patch_size for encoder in encoders]
     photo, name = read_photo(path, max(SHOWN_SIDE, *sizes)), printable(path.name)
     views = [look(photo, encoder, args.size) for encoder in encoders]

@@ -20,6 +20,7 @@ import torch
 
 from common.frozen import DEFAULT
 from common.harness.config import load_config
+from common.harness.device import device_name
 from common.harness.errors import command_line, run_script
 from common.harness.results import write_results
 from part4_dinov3_encoder.config import BASELINE, Config, protocol
@@ -61,6 +62,7 @@ def main() -> None:
             protocol=protocol(cfgs[0]),
             seconds=time.monotonic() - begin,
             seeds=seeds,
+            device=device_name(encoder.device),
             variants={name: {"params": params, "metrics": row} for name, row in rows.items()},
         )
         print(f"wrote {arguments.out}")

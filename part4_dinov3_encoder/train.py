@@ -21,6 +21,7 @@ from common.dino import cross_entropy, dino, gram_anchoring
 from common.ema import ema_rate, initial_share, update_teacher
 from common.frozen import save_vit
 from common.harness.config import parse_config, to_yaml
+from common.harness.device import autocast, device_name, pick_device
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import squared_error
@@ -168,16 +169,17 @@ def after_step(model: Model, terms: Terms, step: int, cfg: Config) -> None:
             model.gram_teacher.load_state_dict(model.teacher.state_dict())
 
 
-def train(cfg: Config, run: Run) -> None:
+def train(cfg: Config, run: Run, device: torch.device) -> None:
     """Trains one encoder, watches whether it collapses, scores it, and writes the run."""
     with before_training():
-        pool, test = make_pool(cfg, generator(cfg, Stream.TRAIN_DATA)), make_test(cfg)
-    model = make_model(cfg)
+        pool = make_pool(cfg, generator(cfg, Stream.TRAIN_DATA, device))
+        test = make_test(cfg)
+    model = make_model(cfg).to(device)
     learnt = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         learnt, lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )
-    samples = generator(cfg, Stream.SAMPLES)
+    samples = generator(cfg, Stream.SAMPLES, device)
     state = {"model": model, "optimizer": optimizer, "samples": samples}
 
     start = run.restore(state)
@@ -191,7 +193,8 @@ def train(cfg: Config, run: Run) -> None:
         is_saved = done % cfg.save_every == 0 or done == cfg.steps or run.is_stopping
         with stopping_at(done):
             batch = draw_batch(cfg, pool, step, samples)
-            loss, terms = compute_loss(model, batch, cfg)
+            with autocast(device, cfg.precision):
+                loss, terms = compute_loss(model, batch, cfg)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -224,8 +227,12 @@ def collapse(model: Model, test: Scenes) -> dict[str, float]:
 def main() -> None:
     cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
     torch.set_num_threads(cfg.threads)
-    with Run.open("part4", options, to_yaml(cfg), seed=cfg.seed) as run:
-        train(cfg, run)
+    device = pick_device(cfg.device, cfg.precision)
+    with Run.open(
+        "part4", options, to_yaml(cfg), seed=cfg.seed, device=device_name(device),
+        precision=cfg.precision, logger=cfg.logger,
+    ) as run:  # fmt: skip
+        train(cfg, run, device)
 
 
 if __name__ == "__main__":

@@ -222,11 +222,11 @@ class SharedStream(IntEnum):
     SURPRISE = 5
 
 
-def generator(cfg: Config, purpose: Stream) -> torch.Generator:
+def generator(cfg: Config, purpose: Stream, device: torch.device | str = "cpu") -> torch.Generator:
     """The stream of chance for one purpose of a run."""
-    return stream(cfg.seed, purpose)
+    return stream(cfg.seed, purpose, device)
 
 
 def shared_generator(cfg: Config, purpose: SharedStream) -> torch.Generator:
-    """The same for every seed: the evaluation's own."""
+    """The same for every seed and device: the evaluation's own."""
     return stream(-1, 10 * purpose + (cfg.evaluation.split == "test"))

@@ -79,16 +79,17 @@ def random_actions(
     have thrust, then 0. left_right: a fair coin each step.
     """
     shape, most = (num_episodes, length, 2), cfg.world.max_thrust
+    draw = {"generator": generator, "device": generator.device}
     match cfg.task.kind:
         case "left_right":
-            heading = 2.0 * torch.randint(2, shape, generator=generator) - 1
-            return heading * torch.tensor([1.0, 0.0])
+            heading = 2.0 * torch.randint(2, shape, **draw) - 1
+            return heading * torch.tensor([1.0, 0.0], device=heading.device)
         case "bank_shot":
-            actions = most * (2 * torch.rand(shape, generator=generator) - 1)
+            actions = most * (2 * torch.rand(shape, **draw) - 1)
             actions[:, cfg.task.thrust_steps :] = 0
             return actions
         case "reach" | "two_rooms":
-            smooth, noise = cfg.data.smoothness, most * torch.randn(shape, generator=generator)
+            smooth, noise = cfg.data.smoothness, most * torch.randn(shape, **draw)
             walk = noise.clone()
             for t in range(1, length):
                 walk[:, t] = smooth * walk[:, t - 1] + (1 - smooth**2) ** 0.5 * noise[:, t]
@@ -123,14 +124,16 @@ def draw_batch(
     tokens (E, T, N, D) replace the frames where a frozen encoder has read them before.
     """
     num_episodes, num_frames = recording.states.shape[:2]
-    episode = torch.randint(num_episodes, (batch_size, 1), generator=generator)
-    begin = torch.randint(num_frames - length + 1, (batch_size, 1), generator=generator)
-    time = begin + torch.arange(length)  # (B, T)
+    draw = {"size": (batch_size, 1), "generator": generator, "device": generator.device}
+    episode = torch.randint(0, num_episodes, **draw)
+    begin = torch.randint(0, num_frames - length + 1, **draw)
+    time = begin + torch.arange(length, device=begin.device)  # (B, T)
     episodes = episode.expand_as(time)
     if tokens is None:
         seen = pick_frames(recording.frames, episodes, time)
     else:
-        seen = torch.from_numpy(tokens[episodes.numpy(), time.numpy()])  # read from the disk
+        rows = (index.numpy(force=True) for index in (episodes, time))
+        seen = torch.from_numpy(tokens[tuple(rows)]).to(time.device)  # read from the disk
     return Batch(seen, recording.actions[episodes[:, 1:], time[:, :-1]])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from common.harness.device import device_of, to_device
 from common.harness.errors import before_training, run_script, stopping_at
 from common.harness.runs import Run
 from part5_action_planning.config import Config, SharedStream, Stream, generator, shared_generator
@@ -61,19 +62,24 @@ def evaluate(
     scores["calls_per_step"] = agent.calls / cfg.task.budget
     if isinstance(model, Oracle):
         return scores, played
-    sizes, chance = cfg.evaluation, shared_generator(cfg, SharedStream.HELDOUT_DATA)
-    recording = make_recording(cfg, sizes.num_heldout_episodes, chance)
-    chance = shared_generator(cfg, SharedStream.RANKED_DATA)
-    ranked = make_recording(cfg, sizes.num_ranked_states, chance)
+    sizes, device = cfg.evaluation, episodes.goal_frames.device
+    recording, ranked = (
+        to_device(make_recording(cfg, count, shared_generator(cfg, purpose)), device)
+        for count, purpose in (
+            (sizes.num_heldout_episodes, SharedStream.HELDOUT_DATA),
+            (sizes.num_ranked_states, SharedStream.RANKED_DATA),
+        )
+    )
     candidates = generator(cfg, Stream.RANKED_CANDIDATES)
     correlation = rank_correlation(model, episodes, ranked, candidates)
     goal = episodes.goal_frames, episodes.goal_states
-    greedy = GreedyAgent(cfg, model, *goal, generator(cfg, Stream.GREEDY))
+    greedy = GreedyAgent(cfg, model, *goal, generator(cfg, Stream.GREEDY, device))
     without = success(episodes.play(greedy), cfg.task)
     scores |= {f"greedy_{name}": value for name, value in without.items() if name != "at_start"}
     scores |= {"rank_correlation": correlation} | describe(model, recording)
     if cfg.evaluation.num_surprise_clips:
-        scores |= score_surprise(model, cfg, shared_generator(cfg, SharedStream.SURPRISE))
+        chance = shared_generator(cfg, SharedStream.SURPRISE)
+        scores |= score_surprise(model, cfg, chance, device)
     return scores, played
 
 
@@ -141,10 +147,11 @@ def finish(
         **uncertainty(cfg, scores),
     }
     if cfg.figures and model is not None:
-        few = EvalEpisodes(cfg, min(NUM_DRAWN, cfg.evaluation.num_test_episodes))
+        count = min(NUM_DRAWN, cfg.evaluation.num_test_episodes)
+        few = EvalEpisodes(cfg, count, device_of(model))
         draw_figures(run.folder / "figures", model, few)
     outcomes = {name: met.numpy() for name, met in reached(played.distance, cfg.task).items()}
-    run.finish(summary, outcomes | {"distance_px": played.distance.half().numpy()})
+    run.finish(summary, outcomes | {"distance_px": played.distance.half().numpy(force=True)})
     print(RUN_TABLE.text({run.folder.name: scores}, summary["bounds"]))
 
 
@@ -153,7 +160,7 @@ def main() -> None:
 
     args, cfg, model = model_of_command(__doc__)
     with before_training():
-        episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes)
+        episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes, device_of(model))
         check_events(cfg)
     scores, _ = evaluate(model, episodes)
     print(RUN_TABLE.text({args.run_dir.name: scores}, baselines(episodes)))

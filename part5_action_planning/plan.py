@@ -10,6 +10,7 @@ says what they mean). Writes the figures that plot.py describes into --out.
 
 from pathlib import Path
 
+from common.harness.device import device_of
 from common.harness.errors import UserError, before_training, run_script
 from common.harness.runs import RUNS
 from part5_action_planning.model.loading import model_of_command
@@ -27,7 +28,7 @@ def main() -> None:
     if not 0 <= args.episode < count:
         raise UserError(f"--episode {args.episode}: expected 0 to {count - 1}")
     with before_training():
-        episodes = EvalEpisodes(cfg, count).only(args.episode)
+        episodes = EvalEpisodes(cfg, count, device_of(model)).only(args.episode)
     played, paths = draw_figures(args.out, model, episodes)
     distance = played.distance[0]
     reached = "reached" if distance[-1] <= cfg.task.success_radius else "missed"

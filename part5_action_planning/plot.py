@@ -37,7 +37,7 @@ def draw_figures(
 ) -> tuple[Trajectories, list[Path]]:
     """Plays the episodes, draws them and the first one's searches; returns the files."""
     played, moments = film(model, episodes)
-    goal = episodes.goal_frames[0].mean(0).numpy()
+    goal = episodes.goal_frames[0].mean(0).numpy(force=True)
     figures = {"paths.png": paths_figure(played, episodes)}
     if moments[0].steps:
         figures["imagined.png"] = moments_figure(
@@ -52,7 +52,8 @@ def draw_figures(
         write_png(folder / name, figure)
     if not isinstance(model, TokenModel):
         length = film_length(played, episodes.cfg.task)
-        arrays = {"frames": played.frames[0].numpy(), "distance": played.distance[0].numpy()}
+        frames, distance = (part[0].numpy(force=True) for part in (played.frames, played.distance))
+        arrays = {"frames": frames, "distance": distance}
         film_strip = [moments_figure(played, moments, [t], goal) for t in range(length)]
         write_gif(folder / "episode.gif", film_strip, fps=6, **arrays)
         figures["episode.gif"] = film_strip[0]

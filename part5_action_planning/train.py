@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from common.harness.config import parse_config, to_yaml
+from common.harness.device import autocast, device_name, pick_device
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.runs import Run
 from common.losses import covariance_penalty, variance_hinge
@@ -127,9 +128,9 @@ def pixel_loss(model: PixelModel, batch: Batch, cfg: Config) -> Loss:
 def cloning_loss(model: Policy, batch: Batch, cfg: Config) -> Loss:
     """|policy(z_past, z_goal) - a_t|^2, given any later frame of the clip as the goal."""
     z, n = encode_clips(model, batch), model.history_length
-    now, goal = torch.triu_indices(z.shape[1], z.shape[1], offset=1)  # every pair now < goal
+    now, goal = torch.triu_indices(z.shape[1], z.shape[1], 1, device=z.device)  # now < goal
     now, goal = now[now >= n - 1], goal[now >= n - 1]
-    z_past = z[:, now[:, None] + torch.arange(1 - n, 1)]  # (B, P, n, D)
+    z_past = z[:, now[:, None] + torch.arange(1 - n, 1, device=z.device)]  # (B, P, n, D)
     action = model(z_past.flatten(0, 1), z[:, goal].flatten(0, 1))
     loss = ((action - batch.actions[:, now].flatten(0, 1)) / model.scale).square().mean()
     return loss, {"prediction": loss}
@@ -155,24 +156,24 @@ def add_shared_terms(
     return loss + terms["readout"], terms
 
 
-def train(cfg: Config, run: Run) -> None:
+def train(cfg: Config, run: Run, device: torch.device) -> None:
     """Trains one world model, acts with it, scores it, and writes the run."""
     from part5_action_planning.evaluate import check_events, finish  # planners, scores, figures
 
     with before_training():
-        episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes)
+        episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes, device)
         check_events(cfg)
-        recording = make_recording(
-            cfg, cfg.data.num_train_episodes, generator(cfg, Stream.TRAIN_DATA)
-        )
-    model, tokens = make_model(cfg), None
+        draws = generator(cfg, Stream.TRAIN_DATA, device)
+        recording = make_recording(cfg, cfg.data.num_train_episodes, draws)
+    model, tokens = make_model(cfg).to(device), None
     if isinstance(model, TokenModel):
         tokens = read_tokens(model, recording, run.folder.parent / "features")
-        model.standardise(torch.from_numpy(np.array(tokens[::4, ::4])).float().flatten(0, 1))
+        some = torch.from_numpy(np.array(tokens[::4, ::4])).flatten(0, 1)
+        model.standardise(some.float().to(device))
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )
-    clips, slices = generator(cfg, Stream.CLIPS), generator(cfg, Stream.SLICES)
+    clips, slices = (generator(cfg, each, device) for each in (Stream.CLIPS, Stream.SLICES))
     state = {"model": model, "optimizer": optimizer, "clips": clips, "slices": slices}
 
     start = run.restore(state)
@@ -186,7 +187,8 @@ def train(cfg: Config, run: Run) -> None:
         done = step + 1
         is_saved = done % cfg.save_every == 0 or done == cfg.steps or run.is_stopping
         with stopping_at(done):
-            loss, terms = compute_loss(model, batch, cfg)
+            with autocast(device, cfg.precision):
+                loss, terms = compute_loss(model, batch, cfg)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -204,13 +206,17 @@ def train(cfg: Config, run: Run) -> None:
 def main() -> None:
     cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
     torch.set_num_threads(cfg.threads)
-    with Run.open("part5", options, to_yaml(cfg), seed=cfg.seed) as run:
+    device = pick_device(cfg.device, cfg.precision)
+    with Run.open(
+        "part5", options, to_yaml(cfg), seed=cfg.seed, device=device_name(device),
+        precision=cfg.precision, logger=cfg.logger,
+    ) as run:  # fmt: skip
         if cfg.method != "oracle":
-            return train(cfg, run)
+            return train(cfg, run, device)
         from part5_action_planning.evaluate import finish
 
         with before_training():
-            episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes)
+            episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes, device)
         finish(cfg, run, episodes, None, None)
 
 

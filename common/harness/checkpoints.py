@@ -59,7 +59,8 @@ def state_of(part: Any) -> Any:
     if isinstance(part, Mapping):
         return {name: state_of(inner) for name, inner in part.items()}
     if isinstance(part, torch.Generator):
-        return part.get_state()
+        state, kind = part.get_state(), part.device.type
+        return state if kind == "cpu" else {"device": kind, "generator": state}
     return part.state_dict() if isinstance(part, nn.Module | Optimizer) else part
 
 
@@ -76,10 +77,7 @@ def load_state(part: Any, saved: Any, path: Path, place: str = "state") -> None:
     elif isinstance(part, Optimizer):
         _load_optimizer(part, saved, path, place)
     elif isinstance(part, torch.Generator):
-        try:
-            part.set_state(saved)
-        except (RuntimeError, TypeError):
-            raise UserError(f"{path}: {place} is not the state of a CPU generator") from None
+        _load_generator(part, saved, path, place)
     elif isinstance(part, Mapping):
         for name, inner in part.items():
             if not isinstance(saved, dict) or name not in saved:
@@ -104,6 +102,22 @@ def weights_of(saved: Mapping[str, Any], *names: str) -> Any:
     for name in names:
         found = found.get(name) if isinstance(found, Mapping) else None
     return found
+
+
+def _load_generator(generator: torch.Generator, saved: Any, path: Path, place: str) -> None:
+    """Goes on where a generator was; the state of another kind of device only seeds this one."""
+    named: Any = {"device": "cpu", "generator": saved}
+    if isinstance(saved, dict) and saved.keys() == named.keys():
+        named = saved
+    kind, state = named["device"], named["generator"]
+    try:
+        if kind == generator.device.type:
+            generator.set_state(state)
+        else:
+            generator.manual_seed(zlib.crc32(state.numpy().data))
+    except (RuntimeError, TypeError, AttributeError, ValueError):
+        wanted = f"the state of a {str(kind).upper()} generator"
+        raise UserError(f"{path}: {place} is not {wanted}") from None
 
 
 def _load_optimizer(optimizer: Optimizer, saved: Any, path: Path, place: str) -> None:

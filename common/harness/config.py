@@ -18,7 +18,7 @@ from dataclasses import asdict, is_dataclass
 from functools import reduce
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, Literal, TypeVar, dataclass_transform
 
 import pydantic
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -83,6 +83,13 @@ class RunConfig:
     """Steps between checkpoints."""
     threads: int = option(2, ge=1, le=1024)
     """CPU threads."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto: CUDA, else MPS, else the CPU. First weights and held-out data are the
+    same everywhere, training data are drawn on the device, by a stream of its own."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """fp32, or bf16 autocast where the device has it."""
+    logger: Literal["jsonl", "tensorboard"] = "jsonl"
+    """tensorboard writes its files too, beside metrics.jsonl (pip install -e ".[logging]")."""
 
 
 def options_of(config_class: Any) -> dict[str, Any]:

@@ -5,22 +5,22 @@
         run.json         command, git commit, versions, device, threads, precision, seconds
         metrics.jsonl    one line per log(); no clock times, so that equal runs are equal files
         checkpoint.pt    the state of the last save(), and how much of metrics.jsonl it has seen
+        tensorboard/     the same numbers, with logger: tensorboard
         figures/         *.png and *.gif, each with the .npz of the arrays it was drawn from
         outcomes.npz     the scores of single pairs or episodes, where the part keeps them
         summary.json     the final numbers; written last, so its presence means finished
 
 A run may be killed at any moment: opened again with the same config, it continues from its last
-checkpoint; stopped by Ctrl-C, from where it was. The number of threads alone may differ, which is
-said, since sums in another order round otherwise. A finished run is only redone when asked, and two
-processes never share a directory.
+checkpoint; stopped by Ctrl-C, from where it was. The number of threads and the device alone may
+differ, which is said: sums in another order round otherwise, and another kind of device draws other
+numbers. A finished run is only redone when asked, and two processes never share a directory.
 """
 
 import errno
 import json
 import os
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,7 +30,7 @@ import torch
 from tqdm import tqdm
 
 from common.harness.checkpoints import load_checkpoint, load_state, save_checkpoint, state_of
-from common.harness.config import REPOSITORY, RunOptions, read_yaml
+from common.harness.config import REPOSITORY, RunOptions
 from common.harness.errors import BUSY, UserError, on_interrupt
 from common.harness.files import (
     disk_error,
@@ -40,24 +40,22 @@ from common.harness.files import (
     write_json,
 )
 from common.harness.provenance import provenance, read_setting
-from common.harness.strict_yaml import flatten, load_text
+from common.harness.run_folder import FILES, MARKS, check_goes_on, check_is_run, clear
 
 RUNS = REPOSITORY / "runs"
-MARKS = ("run.json", "config.yaml")  # a run's directory holds both; written in this order, first
-FILES = (  # the rest, in the order in which they are cleared
-    "summary.json", "outcomes.npz", "checkpoint.pt", "encoder.pt", "metrics.jsonl",
-    "figures/*.png", "figures/*.gif", "figures/*.npz",
-)  # fmt: skip
 
 
 class Run:
     """An open run directory; use it as a context manager."""
 
     def __init__(
-        self, folder: Path, lock: filelock.BaseFileLock, setting: dict[str, Any], config_yaml: str
+        self, folder: Path, lock: filelock.BaseFileLock, setting: dict[str, Any], config_yaml: str,
+        board: Any,
     ) -> None:  # fmt: skip
         self.folder, self._lock, self._setting = folder, lock, setting
         self._started = time.monotonic()
+        self._board, self._bar = board, None
+        self._losses: dict[str, str] = {}  # the last of each method, as the progress bar shows them
         is_resumed = (folder / "checkpoint.pt").exists() and (folder / "run.json").exists()
         self._earlier = read_setting(folder)["seconds"] if is_resumed else 0.0
         self.is_stopping = False  # asked to: the loop is to save once more
@@ -71,7 +69,7 @@ class Run:
     @classmethod
     def open(
         cls, part: str, options: RunOptions, config_yaml: str, *, seed: int, device: str = "cpu",
-        precision: str = "float32",
+        precision: str = "fp32", logger: str = "jsonl",
     ) -> Self:  # fmt: skip
         """The run in options.run_dir, or in runs/<part>/<name>-seed<seed>.
 
@@ -80,7 +78,7 @@ class Run:
         """
         folder = options.run_dir or RUNS / part / f"{options.name}-seed{seed}"
         try:
-            _check_is_run(folder)
+            check_is_run(folder)
             folder.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(folder / ".lock")
             lock.acquire(blocking=False)
@@ -89,12 +87,17 @@ class Run:
         except OSError as error:
             raise disk_error(folder, error) from None
         try:
-            _clear(folder, [f"{name}.*.partial" for name in (*FILES, *MARKS)])  # of killed writers
+            clear(folder, [f"{name}.*.partial" for name in (*FILES, *MARKS)])  # of killed writers
             if options.overwrite:
-                _clear(folder, FILES)
+                clear(folder, FILES)
             else:
-                _check_goes_on(folder, config_yaml)
-            return cls(folder, lock, provenance(device, precision), config_yaml)
+                check_goes_on(folder, config_yaml, device)
+            board = None
+            if logger == "tensorboard":
+                from common.harness.board import Board  # needed by no other
+
+                board = Board(folder)
+            return cls(folder, lock, provenance(device, precision), config_yaml, board)
         except BaseException:
             lock.release()
             raise
@@ -104,6 +107,8 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         self._metrics.close()
+        if self._board:
+            self._board.close()
         self._lock.release()
 
     def log(self, step: int, terms: Mapping[str, Any]) -> None:
@@ -122,15 +127,22 @@ class Run:
                 raise OSError(errno.ENOSPC, "disk full")
         except OSError as error:
             raise disk_error(self.folder / "metrics.jsonl", error) from None
+        if self._board:
+            self._board.add(step, line)
+        shown = next((name for name in ("loss", "prediction") if name in line), None)
+        if self._bar is not None and shown:
+            self._losses[str(line.get("method", "loss"))] = f"{line[shown]:.3g}"
+            self._bar.set_postfix(self._losses, refresh=False)
 
     def steps(self, start: int, stop: int) -> Iterator[int]:
-        """start .. stop - 1, with a progress bar, stopped by Ctrl-C only after a save().
+        """start .. stop - 1, stopped by Ctrl-C only after a save().
 
-        Ctrl-C, or SIGTERM, sets is_stopping; the loop then saves after the step that it is at. A
-        second Ctrl-C stops at once.
+        A progress bar shows the last loss. Ctrl-C, or SIGTERM, sets is_stopping; the loop then
+        saves after the step that it is at. A second Ctrl-C stops at once.
         """
         with on_interrupt(self._stop):
-            yield from tqdm(range(start, stop), initial=start, total=stop, desc="training")
+            self._bar = tqdm(range(start, stop), initial=start, total=stop, desc="training")
+            yield from self._bar
         if self.is_stopping:  # asked after the last save
             raise KeyboardInterrupt
 
@@ -197,49 +209,6 @@ class Run:
     def _write_setting(self) -> None:
         seconds = self._earlier + time.monotonic() - self._started
         write_json(self.folder / "run.json", self._setting | {"seconds": round(seconds, 1)})
-
-
-def _check_is_run(folder: Path) -> None:
-    """Refuses a directory with content that no run wrote."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; expected a directory to run in")
-    missing = [name for name in MARKS if not (folder / name).exists()]
-    if not folder.exists() or not missing:
-        return
-    begun = (".lock", "run.json", *(path.name for path in folder.glob("*.partial")))
-    strange = [path.name for path in folder.iterdir() if path.name not in begun]
-    if strange:
-        holds = f"it holds {strange[0]} but no {missing[0]}"
-        raise UserError(f"{folder} is not a run ({holds}); pass an empty or new --run_dir")
-
-
-def _check_goes_on(folder: Path, config_yaml: str) -> None:
-    """Refuses a finished run, or another config's, naming the first key; other threads are said."""
-    path = folder / "config.yaml"
-    if not path.exists():
-        return
-    try:
-        there = flatten(read_yaml(path))
-    except UserError as error:
-        raise UserError(f"{error}; pass another --run_dir, or --overwrite") from None
-    here = flatten(load_text(config_yaml))
-    for key in [*here, *there]:
-        if key != "threads" and there.get(key) != here.get(key):
-            differs = f"{there.get(key, 'absent')} there and {here.get(key, 'absent')} here"
-            ways = "another --name or --run_dir, or --overwrite to discard it"
-            raise UserError(f"{folder} holds another config's run: {key} is {differs}; pass {ways}")
-    if (folder / "summary.json").exists():
-        ways = "--overwrite to discard it, or another --name or --run_dir to keep it"
-        raise UserError(f"{folder} holds a finished run; pass {ways}")
-    if (folder / "checkpoint.pt").exists() and there.get("threads") != here.get("threads"):
-        begun = f"begun with {there.get('threads')} threads, goes on with {here.get('threads')}"
-        print(f"note: {begun}: equal to rounding, not to the bit", file=sys.stderr)
-
-
-def _clear(folder: Path, patterns: Sequence[str]) -> None:
-    """Removes files that a run writes, and nothing else."""
-    for path in [path for pattern in patterns for path in folder.glob(pattern)]:
-        path.unlink()
 
 
 def _plain(value: Any) -> Any:

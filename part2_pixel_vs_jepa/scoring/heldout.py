@@ -107,7 +107,8 @@ def answers(
 
     Yields their index (B,), the pairs, z_pred (B, K, D) and the log-odds (B, K).
     """
-    for part in (torch.arange(len(held.best)) if index is None else index).split(CHUNK):
+    every = torch.arange(len(held.best), device=held.best.device)
+    for part in (every if index is None else index).split(CHUNK):
         batch = take(held.batch, part)
         _, z_pred, log_odds = model.predict(batch)
         yield part, batch, z_pred, log_odds

@@ -92,8 +92,10 @@ def _worth_of_bits(model: Model, held: Heldout, cfg: Config) -> dict[str, float]
     Every future of a pair is shown with every state of the S squares; the main effect of a factor
     is the variance between the means of its two values, in the space that the model predicts in.
     """
-    masks = square_masks(cfg.distractor, cfg.world.size)
-    bits = torch.cartesian_prod(*[torch.arange(2.0)] * len(masks)).view(-1, len(masks))
+    device = held.futures.device
+    masks = square_masks(cfg.distractor, cfg.world.size, device)
+    both = torch.arange(2.0, device=device)
+    bits = torch.cartesian_prod(*[both] * len(masks)).view(-1, len(masks))
     layers = torch.einsum("ls,shw->lhw", bits, masks)  # (L, H, W)
     index = held.ambiguous.nonzero()[:, 0]
     futures = held.futures[index[:: max(1, len(index) // 64)]][:, [0, -1]]  # (B, 2, H, W)

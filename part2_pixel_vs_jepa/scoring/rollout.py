@@ -43,7 +43,7 @@ def rollout(model: Model, clips: Clips, cfg: Config) -> Tensor:
     for t in range(start, start + length):
         a_t = clips.states[:, t, 0, 2:] / max(cfg.world.speeds) if cfg.give_action else None
         z_pred, log_odds = model.predictor(z_past, a_t)
-        likeliest = z_pred[torch.arange(len(z_pred)), log_odds.argmax(1)].unsqueeze(1)
+        likeliest = z_pred.take_along_dim(log_odds.argmax(1)[:, None, None], 1)  # (E, 1, D)
         frame = model.decode(likeliest)  # (E, 1, C, H, W)
         frames.append(frame[:, 0, 0])
         fed_back = model.encode(frame.clamp(0, 1)) if model.in_pixels else likeliest
@@ -79,7 +79,7 @@ def rollout_scores(model: Model, clips: Clips, cfg: Config) -> dict[str, float]:
 def rollout_bounds(clips: Clips, cfg: Config) -> dict[str, dict[str, float]]:
     """The same errors for a ball that stays, and for the true dynamics drawn afresh."""
     start, length = start_and_length(cfg)
-    draws = generator(cfg, Stream.ROLLOUT)
+    draws = generator(cfg, Stream.ROLLOUT, clips.states.device)
     state, again = clips.states[:, start], []
     for _ in range(length):
         state = step(cfg.world, state, clips.scene, generator=draws)

@@ -51,7 +51,7 @@ def heldout_error(model: Model, held: Heldout) -> tuple[float, float]:
     for _, batch, z_pred, _ in answers(model, held):
         z_next = model.encoder(batch.x_next)
         nearest = (z_pred - z_next.unsqueeze(1)).square().mean(-1).argmin(1)
-        said.append(z_pred[torch.arange(len(z_pred)), nearest])
+        said.append(z_pred.take_along_dim(nearest[:, None, None], 1)[:, 0])
         came.append(z_next)
     z_next = torch.cat(came)
     error = (torch.cat(said) - z_next).square().mean().item()
@@ -172,7 +172,7 @@ def _smear_scores(model: Model, held: Heldout) -> tuple[dict[str, float], dict[s
         scores["latent_smear"] = latent_smear(*map(torch.cat, zip(*latent, strict=True)))
     scores["grey_mass"] = grey_mass(torch.cat(frames_seen))
     scores["weight_error"] = weight_error(*map(torch.cat, zip(*calibration, strict=True)))
-    return scores, {name: single[name].numpy() for name in single if name != "nearest"}
+    return scores, {name: single[name].numpy(force=True) for name in single if name != "nearest"}
 
 
 def _summed(parts: list[dict[str, Tensor]]) -> tuple[dict[str, float], dict[str, Tensor]]:
@@ -202,7 +202,7 @@ def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, floa
         rows[name]["mse_over_bayes"] = rows[name]["mse"] / held.floor
     index = held.ambiguous.nonzero()[:, 0]
     rows["raw_pixels"] = probe_scores(raw_pixels, held, train, cfg)
-    encoder = next(iter(make_models(cfg).values())).encoder
+    encoder = next(iter(make_models(cfg).values())).encoder.to(held.best.device)
     rows["random_encoder"] = probe_scores(encoder, held, train, cfg)
     rows["random_encoder"] |= embedding_scores(encoder, held)
     if cfg.history_length > 1:

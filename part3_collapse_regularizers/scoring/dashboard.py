@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from common.harness.device import device_of
 from part3_collapse_regularizers.config import Config
 from part3_collapse_regularizers.model import Model
 from part3_collapse_regularizers.scoring import scores
@@ -32,8 +33,8 @@ class Dashboard:
         z = scores.encode(model.encoder, self.held.test.x[0])  # (n, D)
         probes = scores.probe_scores(model.encoder, self.held, min(scores.LABELS))
         if step in self.kept:
-            both = model.embed(self.held.test.x[:2, :NUM_SHOWN])  # (2, n, D)
-            self.snapshots.append({"step": step, "z": both})
+            both = model.embed(self.held.test.x[:2, :NUM_SHOWN].to(device_of(model)))
+            self.snapshots.append({"step": step, "z": both.cpu()})  # (2, n, D)
         model.train()
         return scores.collapse_scores(z) | probes
 

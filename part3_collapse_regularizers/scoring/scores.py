@@ -6,8 +6,9 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from common.harness.device import device_of, to_device
 from common.metrics import collapse_ratio, effective_rank, fvu, mean_correlation
 from common.probes import add_noise, knn_probe, ridge_probe
 from common.sigreg import random_slices, sigreg
@@ -72,8 +73,9 @@ def raw_pixels(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode(encoder: Encoder, x: Tensor) -> Tensor:
-    """Embeddings (n, D) of frames (n, C, H, W)."""
-    return torch.cat([encoder(part) for part in x.split(CHUNK)])
+    """Embeddings (n, D) of frames (n, C, H, W), on the frames' device, wherever the encoder is."""
+    device = device_of(encoder) if isinstance(encoder, nn.Module) else x.device
+    return torch.cat([encoder(part.to(device)).to(x.device) for part in x.split(CHUNK)])
 
 
 def collapse_scores(z: Tensor) -> dict[str, float]:
@@ -117,7 +119,7 @@ def summarise(
     scores = evaluate(model, held) | heldout_terms(compute_loss, model, held, cfg)
     return {
         "variants": {cfg.method: scores},
-        "bounds": bounds(held, cfg),
+        "bounds": bounds(held, cfg, device_of(model)),
         "protocol": {"setting": cfg.setting, "steps": cfg.steps, "batch_size": cfg.batch_size},
         "limits": LIMITS,
     }
@@ -150,9 +152,11 @@ def heldout_terms(
     """
     model.eval()
     samples, slices = generator(cfg, Stream.HELDOUT_SAMPLES), generator(cfg, Stream.HELDOUT_SLICES)
+    device = device_of(model)
     totals: dict[str, float] = {}
     for _ in range(LOSS_BATCHES):
-        batch = make_batch(model, draw_sample(cfg, held.pool, cfg.batch_size, samples), cfg, slices)
+        sample = to_device(draw_sample(cfg, held.pool, cfg.batch_size, samples), device)
+        batch = to_device(make_batch(model, sample, cfg, slices), device)
         loss, terms = compute_loss(model, batch, cfg)
         z = model.embed(batch.x)
         found = {f"heldout_{name}": t.item() for name, t in ({"loss": loss} | terms).items()}
@@ -162,13 +166,15 @@ def heldout_terms(
     return totals
 
 
-def bounds(held: Heldout, cfg: Config) -> dict[str, dict[str, float]]:
+def bounds(
+    held: Heldout, cfg: Config, device: torch.device | str = "cpu"
+) -> dict[str, dict[str, float]]:
     """What the same probes read from an untrained encoder, and from the pixels themselves.
 
     Pixels are read as they are: they cannot collapse, and noise of 1% of the length of so many
     numbers on each of them would drown the picture.
     """
-    untrained = make_model(cfg).encoder
+    untrained = make_model(cfg).encoder.to(device)
     pixels: dict[str, float] = {}
     random = collapse_scores(encode(untrained, held.test.x[0]))
     for num_labels in LABELS:

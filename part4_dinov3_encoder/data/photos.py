@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from common.distributed import exact
 from common.harness.errors import UserError
 
 TRAINED = (
@@ -65,17 +66,18 @@ def photo_clips(num_clips: int, length: int, size: int, generator: torch.Generat
             "smaller data.canvas or data.clip_length, or data.photo_share 0"
         )
     clips = torch.empty(num_clips, length, 3, size, size, dtype=torch.uint8)
-    which = torch.randint(len(pictures), (num_clips,), generator=generator).tolist()
-    drift = torch.randint(-DRIFT, DRIFT + 1, (num_clips, 2), generator=generator).tolist()
-    place = torch.rand(num_clips, 2, generator=generator).tolist()
-    for clip, i, (dy, dx), (v, u) in zip(clips, which, drift, place, strict=True):
-        picture = pictures[i]
-        room = [side - size - 2 * reach for side in picture.shape[1:]]
-        top, left = reach + int(v * (room[0] + 1)), reach + int(u * (room[1] + 1))
-        for t, frame in enumerate(clip):
-            y, x = top + t * dy, left + t * dx
-            frame[:] = picture[:, y : y + size, x : x + size]
-    return clips
+    draw = {"generator": generator, "device": generator.device}
+    which = torch.randint(len(pictures), (num_clips,), **draw).cpu()
+    drift = torch.randint(-DRIFT, DRIFT + 1, (num_clips, 1, 2), **draw).cpu()
+    place = exact(torch.rand(num_clips, 1, 2, **draw))
+    for i, picture in enumerate(pictures):
+        mine = which == i
+        room = torch.tensor(picture.shape[1:]) - size - 2 * reach
+        first = reach + (place[mine] * (room + 1)).long()  # (n, 1, 2), y and x
+        y, x = (first + torch.arange(length)[:, None] * drift[mine]).unbind(-1)  # (n, T)
+        windows = picture.unfold(1, size, 1).unfold(2, size, 1)  # views into the picture
+        clips[mine] = windows[:, y, x].movedim(0, 2)
+    return clips.to(generator.device)
 
 
 def _resize(photo: Tensor, height: int, width: int) -> Tensor:

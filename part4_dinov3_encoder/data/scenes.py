@@ -43,14 +43,14 @@ def make_scenes(
     world: World, texture: Texture, num_episodes: int, generator: torch.Generator
 ) -> Scenes:
     """Episodes of a world of two balls; every second episode has only the larger one."""
-    alone = num_episodes // 2
-    states = torch.full((num_episodes, world.episode_length, 2, 4), math.nan)
-    radius = torch.zeros(num_episodes, 2)
-    color = torch.zeros(num_episodes, 2)
+    alone, device = num_episodes // 2, generator.device
+    states = torch.full((num_episodes, world.episode_length, 2, 4), math.nan, device=device)
+    radius = torch.zeros(num_episodes, 2, device=device)
+    color = torch.zeros(num_episodes, 2, device=device)
     for num_balls, part in ((1, slice(0, alone)), (2, slice(alone, num_episodes))):
         one = replace(world, num_balls=num_balls)
         drawn = sample_scene(one, len(radius[part]), generator)
-        share = torch.tensor([1.0, texture.second_ball])[:num_balls]
+        share = torch.tensor([1.0, texture.second_ball], device=device)[:num_balls]
         scene = replace(drawn, radius=drawn.radius * share)
         state = sample_start(one, scene, generator)
         for t in range(world.episode_length):
@@ -58,7 +58,7 @@ def make_scenes(
             state = step(one, state, scene)
         radius[part, :num_balls] = scene.radius
         color[part, :num_balls] = scene.color[..., 0]
-    mixed = torch.randperm(num_episodes, generator=generator)
+    mixed = torch.randperm(num_episodes, generator=generator, device=device)
     states, radius, color = states[mixed], radius[mixed], color[mixed]
     frames, cover = _paint(world, texture, states, radius, color, generator)
     return Scenes(frames, cover, states, radius)
@@ -74,7 +74,7 @@ def _paint(
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Frames and cover of states (E, T, 2, 4), squares behind the balls."""
-    num_episodes, length = states.shape[:2]
+    (num_episodes, length), device = states.shape[:2], states.device
     cells = {"cell_size": texture.cell_size, "contrast": texture.contrast}
     square = {"num_squares": texture.num_squares, "square_size": texture.square_size}
     background, squares = (
@@ -86,12 +86,13 @@ def _paint(
     wavelength = uniform((num_episodes, 2), texture.stripe, generator)
     angle = uniform((num_episodes, 2), (0.0, math.pi), generator)
     wave = math.tau / wavelength[..., None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
-    frames = torch.empty(num_episodes * length, world.size, world.size, dtype=torch.uint8)
+    shape = (num_episodes * length, world.size, world.size)
+    frames = torch.empty(shape, dtype=torch.uint8, device=device)
     cover = torch.zeros_like(frames)
     flat = states.flatten(0, 1)  # (E T, 2, 4)
-    pixel = torch.arange(world.size) + 0.5
+    pixel = torch.arange(world.size, device=device) + 0.5
     for begin in range(0, len(frames), CHUNK):
-        index = torch.arange(begin, min(begin + CHUNK, len(frames)))
+        index = torch.arange(begin, min(begin + CHUNK, len(frames)), device=device)
         episode, time = index // length, index % length
         picture = background[episode, 0].float()
         picture[squares[episode, time] > 0] = 255.0

@@ -81,9 +81,10 @@ def draw_clips(cfg: Config, pool: Pool, length: int, generator: torch.Generator)
     for clips, count in ((pool.balls, cfg.batch_size - num_photos), (pool.photos, num_photos)):
         if clips is None or not count:
             continue
-        episode = torch.randint(len(clips), (count,), generator=generator)
-        begin = torch.randint(clips.shape[1] - length + 1, (count, 1), generator=generator)
-        drawn = clips[episode[:, None], begin + torch.arange(length)]
+        draw = {"size": (count, 1), "generator": generator, "device": generator.device}
+        episode = torch.randint(0, len(clips), **draw)
+        begin = torch.randint(0, clips.shape[1] - length + 1, **draw)
+        drawn = clips[episode, begin + torch.arange(length, device=generator.device)]
         parts.append(drawn.expand(-1, -1, 3, -1, -1))
     return torch.cat(parts)
 
@@ -110,7 +111,7 @@ def draw_windows(cfg: Config, pool: Pool, generator: torch.Generator) -> Windows
     length = cfg.data.clip_length if cfg.method == "vjepa" else 1
     clips = draw_clips(cfg, pool, length, generator)
     room = cfg.data.canvas - cfg.data.view + 1
-    corner = torch.randint(room, (len(clips), 2), generator=generator)
+    corner = torch.randint(room, (len(clips), 2), generator=generator, device=generator.device)
     side = cfg.data.view // cfg.model.patch_size
     grid = (length // cfg.model.tubelet, side, side)
     seen, wanted = block_masks(side, side, len(clips), generator, **asdict(cfg.mask))
@@ -121,25 +122,25 @@ def draw_windows(cfg: Config, pool: Pool, generator: torch.Generator) -> Windows
 def through_time(index: Tensor, grid: tuple[int, int, int]) -> Tensor:
     """Patches (B, n) of a picture as tokens of every time of a clip, (B, T n)."""
     length, rows, columns = grid
-    return (index[:, None] + torch.arange(length)[:, None] * rows * columns).flatten(1)
+    time = torch.arange(length, device=index.device)
+    return (index[:, None] + time[:, None] * rows * columns).flatten(1)
 
 
 def draw_views(cfg: Config, pool: Pool, generator: torch.Generator) -> Views:
     """Two large views that lie a whole number of patches apart, and small ones anywhere."""
     frames = draw_clips(cfg, pool, 1, generator)[:, 0]  # (B, 3, S, S)
-    side, patch, num_frames = cfg.data.view, cfg.model.patch_size, len(frames)
-    shift = torch.randint(  # patches that the second view lies below and to the right of the first
-        -cfg.views.max_shift, cfg.views.max_shift + 1, (num_frames, 2), generator=generator
-    )
+    side, patch, most = cfg.data.view, cfg.model.patch_size, cfg.views.max_shift
+    draw = {"size": (len(frames), 2), "generator": generator, "device": generator.device}
+    shift = torch.randint(-most, most + 1, **draw)  # patches, of the second view from the first
     room = cfg.data.canvas - side - patch * shift.abs()  # left for the pair of them
-    corner = (torch.rand(num_frames, 2, generator=generator) * (room + 1)).long()
+    corner = (torch.rand(**draw) * (room + 1)).long()
     first = corner + patch * (-shift).clamp(min=0)
     large = torch.stack([cut(frames, first, side), cut(frames, first + patch * shift, side)])
     small = []
     for _ in range(cfg.views.num_local):
-        spot = torch.randint(cfg.data.canvas - side // 2 + 1, (num_frames, 2), generator=generator)
+        spot = torch.randint(0, cfg.data.canvas - side // 2 + 1, **draw)
         small.append(cut(frames, spot, side // 2))
-    small = torch.stack(small) if small else frames.new_empty(0, num_frames, 3, 0, 0)
+    small = torch.stack(small) if small else frames.new_empty(0, len(frames), 3, 0, 0)
     pairs = shared_places(shift, side // patch, cfg.views.num_pairs, generator)
     large, small = (change_looks(cfg, to_float(views), generator) for views in (large, small))
     return Views(large, small, pairs)
@@ -152,7 +153,8 @@ def shared_places(shift: Tensor, side: int, num_pairs: int, generator: torch.Gen
     uniform in what both see, with replacement.
     """
     both = side - shift.abs()  # (B, 2): rows and columns that both see
-    draw = torch.rand(len(shift), num_pairs, 2, generator=generator)
+    shape = (len(shift), num_pairs, 2)
+    draw = torch.rand(shape, generator=generator, device=generator.device)
     place = (draw * both[:, None]).long() + shift.clamp(min=0)[:, None]  # in the first view
     other = place - shift[:, None]
     return torch.stack([side * p[..., 0] + p[..., 1] for p in (place, other)])
@@ -160,8 +162,11 @@ def shared_places(shift: Tensor, side: int, num_pairs: int, generator: torch.Gen
 
 def cut(frames: Tensor, corner: Tensor, side: int) -> Tensor:
     """Windows (B, ..., side, side) of frames (B, ..., S, S), upper left corners (B, 2): y, x."""
-    corners = zip(frames, corner.tolist(), strict=True)
-    return torch.stack([frame[..., y : y + side, x : x + side] for frame, (y, x) in corners])
+    flat = frames.flatten(1, -3).flatten(2)  # (B, N, S S)
+    y, x = (corner.unsqueeze(-1) + torch.arange(side, device=corner.device)).unbind(1)
+    index = (frames.shape[-1] * y[:, :, None] + x[:, None]).flatten(1)  # (B, side side)
+    found = flat.gather(2, index[:, None].expand(-1, flat.shape[1], -1))
+    return found.view(*frames.shape[:-2], side, side)
 
 
 def change_looks(cfg: Config, views: Tensor, generator: torch.Generator) -> Tensor:
@@ -169,5 +174,6 @@ def change_looks(cfg: Config, views: Tensor, generator: torch.Generator) -> Tens
     shape = (*views.shape[:2], 1, 1, 1)
     gain = uniform(shape, (1 - cfg.views.gain, 1 + cfg.views.gain), generator)
     offset = uniform(shape, (-cfg.views.offset, cfg.views.offset), generator)
-    noise = torch.randn(views.shape, generator=generator) * cfg.views.noise
+    noise = torch.randn(views.shape, generator=generator, device=generator.device)
+    noise = noise * cfg.views.noise
     return ((views - 0.5) * gain + 0.5 + offset + noise).clamp_(0, 1)

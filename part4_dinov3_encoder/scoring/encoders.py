@@ -10,13 +10,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from common.frozen import DEFAULT, NAMES, FrozenEncoder, freeze_vit, load_conv_jepa, load_frozen
+from common.harness.device import add_device, pick_device
 from common.harness.errors import UserError
 from common.vit import ViT, patchify
 from part4_dinov3_encoder.config import Config
 
 
 def encoder_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser with --encoder, --weights and --random_weights, which ``asked_for`` reads."""
+    """A parser with --device, and --encoder, --weights, --random_weights for ``asked_for``."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -33,6 +34,7 @@ def encoder_parser(description: str | None) -> argparse.ArgumentParser:
         "--random_weights", action="append_const", dest="asked", const=("pretrained", False),
         help="untrained, and marked so",
     )  # fmt: skip
+    add_device(parser)
     return parser
 
 
@@ -49,7 +51,8 @@ def asked_for(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 def load_chosen(
     arguments: argparse.Namespace, cfg: Config, resolution: int | None = None
 ) -> FrozenEncoder:
-    """The encoder that the options choose, for frames of the textured world resized to resolution.
+    """The encoder that the options choose, for frames of the textured world resized to resolution,
+    on the device that they choose.
 
     By default an encoder that has a resolution of its own (DINOv3) gets the one at which it has as
     many tokens as this repository's ViT: how well balls are found and followed depends on the
@@ -58,7 +61,8 @@ def load_chosen(
     asked = asked_for(arguments)
     if len(asked) > 1:
         raise UserError(f"--encoder was given {len(asked)} times: expected one encoder here")
-    encoder = load_frozen(**asked[0], resolution=resolution)
+    device = pick_device(arguments.device)
+    encoder = load_frozen(**asked[0], resolution=resolution).to(device)
     if resolution is not None or encoder.resolution is None:
         return encoder
     side = cfg.world.size // cfg.model.patch_size

@@ -59,7 +59,12 @@ def clip_reader(encoder: FrozenEncoder) -> Callable[[Tensor], Tensor] | None:
     vit = encoder.backbone.vit if isinstance(encoder.backbone, OwnBackbone) else None
     if vit is None or vit.tubelet != 2:
         return None
-    return lambda x: vit(torch.stack([encoder.preprocess(x[:, t]) for t in range(2)], dim=1))
+
+    def read(x: Tensor) -> Tensor:
+        frames = [encoder.preprocess(x[:, t].to(encoder.device)) for t in range(2)]
+        return vit(torch.stack(frames, dim=1)).to(x.device)
+
+    return read
 
 
 @torch.no_grad()

@@ -81,7 +81,7 @@ def really(episodes: EvalEpisodes, state: Tensor, actions: Tensor, time: int) ->
 
 def _grey(frames: Tensor) -> np.ndarray:
     """(B, H, W) of frames (B, C, H, W)."""
-    return frames.mean(1).clamp(0, 1).numpy()
+    return frames.mean(1).clamp(0, 1).numpy(force=True)
 
 
 @torch.no_grad()
@@ -140,7 +140,7 @@ def paths_figure(played: Trajectories, episodes: EvalEpisodes, shown: int = 8) -
     for i in range(shown):
         ax = fig.add_subplot(rows, columns, i + 1)
         draw_frame(ax, played.frames[i, 0])
-        path = played.states[i, :, 0, :2].numpy()
+        path = played.states[i, :, 0, :2].numpy(force=True)
         ax.plot(*path.T, color=PALETTE["blue"], linewidth=1.2, marker=".", markersize=2.5)
         draw_goal(ax, episodes.goal_states[i, 0], episodes.cfg.task)
         ax.set_title(f"ends {played.distance[i, -1].item():.1f} px away", fontsize=FONT - 1)
@@ -150,7 +150,7 @@ def paths_figure(played: Trajectories, episodes: EvalEpisodes, shown: int = 8) -
 def draw_frame(ax: Axes, frame: Tensor) -> None:
     """A frame (C, H, W) in uint8, pale and dark on white, to draw over; axes in px."""
     size = frame.shape[-1]
-    pale = 1 - 0.25 * frame.float().mean(0).numpy() / 255
+    pale = 1 - 0.25 * frame.float().mean(0).numpy(force=True) / 255
     ax.imshow(pale, cmap="gray", vmin=0, vmax=1, extent=(0, size, size, 0))
     ax.set(xlim=(0, size), ylim=(size, 0), xticks=[], yticks=[], autoscale_on=False)
 

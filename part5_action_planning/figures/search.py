@@ -62,12 +62,13 @@ def search_at(model: WorldModel, played: Trajectories, episodes: EvalEpisodes, t
         memory.see(model.encode(to_float(played.frames[:1, t]), played.states[:1, t]))
         if t < time:
             memory.act(played.actions[:1, t])
-    (horizon, coast), bounds = plan_length(cfg, time), action_bounds(cfg)
+    device = episodes.goal_frames.device
+    (horizon, coast), bounds = plan_length(cfg, time), action_bounds(cfg, device)
     z_goal = model.encode(episodes.goal_frames[:1], episodes.goal_states[:1])
     cost_fn = make_cost(model, *memory.past(), z_goal, cfg.cost, coast)
     oracle, now = _oracle(played, episodes, time)
     goal = oracle.encode(None, episodes.goal_states[:1])
-    true_cost = make_cost(oracle, now, torch.zeros(1, 0, 2), goal, cfg.cost, coast)
+    true_cost = make_cost(oracle, now, now.new_zeros(1, 0, 2), goal, cfg.cost, coast)
     settings, start = replace(cfg.planner, horizon=horizon), bounds.middle.expand(1, horizon, -1)
     rounds: list[tuple[Tensor, Tensor]] = []
 
@@ -76,12 +77,12 @@ def search_at(model: WorldModel, played: Trajectories, episodes: EvalEpisodes, t
         rounds.append((blocks[0].detach().clone(), cost[0].detach()))
         return cost
 
-    found = plan(settings, watched, bounds, start, generator(cfg, Stream.ASIDE))
-    axis = torch.linspace(float(bounds.low[0]), float(bounds.high[0]), GRID)
+    found = plan(settings, watched, bounds, start, generator(cfg, Stream.ASIDE, device))
+    axis = torch.linspace(float(bounds.low[0]), float(bounds.high[0]), GRID, device=device)
     blocks = found.actions.expand(GRID * GRID, -1, -1).clone()
     blocks[:, 0] = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).flatten(0, 1)
-    costs = [ask(blocks[None])[0].view(GRID, GRID).numpy() for ask in (cost_fn, true_cost)]
-    return Search(time, coast, rounds, *costs)
+    costs = (ask(blocks[None])[0].view(GRID, GRID) for ask in (cost_fn, true_cost))
+    return Search(time, coast, rounds, *(cost.numpy(force=True) for cost in costs))
 
 
 def _oracle(played: Trajectories, episodes: EvalEpisodes, time: int) -> tuple[Oracle, Tensor]:
@@ -157,11 +158,11 @@ def _draw_round(
     order = cost.argsort()
     elites = min(cfg.planner.num_elites, DRAWN // 2, len(order))
     spread = torch.linspace(elites, len(order) - 1, min(DRAWN - elites, len(order) - elites))
-    shown = order[torch.cat([torch.arange(elites), spread.round().long()])]
+    shown = order[[*range(elites), *spread.round().long().tolist()]]
     actions = unfold_blocks(blocks[None, shown], cfg.cost.action_repeat, search.coast)
     oracle, z = _oracle(played, episodes, search.time)
-    ahead = rollout(oracle, z, torch.zeros(1, 0, 2), actions)[0, ..., :2]  # (S, steps, 2)
-    paths = torch.cat([z[..., :2].expand(len(ahead), 1, 2), ahead], 1).numpy()
+    ahead = rollout(oracle, z, z.new_zeros(1, 0, 2), actions)[0, ..., :2]  # (S, steps, 2)
+    paths = torch.cat([z[..., :2].expand(len(ahead), 1, 2), ahead], 1).numpy(force=True)
     for i in reversed(range(len(paths))):
         color = "0.55" if i >= elites else PALETTE["blue"] if i else PALETTE["vermillion"]
         ax.plot(*paths[i].T, color=color, linewidth=0.5 if i >= elites else 0.8 if i else 1.8)

@@ -18,6 +18,7 @@ truncated    at the last step of the task's budget
 info         "state" (4,): x, y (px), vx, vy (px/frame); "goal_state"; "distance" (px); "success":
              within the task's radius. For scores and oracles, not for agents that should see.
 
+Computed on the CPU, or on the device of overrides={"device": "cuda"}: frames go to numpy each step.
 Sub-environment i of a vector environment with seed s is the single environment with seed s + i.
 """
 
@@ -34,6 +35,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from common.distractors import sample_layers
+from common.distributed import exact
+from common.harness.device import pick_device, to_device
 from part5_action_planning.config import task_config
 from part5_action_planning.planning.closed_loop import BatchedEnv
 from part5_action_planning.tasks.goals import sample_problems
@@ -89,7 +92,8 @@ class Episodes(BatchedEnv):
         super().__init__(cfg)
         frame = spaces.Box(0, 255, (cfg.world.size, cfg.world.size, cfg.world.channels), np.uint8)
         self.observation_space = spaces.Dict({"frame": frame, "goal": frame})
-        self.options = choices(cfg.task)
+        self.device = torch.device("cpu") if cfg.device == "auto" else pick_device(cfg.device)
+        self.options = choices(cfg.task, self.device)
         self.action_space: spaces.Space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         if self.options is not None:
             self.action_space = spaces.Discrete(len(self.options))
@@ -102,7 +106,8 @@ class Episodes(BatchedEnv):
             found.append(sample_problems(cfg.task, cfg.world, 1, generator))
             length = cfg.task.budget + 2
             layers.append(sample_layers(cfg.distractor, cfg.world.size, 1, length, generator)[0])
-        self.start(Problems.cat(found), None if layers[0] is None else torch.cat(layers))
+        behind = None if layers[0] is None else torch.cat(layers)
+        self.start(to_device(Problems.cat(found), self.device), to_device(behind, self.device))
         self.goal = _channels_last(self.goal_frames())
 
     def move(self, action: Any, space: spaces.Space) -> None:
@@ -111,9 +116,9 @@ class Episodes(BatchedEnv):
             raise ResetNeeded("the episode is over, or has not begun: call reset() first")
         chosen = torch.as_tensor(check_action(action, space)).reshape(len(self.state), -1)
         if self.options is None:
-            self.step(self.cfg.world.max_thrust * chosen.float())
+            self.step(self.cfg.world.max_thrust * chosen.float().to(self.device))
         else:
-            self.step(self.options[chosen[:, 0].long()])
+            self.step(self.options[chosen[:, 0].long().to(self.device)])
 
     def observation(self) -> Observation:
         """frame and goal, uint8 (E, H, W, C), nothing of which is used again."""
@@ -128,10 +133,10 @@ class Episodes(BatchedEnv):
 
     def info(self) -> dict[str, np.ndarray]:
         """See the module; each with E in front."""
-        distance = self.distance().double().numpy()
+        distance = exact(self.distance()).numpy()
         return {
-            "state": self.state[:, 0].numpy().copy(),
-            "goal_state": self.problems.goal[:, 0].numpy().copy(),
+            "state": self.state[:, 0].numpy(force=True).copy(),
+            "goal_state": self.problems.goal[:, 0].numpy(force=True).copy(),
             "distance": distance,
             "success": distance <= self.cfg.task.success_radius,
         }
@@ -139,11 +144,11 @@ class Episodes(BatchedEnv):
     def reward(self) -> np.ndarray:
         """(E,)"""
         counts = self.cfg.task.kind != "bank_shot" or self.over
-        return -self.distance().double().numpy() / self.cfg.world.size * counts
+        return -exact(self.distance()).numpy() / self.cfg.world.size * counts
 
 
 def _channels_last(frames: torch.Tensor) -> np.ndarray:
-    return frames.movedim(1, -1).contiguous().numpy()
+    return frames.movedim(1, -1).contiguous().numpy(force=True)
 
 
 class BallEnv(gymnasium.Env):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from common.harness.config import parse_config
+from common.harness.device import pick_device
 from common.harness.errors import UserError
 from common.harness.trained import load_trained, run_config
 from part5_action_planning.config import BASELINE, PART, Config
@@ -55,7 +56,8 @@ def load_with_options(folder: Path, options: Sequence[str]) -> tuple[Config, Mod
 def model_of_command(
     description: str | None, own: Mapping[str, Any] | None = None
 ) -> tuple[argparse.Namespace, Config, Model]:
-    """Of a command RUN_DIR --key=value ...: what it says, and ``load_with_options`` of it.
+    """Of a command RUN_DIR --key=value ...: what it says, and ``load_with_options`` of it, on its
+    device.
 
     own: {option: what ``add_argument`` is given} of those that the script alone knows.
     """
@@ -68,4 +70,4 @@ def model_of_command(
     args, options = parser.parse_known_args()
     cfg, model = load_with_options(args.run_dir, options)
     torch.set_num_threads(cfg.threads)
-    return args, cfg, model
+    return args, cfg, model.to(pick_device(cfg.device))

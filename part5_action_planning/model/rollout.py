@@ -62,11 +62,12 @@ def rollout_windows(
     history before and so many frames after.
     """
     n = model.history_length
-    begin = torch.arange(z.shape[1] - n - steps + 1)[:, None]  # (W, 1)
-    z_past = z[:, begin + torch.arange(n)]  # (B, W, n, D)
-    a_past = actions[:, begin + torch.arange(n - 1)]  # (B, W, n - 1, A)
-    ahead = actions[:, begin + n - 1 + torch.arange(steps)]  # (B, W, steps, A)
-    z_next = z[:, begin + n + torch.arange(steps)]
+    time = torch.arange(z.shape[1], device=z.device)
+    begin = time[: len(time) - n - steps + 1, None]  # (W, 1)
+    z_past = z[:, begin + time[:n]]  # (B, W, n, D)
+    a_past = actions[:, begin + time[: n - 1]]  # (B, W, n - 1, A)
+    ahead = actions[:, begin + n - 1 + time[:steps]]  # (B, W, steps, A)
+    z_next = z[:, begin + n + time[:steps]]
     z_pred = rollout(
         model, z_past.flatten(0, 1), a_past.flatten(0, 1), ahead.flatten(0, 1)[:, None]
     )

@@ -13,7 +13,7 @@ also in ``config_checks.check_model``), a line of ``make_model`` (and, if none h
 with this interface), its loss beside the others in ``train.py``, and a YAML file.
 """
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, Self, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -119,6 +119,11 @@ class TokenModel(nn.Module):
         self.spread: Tensor
         self.register_buffer("mean", torch.zeros(self.tokens))
         self.register_buffer("spread", torch.ones(()))
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        """Moves the frozen encoder with the model."""
+        self.frozen.backbone._apply(fn)
+        return super()._apply(fn, recurse)
 
     def standardise(self, tokens: Tensor) -> None:
         """Sets mean and spread from tokens (n, N, D), so that a state's variance is 1.

@@ -25,9 +25,9 @@ from part5_action_planning.planning.search_state import Bounds, CostFn, Plan
 from part5_action_planning.tasks.rules import choices, largest_action
 
 
-def action_bounds(cfg: Config) -> Bounds:
+def action_bounds(cfg: Config, device: torch.device | str = "cpu") -> Bounds:
     """Least and largest action of a config's world."""
-    largest = torch.full((ACTION_DIM,), largest_action(cfg.task, cfg.world))
+    largest = torch.full((ACTION_DIM,), largest_action(cfg.task, cfg.world), device=device)
     return Bounds(-largest, largest)
 
 
@@ -70,7 +70,7 @@ class Memory:
     def see(self, z: Tensor) -> None:
         while len(self.z) < (self.z.maxlen or 1):
             if self.z:
-                self.a.append(torch.zeros(len(z), ACTION_DIM))
+                self.a.append(torch.zeros(len(z), ACTION_DIM, device=z.device))
             self.z.append(z)
         self.z.append(z)
 
@@ -80,7 +80,7 @@ class Memory:
     def past(self) -> tuple[Tensor, Tensor]:
         """z_past (E, n, D), a_past (E, n - 1, A)."""
         z_past = torch.stack([*self.z], 1)
-        none = torch.zeros(len(z_past), 0, ACTION_DIM)
+        none = torch.zeros(len(z_past), 0, ACTION_DIM, device=z_past.device)
         return z_past, torch.stack([*self.a], 1) if self.a else none
 
 
@@ -98,17 +98,17 @@ class PlanningAgent:
         self.cfg, self.model, self.generator = cfg, model, generator
         self.z_goal = model.encode(goal_frames, goal_states)
         self.memory = Memory(model.history_length)
-        self.bounds = action_bounds(cfg)
+        self.bounds = action_bounds(cfg, goal_frames.device)
         self.last: Tensor | None = None  # the last plan, in blocks
         self.waiting = 0  # steps of the plan still to be executed before planning anew
         self.calls = 0  # rollouts per episode so far
-        self.planned = torch.zeros(len(goal_frames), 0, ACTION_DIM)  # steps left of the plan
+        self.planned = goal_frames.new_zeros(len(goal_frames), 0, ACTION_DIM)  # left of the plan
 
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
         self.memory.see(self.model.encode(frames, states))
         coasting = self.cfg.task.kind == "bank_shot" and time >= self.cfg.task.thrust_steps
         if not self.waiting:
-            resting = torch.zeros(len(frames), 1, ACTION_DIM)
+            resting = frames.new_zeros(len(frames), 1, ACTION_DIM)
             blocks = resting if coasting else self._plan(time)
             self.planned = blocks.repeat_interleave(self.cfg.cost.action_repeat, 1)
             self.waiting = self.cfg.cost.replan_every
@@ -124,7 +124,7 @@ class PlanningAgent:
         horizon, coast = plan_length(cfg, time)
         cost_fn = make_cost(self.model, z_past, a_past, self.z_goal, cfg.cost, coast)
         episodes = len(z_past)
-        options = choices(cfg.task)
+        options = choices(cfg.task, z_past.device)
         if options is not None:
             found = plan_choices(horizon, cost_fn, options, episodes, self.generator)
             self.calls += found.calls
@@ -149,7 +149,7 @@ class RandomAgent:
         self.actions = random_actions(cfg, episodes, cfg.task.budget, generator)
 
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
-        return self.actions[:, time]
+        return self.actions[:, time].to(frames.device)
 
 
 class RestingAgent:
@@ -160,7 +160,7 @@ class RestingAgent:
         self.action = torch.zeros(ACTION_DIM) if options is None else options[0]
 
     def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
-        return self.action.expand(len(frames), -1)
+        return self.action.to(frames.device).expand(len(frames), -1)
 
 
 class GreedyAgent:
@@ -197,7 +197,7 @@ class CloningAgent:
 
     def __init__(self, cfg: Config, policy: Policy, goal_frames: Tensor) -> None:
         check_goals(cfg, goal_frames)
-        self.policy, self.options = policy, choices(cfg.task)
+        self.policy, self.options = policy, choices(cfg.task, goal_frames.device)
         self.z_goal = policy.encode(goal_frames)
         self.memory = Memory(policy.history_length)
 
@@ -228,4 +228,5 @@ def make_agent(model: WorldModel | Policy, episodes: EvalEpisodes) -> PlanningAg
     if isinstance(model, Policy):
         return CloningAgent(cfg, model, episodes.goal_frames)
     goal = episodes.goal_frames, episodes.goal_states
-    return PlanningAgent(cfg, model, *goal, generator(cfg, Stream.PLANNER))
+    chance = generator(cfg, Stream.PLANNER, episodes.goal_frames.device)
+    return PlanningAgent(cfg, model, *goal, chance)

@@ -14,7 +14,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from common.distractors import sample_layers
+from common.distributed import exact
 from common.episodes import to_float
+from common.harness.device import to_device
 from common.harness.memory import check_memory
 from common.rendering import render
 from part5_action_planning.config import Config, SharedStream, Task, shared_generator
@@ -88,12 +90,13 @@ class Trajectories:
 
 
 class EvalEpisodes:
-    """The episodes of an evaluation, and how they look: the same for every agent and seed.
+    """The episodes of an evaluation, and how they look: the same for every agent, seed and device.
 
-    goal_frames (E, C, H, W) in [0, 1]; goal_states (E, 1, 4).
+    Drawn on the CPU, and played on the device. goal_frames (E, C, H, W) in [0, 1]; goal_states
+    (E, 1, 4).
     """
 
-    def __init__(self, cfg: Config, num_episodes: int) -> None:
+    def __init__(self, cfg: Config, num_episodes: int, device: torch.device | str = "cpu") -> None:
         self.cfg, search = cfg, cfg.planner
         numbers = 4 if cfg.method == "oracle" else cfg.model.embedding_dim  # of a state
         check_memory(  # the history of every candidate, its actions and what it comes to
@@ -102,9 +105,10 @@ class EvalEpisodes:
             4, "planner.num_samples, planner.horizon or evaluation.num_test_episodes",
         )  # fmt: skip
         random = shared_generator(cfg, SharedStream.TEST_EPISODES)
-        self.problems = sample_problems(cfg.task, cfg.world, num_episodes, random)
+        problems = sample_problems(cfg.task, cfg.world, num_episodes, random)
         length = cfg.task.budget + 2
-        self.layers, _ = sample_layers(cfg.distractor, cfg.world.size, num_episodes, length, random)
+        layers, _ = sample_layers(cfg.distractor, cfg.world.size, num_episodes, length, random)
+        self.problems, self.layers = to_device(problems, device), to_device(layers, device)
         self.goal_states = self.problems.goal
         self.goal_frames = to_float(self._begin().goal_frames())
 
@@ -149,7 +153,7 @@ def reached(distance: Tensor, task: Task) -> dict[str, Tensor]:
 
     last: at the last step; held: in each of the last held_steps; ever: at any step; at_start.
     """
-    there = (distance <= task.success_radius).double()
+    there = exact(distance <= task.success_radius)
     return {
         "last": there[:, -1],
         "held": there[:, -task.held_steps :].amin(1),

@@ -39,7 +39,8 @@ def unfold_blocks(blocks: Tensor, action_repeat: int, coast: int) -> Tensor:
     actions = blocks.repeat_interleave(action_repeat, dim=2)
     if not coast:
         return actions
-    return torch.cat([actions, torch.zeros(*actions.shape[:2], coast, actions.shape[3])], dim=2)
+    rest = actions.new_zeros(*actions.shape[:2], coast, actions.shape[3])
+    return torch.cat([actions, rest], dim=2)
 
 
 def make_cost(

@@ -56,15 +56,17 @@ def plan_discrete(
             f"got {num_choices} choices and smoothing {cfg.smoothing}; wanted 2 choices or more, "
             "and smoothing below 1 / choices"
         )
-    empty = torch.zeros(num_episodes, cfg.horizon, dtype=torch.long)
-    found = Plan(empty, torch.full((num_episodes,), torch.inf), 0)
+    device = generator.device
+    empty = torch.zeros(num_episodes, cfg.horizon, dtype=torch.long, device=device)
+    found = Plan(empty, torch.full((num_episodes,), torch.inf, device=device), 0)
     match cfg.kind:
         case "enumerate":
             enumerate_all(cfg, cost_fn, num_choices, found)
         case "random":
             for _ in range(cfg.num_iterations):
                 shape = (num_episodes, cfg.num_samples, cfg.horizon)
-                found.improve(cost_fn, torch.randint(num_choices, shape, generator=generator))
+                drawn = torch.randint(num_choices, shape, generator=generator, device=device)
+                found.improve(cost_fn, drawn)
         case "cem":
             categorical(cfg, cost_fn, num_choices, found, generator, refit_to_elites)
         case "icem":
@@ -94,7 +96,7 @@ def all_sequences(num_choices: int, horizon: int) -> Tensor:
 
 def enumerate_all(cfg: DiscreteConfig, cost_fn: CostFn, num_choices: int, found: Plan) -> None:
     """The exact optimum: the cost of every sequence is asked (the first of equals is kept)."""
-    for part in all_sequences(num_choices, cfg.horizon).split(CHUNK):
+    for part in all_sequences(num_choices, cfg.horizon).to(found.cost.device).split(CHUNK):
         found.improve(cost_fn, part.expand(len(found.cost), -1, -1))
 
 
@@ -116,7 +118,8 @@ def categorical(
     changed take its place among the samples.
     """
     episodes = len(found.cost)
-    share = torch.full((episodes, cfg.horizon, num_choices), 1 / num_choices)
+    shape = (episodes, cfg.horizon, num_choices)
+    share = torch.full(shape, 1 / num_choices, device=found.cost.device)
     kept, kept_cost = found.actions.unsqueeze(1)[:, :0], found.cost.unsqueeze(1)[:, :0]
     for _ in range(cfg.num_iterations):
         num_changed = kept.shape[1]
@@ -153,7 +156,9 @@ def refit_to_all(cfg: DiscreteConfig, chosen: Tensor, cost: Tensor) -> Tensor:
 
 def change_one_step(sequences: Tensor, num_choices: int, generator: torch.Generator) -> Tensor:
     """Sequences (E, S, H) with another choice at one step each, drawn uniformly."""
-    where = torch.randint(sequences.shape[2], (*sequences.shape[:2], 1), generator=generator)
-    by = torch.randint(1, num_choices, where.shape, generator=generator)
+    shape = (*sequences.shape[:2], 1)
+    draw = {"size": shape, "generator": generator, "device": generator.device}
+    where = torch.randint(0, sequences.shape[2], **draw)
+    by = torch.randint(1, num_choices, **draw)
     changed = (sequences.gather(2, where) + by) % num_choices
     return sequences.scatter(2, where, changed)

@@ -56,7 +56,8 @@ def random_shooting(
     episodes, horizon, _ = found.actions.shape
     for i in range(cfg.num_iterations):
         shape = (episodes, cfg.num_samples, horizon, len(bounds.low))
-        drawn = torch.rand(shape, generator=generator, dtype=found.actions.dtype)
+        kind = {"dtype": found.actions.dtype, "device": generator.device}
+        drawn = torch.rand(shape, generator=generator, **kind)
         candidates = bounds.low + (bounds.high - bounds.low) * drawn
         if i == 0:
             candidates[:, 0] = found.actions
@@ -171,8 +172,8 @@ def refit(
 
 
 def white_noise(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """Standard normal noise."""
-    return torch.randn(shape, generator=generator, dtype=dtype)
+    """Standard normal noise, on the generator's device."""
+    return torch.randn(shape, generator=generator, dtype=dtype, device=generator.device)
 
 
 def colored_noise(
@@ -184,10 +185,10 @@ def colored_noise(
     lowest frequency: a push that lasts is often wanted.
     """
     horizon = shape[2]
-    frequency = torch.fft.rfftfreq(horizon, dtype=dtype)
+    frequency = torch.fft.rfftfreq(horizon, dtype=dtype, device=generator.device)
     frequency[0] = 1 / horizon
     gain = frequency ** (-beta / 2)
-    white = torch.randn(shape, generator=generator, dtype=dtype)
+    white = white_noise(shape, generator, dtype)
     colored = torch.fft.irfft(torch.fft.rfft(white, dim=2) * gain[:, None], n=horizon, dim=2)
     power = gain.square()
     power[1 : (horizon + 1) // 2] *= 2  # negative frequencies

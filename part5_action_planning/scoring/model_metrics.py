@@ -62,7 +62,7 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
         place = torch.cat([truth[half:, t + h, :2] for t in starts])
         scores[f"fvu_{h}"] = fvu(predicted, target)
         r2 = ridge_probe(train[0], train[1][:, :2], predicted, place)
-        around = place.var(0, correction=0)
+        around = place.var(0, correction=0).cpu()
         scores[f"error_px_{h}"] = math.sqrt(((1 - r2) * around).nansum().item())
     scores["spread_px"] = math.sqrt(spread.sum().item())
     return scores
@@ -71,7 +71,7 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
 def _some(z: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """At most LABELS of the frames, evenly spaced."""
     flat, labels = z.flatten(0, 1), truth.flatten(0, 1)
-    index = torch.linspace(0, len(flat) - 1, min(LABELS, len(flat))).long()
+    index = torch.linspace(0, len(flat) - 1, min(LABELS, len(flat))).long().to(flat.device)
     return flat[index], labels[index]
 
 
@@ -105,17 +105,18 @@ def rank_correlation(
     config's norm. A state in which all candidates cost the same is left out; 0 where that is every
     state.
     """
-    cfg, n = episodes.cfg, model.history_length
-    bounds = action_bounds(cfg)
+    cfg, n, device = episodes.cfg, model.history_length, episodes.goal_frames.device
+    bounds = action_bounds(cfg, device)
     states = min(cfg.evaluation.num_ranked_states, len(episodes.goal_frames), len(recording.states))
     horizon, coast = plan_length(cfg, 0)  # as an agent plans from the start
     shape = (states, cfg.evaluation.num_ranked_candidates, horizon, len(bounds.low))
-    options = choices(cfg.task)
+    options = choices(cfg.task, device)
     if options is None:
-        noise = white_noise(shape, generator, torch.float32)
+        noise = white_noise(shape, generator, torch.float32).to(device)
         candidates = bounds.clamp(bounds.middle + cfg.planner.init_std * bounds.half * noise)
     else:
-        candidates = options[torch.randint(len(options), shape[:-1], generator=generator)]
+        drawn = torch.randint(len(options), shape[:-1], generator=generator)
+        candidates = options[drawn.to(device)]
     t = 0 if cfg.task.kind == "bank_shot" else recording.actions.shape[1] // 2
     seen = Recording(
         recording.frames[:states, : t + 1],
@@ -126,7 +127,7 @@ def rank_correlation(
     z = encode_all(model, seen).float()
     first = z[:, :1].expand(-1, n, -1)
     z_past = torch.cat([first, z], 1)[:, -n:]
-    rest = torch.zeros(states, n, len(bounds.low))
+    rest = torch.zeros(states, n, len(bounds.low), device=device)
     a_past = torch.cat([rest, seen.actions], 1)[:, t + 1 :]  # the last n - 1 of n + t
     goals = model.encode(episodes.goal_frames[:states], episodes.goal_states[:states])
     oracle = Oracle(cfg.task, cfg.world, seen.scene)

@@ -16,6 +16,7 @@ from typing import Literal, assert_never, get_args
 import torch
 from torch import Tensor
 
+from common.harness.device import to_device
 from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start
 from part5_action_planning.config import Config
@@ -187,7 +188,10 @@ def check_events(cfg: Config) -> None:
             make_pair(cfg, kind, 1, torch.Generator().manual_seed(0))
 
 
-def score_surprise(model: WorldModel, cfg: Config, generator: torch.Generator) -> dict[str, float]:
+def score_surprise(
+    model: WorldModel, cfg: Config, generator: torch.Generator,
+    device: torch.device | str = "cpu",
+) -> dict[str, float]:  # fmt: skip
     """AUROC, false alarms at 95% detection, and the delay of detection (frames), of each event.
 
     The delay is counted from the event's first frame to the first above the threshold that 95% of
@@ -197,7 +201,10 @@ def score_surprise(model: WorldModel, cfg: Config, generator: torch.Generator) -
     scores, first = {}, BEFORE - model.history_length
     for kind in events(cfg):
         pair = make_pair(cfg, kind, cfg.evaluation.num_surprise_clips, generator)
-        event, control = (surprise(model, clips)[:, first:] for clips in (pair.event, pair.control))
+        event, control = (
+            surprise(model, to_device(clips, device))[:, first:].cpu()
+            for clips in (pair.event, pair.control)
+        )
         most, twin = event.amax(1), control.amax(1)
         threshold = most.quantile(1 - DETECTION)
         seen = event >= threshold

@@ -47,9 +47,11 @@ class Problems:
         )
 
 
-def choices(task: Task) -> Tensor | None:
+def choices(task: Task, device: torch.device | str = "cpu") -> Tensor | None:
     """The actions one can choose from, (C, 2), where they are finitely many."""
-    return torch.tensor([[-1.0, 0.0], [1.0, 0.0]]) if task.kind == "left_right" else None
+    if task.kind != "left_right":
+        return None
+    return torch.tensor([[-1.0, 0.0], [1.0, 0.0]], device=device)
 
 
 def largest_action(task: Task, world: World) -> float:
@@ -71,7 +73,8 @@ def advance(
                 f"an action of left_right is (-1, 0) or (1, 0) for each of {len(state)} episodes, "
                 f"got {tuple(action.shape)}: {action.flatten()[:4].tolist()}"
             )
-        heading = world.speeds[0] * action[:, None] * torch.tensor([1.0, 0.0])
+        sideways = torch.tensor([1.0, 0.0], device=action.device)
+        heading = world.speeds[0] * action[:, None] * sideways
         return step(world, torch.cat([state[..., :2], heading], -1), scene)
     if task.kind == "bank_shot" and time >= task.thrust_steps:
         action = torch.zeros_like(action)

@@ -76,7 +76,7 @@ def test_files_of_a_run(tmp_path: Path) -> None:
     }
     setting = read_json(tmp_path / "run" / "run.json")
     assert setting["device"] == "cpu"
-    assert setting["precision"] == "float32"
+    assert setting["precision"] == "fp32"
     assert setting["threads"] == torch.get_num_threads()
     assert setting["versions"]["torch"] == torch.__version__
     assert setting["seconds"] >= 0

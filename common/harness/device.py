@@ -1,0 +1,76 @@
+"""Where a script computes: ``--device`` as a torch.device, and what is moved there."""
+
+import argparse
+import os
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from common.harness.errors import UserError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+T = TypeVar("T")
+
+
+def pick_device(name: str, precision: str = "fp32") -> torch.device:
+    """The device of a name of DEVICES; auto is CUDA, else MPS, else the CPU, and says which.
+
+    Raises UserError where it is not there, or has no bf16 and that is the precision asked for.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True
+    }  # fmt: skip
+    found = [known for known, is_there in there.items() if is_there]
+    if name != "auto" and name not in found:
+        only = f"PyTorch {torch.__version__} finds {' and '.join(found)} here"
+        raise UserError(f"device {name}: {only}; use --device={found[0]}")
+    device = torch.device(found[0] if name == "auto" else name)
+    if precision == "bf16":
+        _check_bf16(device)
+    if name == "auto" and os.environ.get("RANK", "0") == "0":  # one line, of torchrun's processes
+        print(f"device: {device_name(device)}", flush=True)
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """What run.json says of a device, such as "cpu" or "cuda (NVIDIA A100)"."""
+    if device.type != "cuda":
+        return device.type
+    return f"cuda ({torch.cuda.get_device_name(device)})"
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The option ``--device`` of a script that has no config on its command line."""
+    about = "where to compute; auto, the default: CUDA, else MPS, else the CPU"
+    parser.add_argument("--device", choices=DEVICES, default="auto", help=about)
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's weights are; the CPU for one that has none."""
+    return next((p.device for p in module.parameters()), torch.device("cpu"))
+
+
+def to_device(part: T, device: torch.device | str) -> T:
+    """A tensor on a device, or a dataclass with all its tensors there; anything else as it is."""
+    if isinstance(part, torch.Tensor):
+        return part.to(device)  # pyright: ignore[reportReturnType]
+    if not is_dataclass(part):
+        return part
+    moved: Any = {f.name: to_device(getattr(part, f.name), device) for f in fields(part)}
+    return type(part)(**moved)  # pyright: ignore[reportReturnType, reportCallIssue]
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Products in bf16 where that is the precision, for the forward pass; else nothing changes."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def _check_bf16(device: torch.device) -> None:
+    """Raises UserError for a device on which bf16 is not faster, or not there."""
+    if device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        slow = "precision bf16 is no faster than fp32 on this processor, which has no AVX-512"
+        raise UserError(f"{slow}: use precision fp32")
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise UserError(f"precision bf16: {device_name(device)} has none: use precision fp32")
