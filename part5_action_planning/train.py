@@ -30,14 +30,9 @@ from common.schedules import warmup_cosine
 from common.sigreg import random_slices, sigreg
 from part5_action_planning.config import BASELINE, Config, Stream, generator
 from part5_action_planning.data import Batch, draw_batch, make_recording, read_tokens
-from part5_action_planning.model.rollout import rollout_windows
-from part5_action_planning.model.world_models import (
-    LatentModel,
-    PixelModel,
-    Policy,
-    TokenModel,
-    make_model,
-)
+from part5_action_planning.model.jepa import LatentModel, rollout_windows
+from part5_action_planning.model.token_model import TokenModel
+from part5_action_planning.model.world_models import PixelModel, Policy, make_model
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 
 Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and its unweighted terms

@@ -8,7 +8,6 @@ generator of the CPU, or turns what is there into an array, fails as it would on
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode

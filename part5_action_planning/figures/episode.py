@@ -15,8 +15,8 @@ from common.figures.frames import Group, strip
 from common.figures.style import DPI, FONT, PALETTE, WIDTH
 from common.rendering import render
 from part5_action_planning.config import Task
-from part5_action_planning.model.rollout import rollout
-from part5_action_planning.model.world_models import LatentModel, Model, PixelModel
+from part5_action_planning.model.jepa import LatentModel, rollout
+from part5_action_planning.model.world_models import Model, PixelModel
 from part5_action_planning.planning.agents import PlanningAgent, make_agent
 from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
 from part5_action_planning.tasks.rules import advance_all

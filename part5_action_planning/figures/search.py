@@ -17,7 +17,7 @@ from common.episodes import to_float
 from common.figures.style import DPI, FONT, LINE, PALETTE, WIDTH, with_note, wrap
 from part5_action_planning.config import Config, Stream, generator
 from part5_action_planning.figures.episode import draw_frame, draw_goal, key_times
-from part5_action_planning.model.rollout import WorldModel, rollout
+from part5_action_planning.model.jepa import WorldModel, rollout
 from part5_action_planning.model.world_models import Oracle
 from part5_action_planning.planning.agents import Memory, action_bounds, plan_length
 from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories

@@ -1,4 +1,4 @@
-"""World models behind one interface, which is all that planners, agents and scores know of them:
+"""World models behind one interface (``jepa.WorldModel``), all that planners and scores know of them:
 
     encode(frames, states) -> z           what the model makes of the present, (B, ...) -> (B, D)
     step(z_past, a_past) -> z_next        (B, n, D), (B, n, A) -> (B, D): n = history_length of
@@ -13,66 +13,19 @@ also in ``config_checks.check_model``), a line of ``make_model`` (and, if none h
 with this interface), its loss beside the others in ``train.py``, and a YAML file.
 """
 
-from typing import TYPE_CHECKING, Any, Self, assert_never
+from typing import assert_never
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import layer_norm
+from torch import Tensor
 
-from common.encoders import ConvDecoder, ConvEncoder
 from common.heads import MLP
 from common.simulator import Scene
 from common.world import World
 from part5_action_planning.config import ACTION_DIM, Config, Task
-from part5_action_planning.model.networks import (
-    ActionPredictor,
-    TokenAttention,
-    TokenMLP,
-    VitEncoder,
-)
+from part5_action_planning.model.encoders import make_decoder
+from part5_action_planning.model.jepa import ActionPredictor, LatentModel, Seeing
+from part5_action_planning.model.token_model import TokenModel
 from part5_action_planning.tasks.rules import advance, largest_action
-
-if TYPE_CHECKING:
-    from common.frozen import FrozenEncoder
-
-
-class Seeing(nn.Module):
-    """What trained models share: an encoder of one frame; distances are those of its embeddings."""
-
-    def __init__(self, cfg: Config) -> None:
-        super().__init__()
-        self.history_length = cfg.model.history_length
-        self.encoder = make_encoder(cfg)
-
-    def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
-        return self.encoder(frames)
-
-    def goal_features(self, z: Tensor) -> Tensor:
-        return z
-
-
-class LatentModel(Seeing):
-    """LeWorldModel's and PLDM's kind: an encoder and a predictor of embeddings, trained together.
-
-    inverse reads the action between two neighbouring embeddings; decoder is for looking only, and
-    sends no gradient back.
-    """
-
-    def __init__(self, cfg: Config) -> None:
-        super().__init__(cfg)
-        self.predictor = ActionPredictor(cfg)
-        self.inverse = MLP(
-            in_dim=2 * cfg.model.embedding_dim, hidden_dim=cfg.model.hidden_dim,
-            out_dim=ACTION_DIM, normalise=False,
-        )  # fmt: skip
-        self.decoder = make_decoder(cfg)
-
-    def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
-        return self.predictor(z_past, a_past)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Frames (B, C, H, W), of embeddings (B, D)."""
-        return self.decoder(z)
 
 
 class PixelModel(Seeing):
@@ -94,61 +47,6 @@ class PixelModel(Seeing):
 
     def decode(self, z: Tensor) -> Tensor:
         return z.unflatten(1, self.shape)
-
-
-class TokenModel(nn.Module):
-    """V-JEPA 2-AC's and DINO-WM's kind: the state is a frozen encoder's patch tokens.
-
-    frozen (``common.frozen.FrozenEncoder``) is not trained and no part of the weights. mean (N, D)
-    and spread of the tokens that it gives to recorded frames are: see ``standardise``.
-    """
-
-    def __init__(self, cfg: Config, frozen: "FrozenEncoder") -> None:
-        super().__init__()
-        self.history_length = cfg.model.history_length
-        self.frozen = frozen
-        rows, columns = frozen.grid(cfg.world.size, cfg.world.size)
-        self.tokens = (rows * columns, frozen.dim)
-        self.scale = largest_action(cfg.task, cfg.world)
-        kind = TokenAttention if cfg.model.predictor == "attention" else TokenMLP
-        self.predictor = kind(
-            num_tokens=rows * columns, token_dim=frozen.dim, action_dim=ACTION_DIM,
-            history_length=cfg.model.history_length, hidden_dim=cfg.model.hidden_dim,
-        )  # fmt: skip
-        self.mean: Tensor
-        self.spread: Tensor
-        self.register_buffer("mean", torch.zeros(self.tokens))
-        self.register_buffer("spread", torch.ones(()))
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Self:
-        """Moves the frozen encoder with the model."""
-        self.frozen.backbone._apply(fn)
-        return super()._apply(fn, recurse)
-
-    def standardise(self, tokens: Tensor) -> None:
-        """Sets mean and spread from tokens (n, N, D), so that a state's variance is 1.
-
-        What all frames share, most of a token where one small ball moves, says nothing about them.
-        """
-        normed = layer_norm(tokens, tokens.shape[-1:])
-        self.mean.copy_(normed.mean(0))
-        self.spread.copy_((normed - self.mean).square().mean().sqrt())
-
-    def state(self, tokens: Tensor) -> Tensor:
-        """Patch tokens (..., N, D) -> the state (..., N D): layer normalised, as in V-JEPA 2, and
-        standardised."""
-        normed = layer_norm(tokens, tokens.shape[-1:])
-        return ((normed - self.mean) / self.spread).flatten(-2)
-
-    def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
-        return self.state(self.frozen.encode(frames))
-
-    def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
-        tokens = z_past.unflatten(2, self.tokens)  # (B, n, N, D)
-        return self.predictor(tokens, a_past / self.scale).flatten(1)
-
-    def goal_features(self, z: Tensor) -> Tensor:
-        return z
 
 
 class Oracle:
@@ -214,29 +112,3 @@ def make_model(cfg: Config) -> Model:
             raise ValueError("method oracle has no weights: nothing is trained")
         case _:
             assert_never(cfg.method)
-
-
-def make_encoder(cfg: Config) -> nn.Module:
-    """A trainable encoder of one frame, (B, C, H, W) -> (B, D)."""
-    sizes = {"size": cfg.world.size, "embedding_dim": cfg.model.embedding_dim}
-    match cfg.model.encoder:
-        case "conv":
-            return ConvEncoder(in_channels=cfg.world.channels, channels=_channels(cfg), **sizes)
-        case "vit":
-            return VitEncoder(in_channels=cfg.world.channels, **sizes)
-        case "frozen":
-            raise ValueError("model.encoder frozen is not trained: see TokenModel")
-        case _:
-            assert_never(cfg.model.encoder)
-
-
-def make_decoder(cfg: Config) -> nn.Module:
-    """The convolutional encoder's mirror image, (B, D) -> (B, C, H, W)."""
-    return ConvDecoder(
-        out_channels=cfg.world.channels, channels=_channels(cfg), size=cfg.world.size,
-        embedding_dim=cfg.model.embedding_dim,
-    )  # fmt: skip
-
-
-def _channels(cfg: Config) -> tuple[int, int]:
-    return max(1, round(32 * cfg.model.width)), max(1, round(64 * cfg.model.width))

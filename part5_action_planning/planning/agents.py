@@ -15,7 +15,7 @@ from torch import Tensor
 
 from part5_action_planning.config import ACTION_DIM, Config, Stream, generator
 from part5_action_planning.data import random_actions
-from part5_action_planning.model.rollout import WorldModel
+from part5_action_planning.model.jepa import WorldModel
 from part5_action_planning.model.world_models import Policy
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.planning.costs import goal_distance, make_cost

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from part5_action_planning.config import CostConfig
-from part5_action_planning.model.rollout import WorldModel, rollout
+from part5_action_planning.model.jepa import WorldModel, rollout
 from part5_action_planning.planning.search_state import CostFn
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from common.metrics import collapse_ratio, effective_rank, fvu, spearman
 from common.probes import ridge_probe
 from part5_action_planning.data import Recording, encode_all
-from part5_action_planning.model.rollout import WorldModel, rollout
+from part5_action_planning.model.jepa import WorldModel, rollout
 from part5_action_planning.model.world_models import Oracle
 from part5_action_planning.planning.agents import action_bounds, plan_length
 from part5_action_planning.planning.closed_loop import EvalEpisodes

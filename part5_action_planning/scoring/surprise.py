@@ -21,7 +21,7 @@ from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start
 from part5_action_planning.config import Config
 from part5_action_planning.data import Recording, encode_all, random_actions
-from part5_action_planning.model.rollout import WorldModel, rollout
+from part5_action_planning.model.jepa import WorldModel, rollout
 from part5_action_planning.tasks.rules import advance, advance_all
 
 BEFORE, AFTER = 8, 6  # frames until the event, frames after it

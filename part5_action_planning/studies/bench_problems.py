@@ -20,7 +20,7 @@ from torch import Tensor
 from common.schedules import stream
 from part5_action_planning.config import Config, task_config
 from part5_action_planning.data import random_actions
-from part5_action_planning.model.rollout import rollout
+from part5_action_planning.model.jepa import rollout
 from part5_action_planning.model.world_models import Oracle
 from part5_action_planning.planning.agents import action_bounds
 from part5_action_planning.planning.search_state import Bounds, CostFn

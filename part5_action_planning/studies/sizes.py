@@ -12,7 +12,8 @@ from common.harness.config import load_config
 from common.harness.runs import RUNS
 from common.sweep import read_sweep
 from part5_action_planning.config import BASELINE, Config
-from part5_action_planning.model.world_models import LatentModel, make_model
+from part5_action_planning.model.jepa import LatentModel
+from part5_action_planning.model.world_models import make_model
 from part5_action_planning.studies import SWEEPS, variant, write_study
 
 EXPERIMENTS = ("reach", "expensive")

@@ -16,7 +16,8 @@ from default_job import time_job
 
 from common.harness.config import load_config
 from part5_action_planning.config import ACTION_DIM, BASELINE, Config
-from part5_action_planning.model.world_models import LatentModel, make_model
+from part5_action_planning.model.jepa import LatentModel
+from part5_action_planning.model.world_models import make_model
 from part5_action_planning.planning.agents import PlanningAgent, action_bounds
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.planning.costs import make_cost

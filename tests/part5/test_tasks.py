@@ -13,7 +13,7 @@ from common.harness.config import load_config
 from common.simulator import Scene, step
 from part5_action_planning.config import BASELINE, Config
 from part5_action_planning.data import random_actions, record
-from part5_action_planning.model.rollout import rollout
+from part5_action_planning.model.jepa import rollout
 from part5_action_planning.model.world_models import Oracle
 from part5_action_planning.planning import agents
 from part5_action_planning.planning.agents import Memory, PlanningAgent, RandomAgent, RestingAgent

@@ -1,0 +1,180 @@
+"""The JEPA of this part, and how it, or any other world model, is rolled out:
+
+z = encoder(frame)                       an embedding of one frame
+z_next = predictor(z_past, a_past)       the next one, from the last n and their actions
+z_pred = rollout(model, ...)             many steps ahead, under many action sequences at once
+"""
+
+from typing import Protocol, assert_never
+
+import torch
+from torch import Tensor, nn
+
+from common.heads import MLP
+from common.predictors import Predictor
+from part5_action_planning.config import ACTION_DIM, Config
+from part5_action_planning.model.encoders import make_blocks, make_decoder, make_encoder
+from part5_action_planning.tasks.rules import largest_action
+
+CHUNK_ELEMENTS = 65_536  # state numbers predicted at a time, so that they stay in a core's cache
+
+
+class WorldModel(Protocol):
+    """What planners and agents need; history_length is the n that ``step`` wants."""
+
+    history_length: int
+
+    def encode(self, frames: Tensor, states: Tensor) -> Tensor: ...
+    def step(self, z_past: Tensor, a_past: Tensor) -> Tensor: ...
+    def goal_features(self, z: Tensor) -> Tensor: ...
+
+
+class Seeing(nn.Module):
+    """What trained models share: an encoder of one frame; distances are those of its embeddings."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        self.history_length = cfg.model.history_length
+        self.encoder = make_encoder(cfg)
+
+    def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
+        return self.encoder(frames)
+
+    def goal_features(self, z: Tensor) -> Tensor:
+        return z
+
+
+class LatentModel(Seeing):
+    """LeWorldModel's and PLDM's kind: an encoder and a predictor of embeddings, trained together.
+
+    inverse reads the action between two neighbouring embeddings; decoder is for looking only, and
+    sends no gradient back.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.predictor = ActionPredictor(cfg)
+        self.inverse = MLP(
+            in_dim=2 * cfg.model.embedding_dim, hidden_dim=cfg.model.hidden_dim,
+            out_dim=ACTION_DIM, normalise=False,
+        )  # fmt: skip
+        self.decoder = make_decoder(cfg)
+
+    def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        return self.predictor(z_past, a_past)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Frames (B, C, H, W), of embeddings (B, D)."""
+        return self.decoder(z)
+
+
+class ActionPredictor(nn.Module):
+    """z_next from n embeddings and the n actions that leave them; actions are scaled to +-1."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        n = cfg.model.history_length
+        sizes = {"embedding_dim": cfg.model.embedding_dim, "hidden_dim": cfg.model.hidden_dim}
+        self.scale = largest_action(cfg.task, cfg.world)
+        match cfg.model.predictor:
+            case "mlp":
+                actions = n * ACTION_DIM
+                made = Predictor(history_length=n, action_dim=actions, num_hypotheses=1, **sizes)
+            case "adaln":
+                made = CausalPredictor(history_length=n, action_dim=ACTION_DIM, **sizes)
+            case "attention":
+                raise ValueError("model.predictor attention is for a frozen encoder's tokens")
+            case _:
+                assert_never(cfg.model.predictor)
+        self.network = made
+
+    def forward(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        actions = a_past / self.scale
+        if isinstance(self.network, Predictor):
+            z_pred, _ = self.network(z_past, actions.flatten(1))
+            return z_pred[:, 0]
+        return self.network(z_past, actions)
+
+
+class CausalPredictor(nn.Module):
+    """LeWorldModel's predictor: causal attention over n embeddings, each modulated by its action.
+
+    z_past (B, n, D), a_past (B, n, A) -> z_next (B, D). Differs: two blocks, and a prediction that
+    is added to the last embedding.
+    """
+
+    def __init__(
+        self, *, embedding_dim: int, history_length: int, action_dim: int, hidden_dim: int,
+        depth: int = 2,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.first = nn.Linear(embedding_dim, hidden_dim)
+        self.place = nn.Parameter(0.02 * torch.randn(history_length, hidden_dim))
+        self.action = nn.Sequential(
+            nn.Linear(action_dim, hidden_dim), nn.SiLU(), nn.Linear(hidden_dim, hidden_dim)
+        )
+        self.blocks = make_blocks(hidden_dim, depth, condition_dim=hidden_dim)
+        self.norm = nn.LayerNorm(hidden_dim)
+        self.last = nn.Linear(hidden_dim, embedding_dim)
+
+    def forward(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        h, condition = self.first(z_past) + self.place, self.action(a_past)
+        for block in self.blocks:
+            h = block(h, condition, causal=True)
+        return z_past[:, -1] + self.last(self.norm(h[:, -1]))
+
+
+def rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
+    """Predicted states (E, S, H, D) of S action sequences for each of E episodes.
+
+    z_past (E, n, D) what was observed, oldest first; a_past (E, n - 1, A) the actions between;
+    actions (E, S, H, A), the first of them leaving z_past[:, -1]. The window slides: later steps
+    see what was predicted, and the actions that go with it. Raises ValueError for another history.
+    """
+    episodes, samples = actions.shape[:2]
+    wanted = (model.history_length, model.history_length - 1)
+    if (z_past.shape[1], a_past.shape[1]) != wanted:
+        raise ValueError(
+            f"got a history of {z_past.shape[1]} observations and {a_past.shape[1]} actions; the "
+            f"model wants {wanted[0]} and {wanted[1]}"
+        )
+    z_past, a_past = (past.repeat_interleave(samples, 0) for past in (z_past, a_past))
+    flat = actions.flatten(0, 1)  # (E S, H, A)
+    rows = min(2048, max(64, CHUNK_ELEMENTS // z_past[0, 0].numel()))
+    parts = zip(z_past.split(rows), a_past.split(rows), flat.split(rows), strict=True)
+    predicted = torch.cat([_rollout(model, *part) for part in parts])
+    return predicted.unflatten(0, (episodes, samples))
+
+
+def _rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
+    """Predicted states (B, H, D) of one action sequence (B, H, A) each."""
+    z_window, a_window = z_past, torch.cat([a_past, actions[:, :1]], 1)  # (B, n, D), (B, n, A)
+    predicted = []
+    for h in range(actions.shape[1]):
+        z_next = model.step(z_window, a_window)
+        predicted.append(z_next)
+        if h + 1 < actions.shape[1]:
+            z_window = torch.cat([z_window[:, 1:], z_next.unsqueeze(1)], 1)
+            a_window = torch.cat([a_window[:, 1:], actions[:, h + 1 : h + 2]], 1)
+    return torch.stack(predicted, 1)
+
+
+def rollout_windows(
+    model: WorldModel, z: Tensor, actions: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    """Rollouts of so many steps from every moment of a clip, and what really came.
+
+    z (B, T, D), actions (B, T - 1, A) -> z_pred, z_next (B, W, steps, D): W windows with a full
+    history before and so many frames after.
+    """
+    n = model.history_length
+    time = torch.arange(z.shape[1], device=z.device)
+    begin = time[: len(time) - n - steps + 1, None]  # (W, 1)
+    z_past = z[:, begin + time[:n]]  # (B, W, n, D)
+    a_past = actions[:, begin + time[: n - 1]]  # (B, W, n - 1, A)
+    ahead = actions[:, begin + n - 1 + time[:steps]]  # (B, W, steps, A)
+    z_next = z[:, begin + n + time[:steps]]
+    z_pred = rollout(
+        model, z_past.flatten(0, 1), a_past.flatten(0, 1), ahead.flatten(0, 1)[:, None]
+    )
+    return z_pred[:, 0].unflatten(0, z_next.shape[:2]), z_next
