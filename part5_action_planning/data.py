@@ -11,7 +11,7 @@ from torch import Tensor
 
 from common.distractors import Distractor, sample_layers
 from common.episodes import pick_frames, to_float
-from common.harness.memory import check_memory
+from common.harness.machine import check_memory
 from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start
 from common.world import World

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from common.harness.config import parse_config, to_yaml
-from common.harness.device import autocast, device_name, pick_device
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
+from common.harness.machine import autocast, device_name, pick_device
 from common.harness.runs import Run
 from common.losses import covariance_penalty, variance_hinge
 from common.schedules import warmup_cosine

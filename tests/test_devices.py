@@ -20,9 +20,9 @@ from torch.overrides import TorchFunctionMode
 
 from common.episodes import draw_batch, make_clips
 from common.harness.config import REPOSITORY, RunOptions, load_config, options_of, to_yaml
-from common.harness.device import pick_device
 from common.harness.errors import UserError
 from common.harness.launcher import gpu_of
+from common.harness.machine import pick_device
 from common.harness.runs import Run
 from common.schedules import stream
 from common.sweep import read_sweep
