@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.figures.charts import Curves, panels, write_png
+from common.figures.charts import Curves, panels
 from common.figures.frames import write_gif
+from common.figures.style import write_png
 from common.harness.errors import UserError, run_script
 from common.harness.files import read_lines
 from part2_pixel_vs_jepa.config import PART

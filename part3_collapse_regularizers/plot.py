@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from common.figures.charts import Curves, panels, write_png
+from common.figures.charts import Curves, panels
 from common.figures.frames import write_gif
 from common.figures.panels import Cloud, clouds, matrices
+from common.figures.style import write_png
 from common.harness.errors import UserError, run_script
 from common.harness.files import read_arrays, read_lines
 from common.losses import cross_correlation

@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from common.episodes import to_float
-from common.figures.charts import DPI, FONT, QUIET, WIDTH, Bars, panels, wrap, write_png
+from common.figures.charts import Bars, panels
+from common.figures.style import DPI, FONT, QUIET, WIDTH, wrap, write_png
 from common.frozen import DEFAULT, FrozenEncoder
 from common.harness.config import load_config
 from common.harness.errors import run_script

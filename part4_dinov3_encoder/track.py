@@ -40,12 +40,17 @@ OUT = RUNS / "part4" / "track"
 
 
 def marked(frame: Tensor, place: Tensor, scale: int = 4) -> np.ndarray:
-    """A frame (1, H, W) uint8, enlarged, with a black and white cross at a place (2,) in px."""
-    picture = frame[0].float().div(255).repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+    """A frame (1, H, W) uint8, enlarged, with a red cross edged in white at a place (2,) in px.
+
+    Colours (scale H, scale W, 3), from 0 to 1.
+    """
+    grey = frame[0].float().div(255).repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+    picture = grey.unsqueeze(-1).repeat(1, 1, 3)
     x, y = (int(v) for v in (place * scale).round())
-    for radius, level in ((2, 0.0), (1, 1.0)):
-        picture[max(0, y - 12) : y + 12, max(0, x - radius) : x + radius] = level
-        picture[max(0, y - radius) : y + radius, max(0, x - 12) : x + 12] = level
+    for edge, color in ((2, (1.0, 1.0, 1.0)), (0, (0.9, 0.1, 0.0))):
+        for width, height in ((14 + edge, 2 + edge), (2 + edge, 14 + edge)):
+            arm = picture[max(0, y - height) : y + height, max(0, x - width) : x + width]
+            arm[:] = torch.tensor(color)
     return picture.numpy()
 
 
@@ -56,8 +61,8 @@ def draw_clip(
 
     point (2,) of the first frame, by default the larger ball's place.
     """
-    from common.figures.charts import PALETTE
     from common.figures.frames import Group, strip, write_gif
+    from common.figures.style import PALETTE
 
     clips = make_clips(cfg, CLIPS)
     clip, start = clips.frames[index], clips.states[index, 0, 0, :2]
@@ -65,7 +70,7 @@ def draw_clip(
     pixels = raw_pixels(cfg, side * cfg.model.patch_size)
     ways = {e.name: follow(e, clip, start if point is None else point) for e in (encoder, pixels)}
     groups = [Group(name, 1, PALETTE["vermillion"]) for name in ways]
-    note = f"Label propagation from frame 0, frozen features. Clip {index} of the textured world."
+    note = f"Cross: where the ball is, by label propagation of frozen features. Clip {index}."
     figures = []
     for t, frame in enumerate(clip):
         pictures = [marked(frame, way[t]) for way in ways.values()]

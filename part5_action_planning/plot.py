@@ -12,8 +12,8 @@ and paths.png (where the ball went in eight episodes).
 import argparse
 from pathlib import Path
 
-from common.figures.charts import write_png
 from common.figures.frames import write_gif
+from common.figures.style import write_png
 from common.harness.errors import run_script
 from common.harness.publish import finished
 from part5_action_planning.config import PART

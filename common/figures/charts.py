@@ -1,45 +1,34 @@
 """Numbers -> figures, in one style for the whole series; no models, no pyplot, no global settings.
 
-    panels([Curves(...), Bars(...)])     lines with their bands; bars with their single seeds
-    write_png(path, figure)              and the arrays it was drawn from, as .npz beside it
-
-A figure is 7 inches wide with 10 pt text, to be read at the width of a blog column (700 px).
+panels([Curves(...), Bars(...)])     lines with their bands; bars with their single seeds
 """
 
-import io
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
-from common.harness.files import write_arrays, write_atomic
+from common.figures.style import (
+    DPI,
+    FONT,
+    LETTER,
+    LINE,
+    PALETTE,
+    QUIET,
+    WIDTH,
+    Look,
+    log_ticks,
+    look,
+    with_note,
+    wrap,
+)  # fmt: skip
 
-# Okabe and Ito's colours, which every common form of colour blindness tells apart; their yellow,
-# which is hardly seen on white, is left out.
-PALETTE = {
-    "blue": "#0072B2",
-    "vermillion": "#D55E00",
-    "green": "#009E73",
-    "orange": "#E69F00",
-    "sky": "#56B4E9",
-    "purple": "#CC79A7",
-    "black": "#000000",
-}
-MARKERS = "osD^vPX*"  # one more than colours: no two series of 56 are drawn alike
-LINES = ("-", "--", ":")  # of the first seven series, the next seven, and so on
-QUIET = "0.4"  # grey of bounds and notes: there, but not the subject
-WIDTH, DPI, FONT = 7.0, 150, 10  # inches, pixels per inch, points
-LINE, LETTER = 0.19, 0.075  # inches: a line of text, the width of a letter
 KEY = 9  # letters that a line, its marker and the gaps beside them are wide in a legend
-Look = tuple[str, str, str]  # colour, marker and line
 
 
 @dataclass(frozen=True)
@@ -118,20 +107,6 @@ def panels(
     return with_note(fig, note)
 
 
-def with_note(fig: Figure, note: str) -> Figure:
-    """The figure with a note below, whose lines are broken already."""
-    if note:
-        fig.supxlabel(note, x=0.01, ha="left", fontsize=FONT, color=QUIET)
-    return fig
-
-
-def look(i: int) -> Look:
-    """How the i-th series is drawn: unlike all others in colour and marker taken together."""
-    colors = list(PALETTE.values())
-    line = LINES[i // len(colors) % len(LINES)]
-    return colors[i % len(colors)], MARKERS[i % len(MARKERS)], line
-
-
 def _legend_columns(labels: Sequence[str]) -> int:
     """Columns of a legend on as few lines as the width allows, at most four entries on each."""
     for num_lines in range(-(-len(labels) // 4), len(labels)):
@@ -140,20 +115,6 @@ def _legend_columns(labels: Sequence[str]) -> int:
         if sum(max(map(len, column)) + KEY for column in filled) * LETTER <= WIDTH:
             return columns
     return 1
-
-
-def wrap(text: str, width: float = WIDTH - 0.2) -> str:
-    """The text with its lines broken to at most so many inches."""
-    letters = max(6, int(width / LETTER))
-    return "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
-
-
-def write_png(path: Path, figure: Figure, **arrays: np.ndarray) -> None:
-    """Writes the figure and, where arrays are given, what it was drawn from as .npz beside it."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    write_arrays(path.with_suffix(".npz"), arrays)
-    write_atomic(path, buffer.getvalue())
 
 
 def _names(content: Curves | Bars) -> list[str]:
@@ -166,14 +127,6 @@ def _height(content: Curves | Bars) -> float:
     if isinstance(content, Curves):
         return 2.7
     return 1.1 + 0.1 * len(content.rows) + 0.18 * len(_names(content))
-
-
-def log_ticks(axis: Axis) -> None:
-    """Ticks at powers of ten, and over less than three of them at 2 and 5 times each."""
-    low, high = axis.get_data_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
 
 
 def _draw_curves(ax: Axes, content: Curves, looks: Mapping[str, Look]) -> None:

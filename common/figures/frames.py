@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from common.figures.charts import DPI, FONT, LINE, QUIET, WIDTH, wrap
+from common.figures.style import DPI, FONT, LINE, QUIET, WIDTH, wrap
 from common.harness.files import write_arrays, write_atomic
 
 LARGEST = 1.1  # side of a frame (inches)
@@ -36,7 +36,7 @@ def strip(
     captions: Sequence[Sequence[str]],
     note: str = "",
 ) -> Figure:
-    """A grid of grey frames (H, W), 0 black to 1 white, a caption under each; None stays blank.
+    """A grid of frames, (H, W) from black to white or (H, W, 3), a caption under each, or blanks.
 
     groups titles the columns, from left to right. Raises ValueError when a row has not as many
     frames and captions as the groups have columns.

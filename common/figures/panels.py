@@ -1,4 +1,4 @@
-"""Small multiples in the style of ``common.figures.charts``: points, matrices, phase diagrams."""
+"""Small multiples in the style of ``common.figures.style``: points, matrices, phase diagrams."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from common.figures.charts import (
+from common.figures.style import (
     DPI,
     FONT,
     LINE,

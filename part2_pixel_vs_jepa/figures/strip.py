@@ -9,8 +9,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from common.figures.charts import QUIET
 from common.figures.frames import Group, strip
+from common.figures.style import QUIET
 from common.metrics import smear_terms
 from part2_pixel_vs_jepa.figures.results import look_of
 from part2_pixel_vs_jepa.model import Model

@@ -51,8 +51,8 @@ CLAIMS = (
           "200 dots add 0.5 or more to the ratio of the ball's error to the Bayes-optimal "
           "frame's, paired by seed", "fails",
           "MSE rises from {noise[none][mse]:.3f} to {noise[dots][mse]:.3f}, but that is the "
-          "variance of the dots: the ball's own error stays {noise[none][ball_over_bayes]:.2f} and "
-          "{noise[dots][ball_over_bayes]:.2f} times the best possible.",
+          "variance of the dots: the ball's own error is {noise[none][ball_over_bayes]:.2f} times "
+          "the best possible without dots, {noise[dots][ball_over_bayes]:.2f} with.",
           shown(("noise:dots", "differences.ball_over_bayes", ">", 0.5))),
     Claim("An action removes the ambiguity.",
           "told the heading, predictors without z smear by less than 0.25", "holds",
@@ -65,7 +65,7 @@ CLAIMS = (
           "and 25", "fails",
           "It may: squares that flicker at random are read from its embedding with R² "
           "{squares_why[jepa_z-d32-inv25][probe_distractor]:.2f} at the default invariance weight, "
-          "but with {squares_why[jepa_z-d32-inv1][probe_distractor]:.2f} at weight 1.",
+          "25, but with {squares_why[jepa_z-d32-inv1][probe_distractor]:.2f} at weight 1.",
           shown(*((f"squares_why:jepa_z-d32-inv{i}", "probe_distractor", "<", 0.5)
                   for i in (1, 5, 25)))),
     Claim("The encoder keeps what it needs (ours).",
@@ -79,14 +79,15 @@ CLAIMS = (
           "fails",
           "Fed their own predictions for 40 steps, pixels go from a sharpness (1: a crisp disc) of "
           "{two_frames[pixels][sharpness_at_1]:.2f} to {two_frames[pixels][sharpness_at_40]:.2f}, "
-          "decoded embeddings from {two_frames[jepa][sharpness_at_1]:.2f} to "
-          "{two_frames[jepa][sharpness_at_40]:.2f}; both lose the ball.",
+          "decoded embeddings (the readout may share the fault) from "
+          "{two_frames[jepa][sharpness_at_1]:.2f} to {two_frames[jepa][sharpness_at_40]:.2f}; both "
+          "lose the ball.",
           shown(*((f"{world}:jepa", "differences.sharpness_at_40", ">", 0)
                   for world in ("two_frames", "stochastic_wall")))),
     Claim("z goes to the bit that saves most squared error (ours).",
           "in every run z reads, of direction and best square, the one that is worth more", "fails",
           "Where squares flicker, all runs in embeddings agree; in pixels "
-          "{z_account[pixels][agrees]:%} do, and squares of 16 px take z though the direction is "
-          "worth more.",
+          "{z_account[pixels][agrees]:%} do: there z reads squares of 16 px though the direction "
+          "saves more.",
           lambda r: all(r["z_account"][n]["agrees"].mean == 1 for n in ("embeddings", "pixels"))),
 )  # fmt: skip

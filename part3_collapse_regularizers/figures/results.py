@@ -6,8 +6,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from common.figures.charts import FONT, PALETTE, QUIET, Bars, Curves, panels, write_png
+from common.figures.charts import Bars, Curves, panels
 from common.figures.panels import points
+from common.figures.style import FONT, PALETTE, QUIET, write_png
 from common.harness.errors import UserError
 from common.harness.results import read_results
 from common.sigreg import CURVATURE

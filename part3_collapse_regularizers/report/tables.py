@@ -54,8 +54,8 @@ probes on held-out frames, 1,000 labels; nuisance is what differs between a samp
 TWICE = ("stopgrad", "vicreg_no_variance")  # the naive run once more
 SHORT = Table(
     "main", {f"{m}-views": METHODS[m] for m in METHODS if m not in TWICE},
-    pick("collapse_ratio effective_rank", interval=False) | pick("position_1000 nuisance_1000"),
-    BOUNDS)
+    {"collapse_ratio": Column("collapse ratio", 3),
+     **pick("effective_rank position_1000 nuisance_1000")}, BOUNDS)
 STABILITY = {f"{s}-{x}": f"{label} = {x}" for x in ("0", "0.5", "0.9", "0.99")
              for s, label in (("views", "two views, rho"), ("next_frame", "next frame, R²"))}
 LINES = {f"{s}, {line}": f"{label}, {line}" for s, label in SETTINGS.items()

@@ -13,8 +13,8 @@ in half precision with its config, below 3 MB each; evaluate.py reads them.
 import argparse
 from pathlib import Path
 
-from common.figures.charts import write_png
 from common.figures.frames import write_gif
+from common.figures.style import write_png
 from common.harness.checkpoints import load_checkpoint
 from common.harness.publish import finished, publish_figures, publish_weights
 from part3_collapse_regularizers.config import PART

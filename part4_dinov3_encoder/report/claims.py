@@ -39,19 +39,20 @@ CLAIMS = (
           lambda r: any(cell.low > 0 for cell in cells(r, "velocity2_all_1000")) or None),
     Claim("Patch features find balls without labels where grey levels do not.",
           "a method's clusters have IoU of 0.8 or more, and more than those of raw pixels", "fails",
-          "The best clusters, V-JEPA's, overlap the balls by {methods[vjepa][foreground]} "
-          "(intersection over union), those of raw pixels by {references[raw_pixels][foreground]}.",
+          "Of patches put in two clusters, the best, V-JEPA's, overlap the balls by "
+          "{methods[vjepa][foreground]} (intersection over union), those of raw pixels by "
+          "{references[raw_pixels][foreground]}.",
           lambda r: max(cell.mean for cell in cells(r, "foreground"))
           >= max(0.8, r["references"]["raw_pixels"]["foreground"].mean)),
     Claim("Frozen patches follow a ball to half a patch.",
           "on each of three grids a method's whole interval is within half a patch side", "fails",
-          "A mark handed on to the most similar patch of the next frame stays that near only with "
-          "LeJEPA on 16 x 16 patches, {tracking[lejepa@128][error_px]} px off; with raw pixels, "
-          "without any encoder, it is {tracking[raw_pixels@128][error_px]} px off.",
+          "A mark handed on to the most similar patch of the next frame surely stays that near "
+          "only with LeJEPA on 16 x 16 patches, {tracking[lejepa@128][error_px]} px off; with raw "
+          "pixels, without any encoder, it is {tracking[raw_pixels@128][error_px]} px off.",
           lambda r: all(
               any(r["tracking"][f"{m}@{side}"]["error_px"].high <= half for m in METHODS)
               for side, half in HALVES.items())),
-    Claim("A blank picture shows which directions of a token tell its place.",
+    Claim("A blank picture shows which directions of an untrained token tell its place.",
           "place's share of the untrained ViT's variance, paired: above that of raw pixels before "
           "those directions are taken out, and not after", "holds",
           "Place explains {references[untrained][leakage]:%} of how an untrained ViT's tokens "

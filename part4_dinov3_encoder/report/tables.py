@@ -30,7 +30,7 @@ def table(*metrics: str, less: str = "", conv_jepa: bool = False) -> Table:
     """Methods, then baselines; less: a metric whose paired difference from untrained is shown."""
     columns: dict[str, Column | tuple[str, int]] = {name: LABELS[name] for name in metrics}
     if less:
-        label = f"{LABELS[less][0]}, less untrained"
+        label = f"gain in {LABELS[less][0]}"
         columns["less"] = Column(label, part="differences", metric=less)
     others = BASELINES | (CONV_JEPA if conv_jepa else {})
     rows = METHODS | {f"references:{name}": label for name, label in others.items()}

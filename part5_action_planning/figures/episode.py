@@ -11,8 +11,8 @@ from matplotlib.patches import Circle
 from torch import Tensor
 
 from common.episodes import to_float
-from common.figures.charts import DPI, FONT, PALETTE, WIDTH
 from common.figures.frames import Group, strip
+from common.figures.style import DPI, FONT, PALETTE, WIDTH
 from common.rendering import render
 from part5_action_planning.config import Task
 from part5_action_planning.model.rollout import rollout

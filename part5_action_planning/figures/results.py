@@ -6,7 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from common.figures.charts import PALETTE, QUIET, Bars, Curves, panels, write_png
+from common.figures.charts import Bars, Curves, panels
+from common.figures.style import PALETTE, QUIET, write_png
 from common.harness.errors import UserError
 from common.harness.results import read_results
 from part5_action_planning.report.tables import EVENTS, PLANNERS, TASKS

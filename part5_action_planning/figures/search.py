@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from common.episodes import to_float
-from common.figures.charts import DPI, FONT, LINE, PALETTE, WIDTH, wrap
-from common.figures.panels import with_note
+from common.figures.style import DPI, FONT, LINE, PALETTE, WIDTH, with_note, wrap
 from part5_action_planning.config import Config, Stream, generator
 from part5_action_planning.figures.episode import draw_frame, draw_goal, key_times
 from part5_action_planning.model.rollout import WorldModel, rollout

@@ -8,9 +8,9 @@
 
 The true dynamics are one of them, so a planner cannot tell an oracle from what was learnt.
 
-To add one: its name in ``Config.method`` and ``WORLD_MODELS`` of ``config.py``, a line of
-``make_model`` (and, if none here will do, a class with this interface), its loss beside the others
-in ``train.py``, and a YAML file.
+To add one: its name in ``Config.method`` and ``WORLD_MODELS`` of ``config.py`` (a model of tokens
+also in ``config_checks.check_model``), a line of ``make_model`` (and, if none here will do, a class
+with this interface), its loss beside the others in ``train.py``, and a YAML file.
 """
 
 from typing import TYPE_CHECKING, Any, Self, assert_never

@@ -7,6 +7,12 @@
 
 A goal is a frame of the ball at rest where it should end. Every episode starts from rest (but for
 left_right, which knows no rest), so that a history of copies of the first frame is true.
+
+To add one: its name in ``Task.kind`` (and in ``SEARCHED``, where actions are continuous) of
+``config.py`` and what it cannot have in ``config_checks.check_task``; here ``largest_action``,
+``choices`` and ``advance``; its starts and goals in ``goals.sample_problems``; the actions that are
+recorded in ``data.random_actions``; a file configs/part5/NAME.yaml; and, where it should have them,
+an id in ``gymnasium_env`` and a label in ``report/tables.py``. pyright finds what is forgotten.
 """
 
 from collections.abc import Sequence

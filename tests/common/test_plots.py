@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from common.figures.charts import PALETTE, WIDTH, Bars, Curves, panels, write_png
+from common.figures.charts import Bars, Curves, panels
 from common.figures.frames import Group, strip, write_gif
 from common.figures.panels import points
+from common.figures.style import PALETTE, WIDTH, write_png
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB: rows of 3 x 3 matrices.
 BLINDNESS = {

@@ -21,7 +21,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from common.figures.charts import write_png
+from common.figures.style import write_png
 from common.harness.checkpoints import (
     load_checkpoint,
     load_state,
