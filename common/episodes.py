@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from common.distractors import Distractor, sample_layers
-from common.harness.memory import check_memory
+from common.harness.machine import check_memory
 from common.rendering import render
 from common.simulator import Scene, simulate
 from common.world import World

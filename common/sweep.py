@@ -21,10 +21,11 @@ A sweep file:
       jepa_sigreg: {config: [configs/part2/sigreg.yaml], overrides: {methods: [jepa]}}
 
 A job is one process of one thread in ``runs/<part>/sweep/<hash of its config>-seed<k>``, with its
-output in a .log beside. So a sweep may be killed and run again, finished runs are skipped, and
-two sweeps that name the same config share its runs; those of another commit are named. The results
-file is written when every run has finished, never from a part of them. A variant's params are the
-options in which the variants differ. The machines of a cluster must see the same files.
+output in a .log beside; of several GPUs each job takes the next. So a sweep may be killed and run
+again, finished runs are skipped, and two sweeps that name the same config share its runs; those of
+another commit are named. The results file is written when every run has finished, never from a part
+of them. A variant's params are the options in which the variants differ. The machines of a cluster
+must see the same files.
 """
 
 import argparse
@@ -90,8 +91,8 @@ class Variant:
     config: tuple[str, ...] = ()
 
 
-def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
-    """A sweep file and its jobs, variant by variant; raises ConfigError."""
+def read_sweep(path: Path, runs: Path, device: str | None = None) -> tuple[Sweep, list[Job]]:
+    """A sweep file and its jobs, variant by variant, on a device; raises ConfigError."""
     node = read_yaml(path)
     shared = _mapping(f"{path}: overrides", node.pop("overrides", {}))
     variants = _mapping(f"{path}: variants", node.pop("variants", {}))
@@ -104,6 +105,7 @@ def read_sweep(path: Path, runs: Path) -> tuple[Sweep, list[Job]]:
         raise ConfigError(f"{path}: baseline: {expected}")
     types = {key: field.annotation for key, field in options_of(module.Config).items()}
     shared = ({"threads": 1} if "threads" in types else {}) | flatten(shared)
+    shared |= {"device": device} if device else {}
     made: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for name, value in variants.items():
         place = f"{path}: variants.{name}"
@@ -170,6 +172,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("sweep", type=typed_path, help="the sweep file")
     add("--jobs", type=int, default=os.cpu_count(), help="runs at once, default all cores")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), help="of every run; default: its own")
     add("--list", action="store_true", help="print the commands and exit")
     add("--dask", nargs="?", const="", metavar="ADDRESS", help=cluster)
     add("--runs", type=typed_path, default=RUNS, help="where runs go")
@@ -183,7 +186,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs what is not finished, then writes the results file; exit code 1 if a run failed."""
     arguments = _parse(argv)
-    sweep, jobs = read_sweep(arguments.sweep, arguments.runs.resolve())
+    sweep, jobs = read_sweep(arguments.sweep, arguments.runs.resolve(), arguments.device)
     if arguments.list:
         print("\n".join(f"python {shlex.join(job.arguments)}" for job in jobs))
         return

@@ -10,8 +10,8 @@ import argparse
 from pathlib import Path
 
 from common.episodes import make_clips
-from common.harness.device import add_device, pick_device, to_device
 from common.harness.errors import run_script
+from common.harness.machine import add_device, pick_device, to_device
 from part2_pixel_vs_jepa.config import Stream, generator
 from part2_pixel_vs_jepa.model import load_run
 from part2_pixel_vs_jepa.report.tables import run_text

@@ -20,8 +20,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from common.episodes import Batch, draw_batch, make_clips
 from common.harness.config import parse_config, to_yaml
-from common.harness.device import autocast, device_name, pick_device, to_device
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
+from common.harness.machine import autocast, device_name, pick_device, to_device
 from common.harness.runs import Run
 from common.losses import vicreg_spread
 from common.schedules import warmup_cosine

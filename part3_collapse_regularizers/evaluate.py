@@ -9,8 +9,8 @@ part3_collapse_regularizers/results/weights/vicreg, is scored the same way.
 import argparse
 from pathlib import Path
 
-from common.harness.device import add_device, pick_device
 from common.harness.errors import run_script
+from common.harness.machine import add_device, pick_device
 from common.harness.trained import load_trained, run_config
 from part3_collapse_regularizers.config import BASELINE, Config
 from part3_collapse_regularizers.model import Model, make_model

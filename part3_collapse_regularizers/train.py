@@ -31,8 +31,8 @@ from common.dino import cross_entropy
 from common.distributed import world_size
 from common.harness.checkpoints import load_state, state_of
 from common.harness.config import parse_config, to_yaml
-from common.harness.device import autocast, device_name, pick_device
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
+from common.harness.machine import autocast, device_name, pick_device
 from common.harness.runs import Run
 from common.losses import barlow_twins, negative_cosine, squared_error, vicreg_spread
 from common.sigreg import sigreg, sigreg_share

@@ -31,9 +31,9 @@ from PIL import Image
 from torch.nn import functional as F
 
 from common.frozen import FrozenEncoder, load_frozen
-from common.harness.device import pick_device
 from common.harness.errors import UserError, run_script
 from common.harness.files import write_atomic
+from common.harness.machine import pick_device
 from common.harness.runs import RUNS
 from part4_dinov3_encoder.demo.images import read_photo, sample_photo, to_tensor
 from part4_dinov3_encoder.demo.page import SHOWN_SIDE, View, render

@@ -20,8 +20,8 @@ import torch
 
 from common.frozen import DEFAULT
 from common.harness.config import load_config
-from common.harness.device import device_name
 from common.harness.errors import command_line, run_script
+from common.harness.machine import device_name
 from common.harness.results import write_results
 from part4_dinov3_encoder.config import BASELINE, Config, protocol
 from part4_dinov3_encoder.report.tables import RUN, RUN_NOTE

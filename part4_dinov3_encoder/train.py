@@ -21,8 +21,8 @@ from common.dino import cross_entropy, dino, gram_anchoring
 from common.ema import ema_rate, initial_share, update_teacher
 from common.frozen import save_vit
 from common.harness.config import parse_config, to_yaml
-from common.harness.device import autocast, device_name, pick_device
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
+from common.harness.machine import autocast, device_name, pick_device
 from common.harness.runs import Run
 from common.losses import squared_error
 from common.schedules import warmup_cosine

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from common.distractors import Distractor, sample_layers
 from common.episodes import pick_frames, to_float
-from common.harness.memory import check_memory
+from common.harness.machine import check_memory
 from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start
 from common.world import World
 from part5_action_planning.config import Config, Task
-from part5_action_planning.model.token_model import TokenModel
+from part5_action_planning.model.world_models import TokenModel
 from part5_action_planning.tasks.rules import advance_all
 
 CHUNK = 256  # frames encoded at a time

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from common.harness.device import device_of, to_device
 from common.harness.errors import before_training, run_script, stopping_at
+from common.harness.machine import device_of, to_device
 from common.harness.runs import Run
 from part5_action_planning.config import Config, SharedStream, Stream, generator, shared_generator
 from part5_action_planning.data import Recording, crossing_share, make_recording

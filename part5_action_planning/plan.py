@@ -10,8 +10,8 @@ says what they mean). Writes the figures that plot.py describes into --out.
 
 from pathlib import Path
 
-from common.harness.device import device_of
 from common.harness.errors import UserError, before_training, run_script
+from common.harness.machine import device_of
 from common.harness.runs import RUNS
 from part5_action_planning.model.loading import model_of_command
 from part5_action_planning.planning.closed_loop import EvalEpisodes

@@ -26,8 +26,7 @@ from part5_action_planning.figures.episode import (
 )
 from part5_action_planning.figures.search import landscape_figure, search_figure, searches_of
 from part5_action_planning.model.loading import load_run
-from part5_action_planning.model.token_model import TokenModel
-from part5_action_planning.model.world_models import Model, Policy
+from part5_action_planning.model.world_models import Model, Policy, TokenModel
 from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
 
 NUM_DRAWN = 8  # episodes of a run's figures

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from common.harness.config import parse_config, to_yaml
-from common.harness.device import autocast, device_name, pick_device
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
+from common.harness.machine import autocast, device_name, pick_device
 from common.harness.runs import Run
 from common.losses import covariance_penalty, variance_hinge
 from common.schedules import warmup_cosine
@@ -31,8 +31,7 @@ from common.sigreg import random_slices, sigreg
 from part5_action_planning.config import BASELINE, Config, Stream, generator
 from part5_action_planning.data import Batch, draw_batch, make_recording, read_tokens
 from part5_action_planning.model.jepa import LatentModel, rollout_windows
-from part5_action_planning.model.token_model import TokenModel
-from part5_action_planning.model.world_models import PixelModel, Policy, make_model
+from part5_action_planning.model.world_models import PixelModel, Policy, TokenModel, make_model
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 
 Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and its unweighted terms

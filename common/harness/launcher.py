@@ -50,7 +50,7 @@ def run_jobs(jobs: Sequence[Job], num_jobs: int, dask: str | None) -> list[tuple
     try:
         with _backend(num_jobs, dask):
             parallel = joblib.Parallel(return_as="generator_unordered", pre_dispatch="n_jobs")
-            outcomes: Any = parallel(joblib.delayed(run)(job) for job in jobs)
+            outcomes: Any = parallel(joblib.delayed(run)(job, k) for k, job in enumerate(jobs))
             bar = tqdm(outcomes, total=len(jobs), unit="run")
             return [(job, error) for job, error in bar if error]
     finally:
@@ -61,21 +61,34 @@ def run_jobs(jobs: Sequence[Job], num_jobs: int, dask: str | None) -> list[tuple
             process.wait()
 
 
-def run_job(job: Job, running: set[subprocess.Popen[bytes]] | None = None) -> tuple[Job, str]:
+def run_job(
+    job: Job, number: int = 0, running: set[subprocess.Popen[bytes]] | None = None
+) -> tuple[Job, str]:
     """Runs a job in a process of one thread; returns it with "" or its last line of output.
 
-    A run that another process is making is waited for, and its result taken.
+    number: of the job among all, which shares out the GPUs. A run that another process is making is
+    waited for, and its result taken.
     """
     while True:
         if job.folder.exists():
             with filelock.FileLock(job.folder / ".lock"):
                 pass
-        error = "" if job.is_finished else _run(job, running)
+        error = "" if job.is_finished else _run(job, number, running)
         if BUSY not in error:
             return job, error
 
 
-def _run(job: Job, running: set[subprocess.Popen[bytes]] | None) -> str:
+def gpu_of(number: int) -> dict[str, str]:
+    """The environment in which a job sees one GPU, each the next; nothing where there is one."""
+    import torch  # here, so that results are read without
+
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    known = named if len(named) == count else [str(gpu) for gpu in range(count)]
+    return {"CUDA_VISIBLE_DEVICES": known[number % count]} if count > 1 else {}
+
+
+def _run(job: Job, number: int, running: set[subprocess.Popen[bytes]] | None) -> str:
     log = job.folder.with_name(f"{job.folder.name}.log")
     running = set() if running is None else running
     try:
@@ -84,7 +97,7 @@ def _run(job: Job, running: set[subprocess.Popen[bytes]] | None) -> str:
             process = subprocess.Popen(
                 [sys.executable, *job.arguments],
                 cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+                env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | gpu_of(number),
             )  # fmt: skip
     except OSError as error:
         raise disk_error(log, error) from None

@@ -39,8 +39,15 @@ from common.harness.files import (
     write_atomic,
     write_json,
 )
-from common.harness.provenance import provenance, read_setting
-from common.harness.run_folder import FILES, MARKS, check_goes_on, check_is_run, clear
+from common.harness.provenance import (
+    FILES,
+    MARKS,
+    check_goes_on,
+    check_is_run,
+    clear,
+    provenance,
+    read_setting,
+)
 
 RUNS = REPOSITORY / "runs"
 

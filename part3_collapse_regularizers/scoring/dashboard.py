@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from common.harness.device import device_of
+from common.harness.machine import device_of
 from part3_collapse_regularizers.config import Config
 from part3_collapse_regularizers.model import Model
 from part3_collapse_regularizers.scoring import scores

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.harness.device import device_of, to_device
+from common.harness.machine import device_of, to_device
 from common.metrics import collapse_ratio, effective_rank, fvu, mean_correlation
 from common.probes import add_noise, knn_probe, ridge_probe
 from common.sigreg import random_slices, sigreg

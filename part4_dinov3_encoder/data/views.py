@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from common.episodes import to_float
-from common.harness.memory import check_memory
+from common.harness.machine import check_memory
 from common.masking import block_masks
 from common.sigreg import random_slices
 from common.simulator import uniform

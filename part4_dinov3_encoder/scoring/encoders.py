@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from common.frozen import DEFAULT, NAMES, FrozenEncoder, freeze_vit, load_conv_jepa, load_frozen
-from common.harness.device import add_device, pick_device
 from common.harness.errors import UserError
+from common.harness.machine import add_device, pick_device
 from common.vit import ViT, patchify
 from part4_dinov3_encoder.config import Config
 

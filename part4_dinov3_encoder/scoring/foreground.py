@@ -61,7 +61,7 @@ def labelled_foreground(
 
     tokens (n, N, D) with truth (n, N); least squares, at the threshold with the best IoU on them.
     """
-    fitted = ridge_fit(tokens.flatten(0, 1), truth.flatten()[:, None].double(), ridge)
+    fitted = ridge_fit(tokens.flatten(0, 1), truth.flatten()[:, None], ridge)
     score, test_score = (fitted(x.flatten(0, 1)).view(x.shape[:2]) for x in (tokens, test_tokens))
     thresholds = torch.linspace(0.05, 0.95, 37).tolist()
     return test_score >= max(thresholds, key=lambda t: iou(score >= t, truth))

@@ -60,7 +60,8 @@ class Recorder:
             z_past, a_past, actions = (part[:1] for part in self.agent.intention)
             actions = actions[:, : self.episodes.cfg.task.budget - time]
             z = rollout(self.model, z_past, a_past, actions.unsqueeze(1))[0, 0]  # (H, D)
-            chosen = torch.linspace(0, len(z) - 1, min(SHOWN, len(z))).round().long()
+            chosen = torch.linspace(0, len(z) - 1, min(SHOWN, len(z)), device=z.device)
+            chosen = chosen.round().long()
             steps = (chosen + 1).tolist()
             predicted = list(_grey(self.model.decode(z[chosen])))
             real = list(_grey(really(self.episodes, states[:1], actions[0], time)[chosen]))

@@ -36,7 +36,7 @@ from gymnasium.vector.utils import batch_space
 
 from common.distractors import sample_layers
 from common.distributed import exact
-from common.harness.device import pick_device, to_device
+from common.harness.machine import pick_device, to_device
 from part5_action_planning.config import task_config
 from part5_action_planning.planning.closed_loop import BatchedEnv
 from part5_action_planning.tasks.goals import sample_problems

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from common.harness.config import parse_config
-from common.harness.device import pick_device
 from common.harness.errors import UserError
+from common.harness.machine import pick_device
 from common.harness.trained import load_trained, run_config
 from part5_action_planning.config import BASELINE, PART, Config
 from part5_action_planning.model.world_models import Model, make_model

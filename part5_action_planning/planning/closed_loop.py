@@ -16,8 +16,7 @@ from tqdm import tqdm
 from common.distractors import sample_layers
 from common.distributed import exact
 from common.episodes import to_float
-from common.harness.device import to_device
-from common.harness.memory import check_memory
+from common.harness.machine import check_memory, to_device
 from common.rendering import render
 from part5_action_planning.config import Config, SharedStream, Task, shared_generator
 from part5_action_planning.tasks.goals import sample_problems

@@ -16,7 +16,7 @@ from typing import Literal, assert_never, get_args
 import torch
 from torch import Tensor
 
-from common.harness.device import to_device
+from common.harness.machine import to_device
 from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start
 from part5_action_planning.config import Config

@@ -23,7 +23,7 @@ TENSORS = (
     "probes intervals"
 )
 MAY_IMPORT = {
-    **dict.fromkeys(WORLD.split(), f"{WORLD} harness.config harness.errors harness.memory"),
+    **dict.fromkeys(WORLD.split(), f"{WORLD} harness.config harness.errors harness.machine"),
     **dict.fromkeys(TENSORS.split(), TENSORS),
     "dinov3": "harness.errors harness.checkpoints",
     "frozen": "dinov3 vit encoders harness.errors harness.checkpoints",

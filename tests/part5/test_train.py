@@ -37,8 +37,7 @@ from part5_action_planning.data import (
 from part5_action_planning.evaluate import SHARES
 from part5_action_planning.model.jepa import LatentModel, rollout, rollout_windows
 from part5_action_planning.model.loading import load_run
-from part5_action_planning.model.token_model import TokenModel
-from part5_action_planning.model.world_models import Oracle, Policy, make_model
+from part5_action_planning.model.world_models import Oracle, Policy, TokenModel, make_model
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.scoring.model_metrics import describe, rank_correlation, straightness
 from part5_action_planning.scoring.surprise import BEFORE, auroc, bounces, make_pair, surprise

@@ -1,7 +1,9 @@
-"""Where a script computes: ``--device`` as a torch.device, and what is moved there."""
+"""What the machine has: the device that a script computes on, what is moved there, and memory."""
 
 import argparse
+import math
 import os
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -74,3 +76,18 @@ def _check_bf16(device: torch.device) -> None:
         raise UserError(f"{slow}: use precision fp32")
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UserError(f"precision bf16: {device_name(device)} has none: use precision fp32")
+
+
+def check_memory(what: str, shape: Sequence[float], item_size: int, lower: str) -> None:
+    """Raises UserError where an array of that shape and size (bytes) an item is more than there is.
+
+    lower: the options that would make it smaller.
+    """
+    needed = math.prod(shape) * item_size
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # a system that does not tell
+        return
+    if needed > there:
+        more = f"more than the {there / 1e9:.0f} GB of this machine"
+        raise UserError(f"{what} would take {needed / 1e9:.0f} GB, {more}: lower {lower}")
