@@ -1,4 +1,4 @@
-"""World models behind one interface (``jepa.WorldModel``), all that planners and scores know of them:
+"""World models behind one interface (``jepa.WorldModel``), all that planners, agents, scores know:
 
     encode(frames, states) -> z           what the model makes of the present, (B, ...) -> (B, D)
     step(z_past, a_past) -> z_next        (B, n, D), (B, n, A) -> (B, D): n = history_length of
