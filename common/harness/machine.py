@@ -31,7 +31,8 @@ def pick_device(name: str, precision: str = "fp32") -> torch.device:
     device = torch.device(found[0] if name == "auto" else name)
     if precision == "bf16":
         _check_bf16(device)
-    if name == "auto" and os.environ.get("RANK", "0") == "0":  # one line, of torchrun's processes
+    is_torchrun = "TORCHELASTIC_RUN_ID" in os.environ  # whose processes say it once
+    if name == "auto" and not (is_torchrun and os.environ["RANK"] != "0"):
         print(f"device: {device_name(device)}", flush=True)
     return device
 

@@ -94,9 +94,9 @@ def test_an_impossible_world_is_refused_before_any_process_waits(
 def test_more_processes_than_samples(as_torchrun):
     as_torchrun(0, 3)
     with pytest.raises(UserError, match="more processes than samples"):
-        started(2)
+        started(2, torch.device("cpu"))
 
 
 def test_a_rank_that_torchrun_did_not_give_is_none(monkeypatch):
     monkeypatch.setenv("RANK", "1")  # as some queues set it for every job
-    assert started(16).count == 1
+    assert started(16, torch.device("cpu")).count == 1
