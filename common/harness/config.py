@@ -193,6 +193,7 @@ def _problem(invalid: pydantic.ValidationError) -> tuple[str, str]:
     if error["type"] == "missing" and isinstance(got, dict):
         return key, f"missing key {key}"
     wanted = re.sub("Input should be (a |)(valid )?|Field required", r"\1", error["msg"])
+    wanted = re.sub("^a (?=[aeiou])", "an ", wanted)
     limits = [f"{LIMITS[n]} {end:g}" for n, end in error.get("ctx", {}).items() if n in LIMITS]
     wanted = [*limits, wanted.replace("array", "list such as [a, b]") or "a longer list"][0]
     return key, f"{key}: expected {wanted}, got {got!r}"

@@ -567,6 +567,8 @@ def test_a_batch_is_its_worlds_one_at_a_time(
     [
         ({"radius": (9.0, 8.0)}, "put the smaller first"),
         ({"brightness": (0.9, 0.1)}, "put the smaller first"),
+        ({"brightness": (0.0, 0.9)}, "at least 0.02"),
+        ({"channels": 3, "brightness": (0.0, 0.01)}, "at least 0.02"),
         ({"radius": (8.0, 40.0)}, "radius 40 with start_margin 1 leaves no room in a box of 64 px"),
         ({"radius": (8.0, 31.0)}, "their sum must be below 32"),
         ({"start_margin": 24.0}, "radius 8 with start_margin 24 leaves no room"),
