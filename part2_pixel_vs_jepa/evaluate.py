@@ -7,10 +7,9 @@ summary.json, to the bit, on the same machine with the same number of threads.
 """
 
 import argparse
-from pathlib import Path
 
 from common.episodes import make_clips
-from common.harness.errors import run_script
+from common.harness.errors import run_script, typed_path
 from part2_pixel_vs_jepa.config import Stream, generator
 from part2_pixel_vs_jepa.model import load_run
 from part2_pixel_vs_jepa.report.tables import run_text
@@ -20,7 +19,7 @@ from part2_pixel_vs_jepa.scoring.scores import score_run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Scores a run again from its checkpoint.")
-    parser.add_argument("run_dir", type=Path, help="a run directory, or a folder of weights")
+    parser.add_argument("run_dir", type=typed_path, help="a run directory, or a folder of weights")
     cfg, models = load_run(parser.parse_args().run_dir)
     draws = generator(cfg, Stream.TRAIN_DATA)
     clips = make_clips(cfg.world, cfg.distractor, cfg.data.num_train_episodes, draws)

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from common.figures.charts import Curves, panels, write_png
 from common.figures.frames import write_gif
 from common.figures.panels import Cloud, clouds, matrices
-from common.harness.errors import UserError, run_script
+from common.harness.errors import UserError, run_script, typed_path
 from common.harness.files import read_arrays, read_lines
 from common.losses import cross_correlation
 from common.metrics import spectrum
@@ -186,8 +186,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run_dirs", nargs="*", type=Path, help="one or more finished runs")
-    parser.add_argument("--out", type=Path, help="where several runs' figures go")
+    parser.add_argument("run_dirs", nargs="*", type=typed_path, help="one or more finished runs")
+    parser.add_argument("--out", type=typed_path, help="where several runs' figures go")
     parser.add_argument("--results", action="store_true", help="the figures of results/*.json")
     args = parser.parse_args()
     if args.results == bool(args.run_dirs):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from common.harness.config import parse_config
-from common.harness.errors import UserError
+from common.harness.errors import UserError, typed_path
 from common.harness.trained import load_trained, run_config
 from part5_action_planning.config import BASELINE, PART, Config
 from part5_action_planning.model.world_models import Model, make_model
@@ -57,15 +57,18 @@ def model_of_command(
 ) -> tuple[argparse.Namespace, Config, Model]:
     """Of a command RUN_DIR --key=value ...: what it says, and ``load_with_options`` of it.
 
-    own: {option: what ``add_argument`` is given} of those that the script alone knows.
+    own: {option: what ``add_argument`` is given} of those that the script alone knows; the others
+    are left as ``options``.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED, help="a finished run")
+    parser.add_argument(
+        "run_dir", nargs="?", type=typed_path, default=PUBLISHED, help="a finished run"
+    )
     for name, about in (own or {}).items():
         parser.add_argument(name, **about)
-    args, options = parser.parse_known_args()
-    cfg, model = load_with_options(args.run_dir, options)
+    args, args.options = parser.parse_known_args()
+    cfg, model = load_with_options(args.run_dir, args.options)
     torch.set_num_threads(cfg.threads)
     return args, cfg, model

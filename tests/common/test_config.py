@@ -334,6 +334,15 @@ def test_home_is_written_as_everywhere(baseline: Path, monkeypatch: pytest.Monke
     assert options.run_dir == baseline.parent / "x"
 
 
+def test_every_script_reads_home_and_odd_names_alike() -> None:
+    """A path that is written is read by typed_path: --out=~/x makes no folder named ~."""
+    scripts = [path for part in REPOSITORY.glob("part*_*") for path in part.rglob("*.py")]
+    plain = r'"(--\w+|run_dirs?|runs)".*\btype"?[=:] ?Path\b'
+    found = [path.name for path in scripts if re.search(plain, path.read_text(encoding="utf-8"))]
+    assert len(scripts) > 50
+    assert not found
+
+
 def test_help_and_print_config(baseline: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(baseline, "--help")
