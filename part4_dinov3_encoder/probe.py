@@ -64,7 +64,6 @@ def main() -> None:
             seeds=seeds,
             variants={name: {"params": params, "metrics": row} for name, row in rows.items()},
         )
-        print(f"wrote {arguments.out}")
 
 
 if __name__ == "__main__":
