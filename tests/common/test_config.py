@@ -139,13 +139,17 @@ def test_a_config_checks_itself_wherever_it_is_made() -> None:
         ({"speeds": ()}, "speeds: expected one or more"),
         ({"speeds": (-1.0,)}, r"speeds: .*at least 0, got -1\.0"),
         ({"radius": float("nan")}, "radius: .*finite"),
-        ({"radios": 3.0}, "radios"),
+        ({"radios": 3.0}, "unknown key radios|unexpected keyword"),
+        ({"span": (1.0, 2.0, 3.0)}, "span: expected a list of at most 2 items"),
+        ({"span": (1.0,)}, "span: expected a longer list"),
     ]
     for changes, message in mistakes:
         for make in (lambda c: replace(ball, **c), lambda c: Ball(**{**vars(ball), **c})):
             with pytest.raises((ValueError, TypeError), match=message) as caught:
                 make(changes)
             assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="missing key speeds"):
+        Ball(radius=8.0, span=(1.0, 2.0), axes=1)  # type: ignore[call-arg]
     with pytest.raises(FrozenInstanceError):
         ball.radius = 3.0  # type: ignore[misc]
 
