@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,9 +28,11 @@ def memory_there() -> float:
 def check_memory(what: str, shape: Sequence[float], item_size: int, lower: str) -> None:
     """Raises UserError where an array of that shape and size (bytes) an item is more than there is.
 
-    lower: the options that would make it smaller.
+    Where it is a quarter of it or more, that is said. lower: the options that make it smaller.
     """
     needed, there = math.prod(shape) * item_size, memory_there()
+    takes, of = f"{needed / 1e9:,.1f} GB", f"the {there / 1e9:,.1f} GB of this machine or container"
     if needed > there:
-        more = f"more than the {there / 1e9:,.1f} GB of this machine or container"
-        raise UserError(f"{what} would take {needed / 1e9:,.1f} GB, {more}: lower {lower}")
+        raise UserError(f"{what} would take {takes}, more than {of}: lower {lower}")
+    if needed > there / 4:
+        print(f"note: {what} will take {takes} of {of}; less with a lower {lower}", file=sys.stderr)

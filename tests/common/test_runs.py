@@ -596,7 +596,7 @@ def test_more_than_the_memory_is_refused_before_it_is_asked_for(
 
 
 def test_a_container_may_hold_less_than_its_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = [tmp_path / name for name in ("memory.max", "memory.limit_in_bytes", "absent")]
     monkeypatch.setattr(memory, "CONTAINER", files)
@@ -604,7 +604,10 @@ def test_a_container_may_hold_less_than_its_machine(
     files[0].write_text("max\n")
     assert memory.memory_there() == machine
     files[1].write_text("1000000000\n")
+    memory.check_memory("an array", (1000, 1000, 200), 1, "its size")
+    assert not capsys.readouterr().err
     memory.check_memory("an array", (1000, 1000, 1000), 1, "its size")
+    assert "will take 1.0 GB" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"take 1\.1 GB, more than the 1\.0 GB .*: lower its size"):
         memory.check_memory("an array", (1000, 1000, 1100), 1, "its size")
 
