@@ -1,6 +1,7 @@
 """Trained models: of a finished run, or published ones."""
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from part5_action_planning.model.world_models import Model, make_model
 
 PUBLISHED = PART / "results" / "weights" / "lewm"
 FIXED = ("model", "method", "world")  # what the weights were made for
+TRAINING = (  # what nothing reads after training
+    "steps", "batch_size", "learning_rate", "warmup", "weight_decay", "log_every", "save_every",
+    "rollout", "loss_weights",
+)  # fmt: skip
 
 
 def load_run(run_dir: Path) -> tuple[Config, Model]:
@@ -41,6 +46,8 @@ def load_with_options(folder: Path, options: Sequence[str]) -> tuple[Config, Mod
             raise UserError(f"{given}: write it as --key=value, such as --planner.kind=mppi")
         if given.split("=")[0] in ("--run_dir", "--name", "--overwrite"):
             raise UserError(f"{given}: nothing is trained here; give the run's folder alone")
+        if re.split(r"[.=]", given[2:])[0] in TRAINING:
+            raise UserError(f"{given}: nothing reads it here, only in training: leave it")
     trained, model = load_run(folder)
     cfg, _ = parse_config(Config, baseline=folder / "config.yaml", description="", argv=options)
     for name in FIXED:

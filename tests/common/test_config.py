@@ -14,7 +14,9 @@ from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -391,6 +393,18 @@ def test_endings_of_a_script(
         assert capsys.readouterr().err.strip().splitlines()[-1] == last
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # a second Ctrl-C adds nothing
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_what_memory_cannot_hold_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for make in (lambda: torch.empty(10**15), lambda: np.empty(10**15)):
+        with pytest.raises(SystemExit) as caught:
+            run_script(make)
+        assert caught.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "lower batch_size" in line
+        assert "allocate" in line
+    with pytest.raises(RuntimeError, match="size"):  # another mistake is one of the code
+        run_script(lambda: torch.zeros(2) @ torch.zeros(3))
 
 
 @pytest.mark.slow

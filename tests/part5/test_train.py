@@ -593,6 +593,8 @@ def test_a_run_leaves_its_figures_and_outcomes(trained):
         (evaluate_script.main, ["--world.size=32"], "--world: the weights"),
         (evaluate_script.main, ["--planner.kind", "mppi"], "write it as --key=value"),
         (plan_script.main, ["--run_dir=elsewhere"], "nothing is trained here"),
+        (plan_script.main, ["--loss_weights.variance=2"], "only in training"),
+        (evaluate_script.main, ["--learning_rate=0.1"], "only in training"),
         (
             evaluate_script.main,
             ["--planner.num_elites=100"],
