@@ -90,11 +90,11 @@ def load_dinov3(name: str, path: Path | None, pretrained: bool) -> Parts:
         from transformers import DINOv3ViTConfig, DINOv3ViTModel
     except ImportError as error:
         raise _failure(name, f"transformers cannot be imported ({_line(error)})") from None
-    if name == "dinov3" and (path is None or not path.is_dir()):
-        wanted = f"a folder written by save_pretrained; from the hub, one of {', '.join(SIZES)}"
-        raise UserError(f"dinov3 needs weights: {wanted}")
     if path is not None and path.is_dir():
         return _from_folder(DINOv3ViTModel, name, path)
+    if name == "dinov3":
+        wanted = f"a folder written by save_pretrained; from the hub, one of {', '.join(SIZES)}"
+        raise UserError(f"dinov3 needs weights: {wanted}")
     size = SIZES[name]
     if pretrained and path is None:
         return _parts(_from_hub(DINOv3ViTModel, name), name)
@@ -113,21 +113,20 @@ def load_dinov3(name: str, path: Path | None, pretrained: bool) -> Parts:
 
 
 def load_timm(name: str, path: Path | None, pretrained: bool) -> Parts:
-    """DINOv3 through timm, whose weights are not gated; path is a file, Meta's or its own."""
+    """DINOv3 through timm, not gated; path is a file, Meta's or its own. Raises UserError."""
     asked = f"{TIMM_PREFIX}{name}"
     try:
         import timm  # pyright: ignore[reportMissingImports]
     except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision of another torch
         raise _failure(asked, f"timm cannot be imported ({_line(error)})") from None
     overlay = {} if path is None else {"pretrained_cfg_overlay": {"file": str(path)}}
-    try:
-        known_as = f"vit_{SIZES[name].timm}_patch16_dinov3.lvd1689m"
+    known_as = f"vit_{SIZES[name].timm}_patch16_dinov3.lvd1689m"
+    kind, source = "" if pretrained else " with random weights", f", {path.name}" if path else ""
+    shown = f"{name}{kind} (timm{source})"
+    with _reading(asked, path or known_as):
         model = timm.create_model(known_as, pretrained=pretrained, num_classes=0, **overlay)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _failure(asked, _line(error)) from None
-    shown = f"{name}{'' if pretrained else ' with random weights'} (timm"
-    shown += f", {path.name})" if path is not None else ")"
-    return Parts(Backbone(model, model.num_prefix_tokens), shown, PATCH_SIZE, SIZES[name].dim)
+        backbone = Backbone(model, model.num_prefix_tokens)
+        return _tried(Parts(backbone, shown, PATCH_SIZE, SIZES[name].dim))
 
 
 @contextmanager
@@ -143,20 +142,26 @@ def _reading(name: str, place: str | Path) -> Iterator[None]:
 
 
 def _parts(model: Any, name: str, path: Path | None = None, kind: str = "") -> Parts:
-    """The model, once a picture of 2 x 3 patches has shown that it can be used; else UserError."""
-    config, place = model.config, path or HUB.format(SIZES[name].hub)
-    with _reading(name, place), torch.no_grad():
-        backbone = Backbone(model, 1 + config.num_register_tokens).eval()
-        patch, dim = config.patch_size, config.hidden_size
-        if not isinstance(patch, int):
-            raise ValueError(f"patch_size is {patch}, expected one number of px")
-        tokens = backbone(torch.zeros(1, 3, 2 * patch, 3 * patch))[1]
-        if tokens.shape != (1, 6, dim):
-            raise ValueError(f"6 patches give tokens {tuple(tokens.shape)}")
-        if not all(weight.isfinite().all() for weight in model.parameters()):
-            raise ValueError("it holds weights that are not finite")
-    source = f", {path.name}" if path else ""
-    return Parts(backbone, f"{name}{kind} (transformers{source})", patch, dim)
+    """A model of transformers, tried; raises UserError."""
+    shown = f"{name}{kind} (transformers{f', {path.name}' if path else ''})"
+    with _reading(name, path or HUB.format(SIZES[name].hub)):
+        config = model.config
+        backbone = Backbone(model, 1 + config.num_register_tokens)
+        return _tried(Parts(backbone, shown, config.patch_size, config.hidden_size))
+
+
+@torch.no_grad()
+def _tried(parts: Parts) -> Parts:
+    """The same, once a picture of 2 x 3 patches has shown that it can be used; else ValueError."""
+    patch, dim, backbone = parts.patch_size, parts.dim, parts.backbone.eval()
+    if not isinstance(patch, int):
+        raise ValueError(f"patch_size is {patch}, expected one number of px")
+    tokens = backbone(torch.zeros(1, 3, 2 * patch, 3 * patch))[1]
+    if tokens.shape != (1, 6, dim):
+        raise ValueError(f"6 patches give tokens {tuple(tokens.shape)}")
+    if not all(weight.isfinite().all() for weight in backbone.parameters()):
+        raise ValueError("it holds weights that are not finite")
+    return parts
 
 
 def _from_hub(model_class: Any, name: str) -> Any:
@@ -164,18 +169,16 @@ def _from_hub(model_class: Any, name: str) -> Any:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 
-    place = HUB.format(SIZES[name].hub)
+    place, load = HUB.format(SIZES[name].hub), model_class.from_pretrained
     try:
-        return model_class.from_pretrained(
-            place, local_files_only=True, attn_implementation=ATTENTION
-        )
+        return load(place, local_files_only=True, attn_implementation=ATTENTION)
     except OSError:
         pass  # not in the cache: ask the hub, once, before a download that would try for minutes
     # what the client of the hub's package raises without network, whichever client that is
     no_answer: Any = (*HfHubHTTPError.__bases__, OSError)
     try:
         HfApi().auth_check(place)
-        return model_class.from_pretrained(place, attn_implementation=ATTENTION)
+        return load(place, attn_implementation=ATTENTION)
     except GatedRepoError:
         raise _failure(name, f"{place} is gated, and this machine has no access to it") from None
     except HfHubHTTPError as error:
@@ -195,15 +198,12 @@ def _from_folder(model_class: Any, name: str, path: Path) -> Parts:
     if missing := sorted(found["missing_keys"]):
         raise _failure(name, f"{path} is no whole DINOv3: {missing[0]} is missing")
     if name in SIZES:
-        size, names = SIZES[name], ("hidden_size", "num_hidden_layers", "num_attention_heads")
-        got, wanted = (
-            [getattr(model.config, n) for n in names],
-            [size.dim, size.depth, size.num_heads],
-        )
+        size, c = SIZES[name], model.config
+        got = f"{c.hidden_size}, {c.num_hidden_layers} and {c.num_attention_heads}"
+        wanted = f"{size.dim}, {size.depth} and {size.num_heads}"
         if got != wanted:
-            got = "{} dimensions and {} layers of {} heads".format(*got)
-            wanted = "{}, {} and {}".format(*wanted)
-            raise _failure(name, f"{path} holds a model of {got}, expected {wanted}")
+            sizes = f"dimensions, layers and heads are {got}, expected {wanted}"
+            raise _failure(name, f"{path} holds another size: {sizes}")
     return _parts(model, name, path)
 
 

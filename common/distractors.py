@@ -52,7 +52,8 @@ def sample_layers(
     """Layers (B, T, H, W) uint8, or None, and the distractors' own state (B, T, S).
 
     The state is: the squares' bits; dots counted in each quadrant; the mean grey of each quadrant
-    of the background; S = 0 without a distractor.
+    of the background; S = 0 without a distractor. Raises ValueError for dots that leave nothing
+    to see.
     """
     kind, device = distractor.kind, generator.device
     if kind == "none":
@@ -67,6 +68,10 @@ def sample_layers(
             layer[:, :, rows, columns] = 255 * bits[:, :, s : s + 1]
         return layer, bits.float()
     if kind == "dots":
+        most = int(4.6 * size**2)  # which leave 1% of the pixels
+        if distractor.num_dots > most:
+            seen = f"{distractor.num_dots} dots leave nothing to see in a frame of {size} px"
+            raise ValueError(f"{seen}: use a distractor.num_dots of at most {most}")
         shape = (batch * length, distractor.num_dots)
         places = torch.randint(size * size, shape, generator=generator, device=device)
         layer = torch.zeros(batch * length, size * size, dtype=torch.uint8, device=device)

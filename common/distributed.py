@@ -11,6 +11,7 @@ which puts that factor back. (An all-reduce that is invisible to autograd is sho
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 from torch.autograd.function import once_differentiable
 
 
@@ -31,7 +32,12 @@ def all_reduce_sum(x: Tensor, batch_size: int | None = None) -> Tensor:
 
 
 def check_finite(z: Tensor) -> None:
-    """Raise ValueError where ``z`` holds NaN or an infinity, with their number."""
+    """Raise ValueError where ``z`` holds NaN or an infinity, with their number.
+
+    Inside ``torch.vmap`` all that it maps over is looked at.
+    """
+    while is_functorch_wrapped_tensor(z):
+        z = get_unwrapped(z)
     if odd := int((~torch.isfinite(z)).sum()):
         got = f"{odd} of {z.numel()} values that are not finite in an embedding of shape"
         raise ValueError(f"got {got} {tuple(z.shape)}; wanted finite numbers")

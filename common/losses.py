@@ -7,9 +7,8 @@ autocast too (float64 stays float64). DINO's loss is in ``common.dino``. All rai
 other shapes than (B, D), two of them equal, numbers that are not finite, ranks with unequal
 batches and, where there is a variance, fewer than two samples over all ranks.
 
-``torch.compile`` takes them in two graphs, cut where numbers that are not finite are refused; so
-neither ``fullgraph=True`` nor ``torch.vmap`` goes through that check. Loop over batches, or give
-``sigreg`` leading dimensions.
+``torch.vmap`` and ``torch.func.grad`` take them all, in one process. ``torch.compile`` takes them
+in two graphs, cut where numbers that are not finite are refused, so not with ``fullgraph=True``.
 """
 
 from collections.abc import Sequence

@@ -27,6 +27,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd.function import once_differentiable
 
 from common.distributed import (
@@ -168,8 +169,11 @@ def epps_pulley(h: Tensor, *, num_knots: int = 17, t_max: float = 3.0) -> Tensor
         d statistic / d h_n = -2 sum_t weight t Im[ conj(f(t) - phi(t)) exp(i t h_n) ],
 
     is a polynomial in exp(i dt h_n), evaluated by Horner's rule while the chunk is still in cache
-    and kept until the backward pass: N x M numbers, however many the knots.
+    and kept until the backward pass: N x M numbers, however many the knots. ``torch.vmap`` and
+    the transforms of ``torch.func`` get ``epps_pulley_direct``.
     """
+    if is_functorch_wrapped_tensor(h):
+        return epps_pulley_direct(h, num_knots=num_knots, t_max=t_max)
     h, t, target, weight = _prepare(h, num_knots, t_max)
     return _EppsPulley.apply(h, t, target, weight)
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from common.harness.config import config, option
 
 SUBSTEPS = 16  # of a frame, where motion is not one exact reflection
+DARKEST = 0.02  # brightness of a ball that can be told from black: 5 of 255 greys
 INNER_WALL_THICKNESS = 4.0  # px, centred on x = size / 2
 Radius = Annotated[float, Field(ge=0.5, le=256)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -62,6 +63,10 @@ class World:
         room = self.size / 2 - self.radius[1]
         if self.radius[0] > self.radius[1] or self.brightness[0] > self.brightness[1]:
             raise ValueError("radius and brightness are [least, largest]: put the smaller first")
+        seen = self.brightness[0] if self.channels == 1 else self.brightness[1]  # of any channel
+        if seen < DARKEST:
+            balls = f"a ball of brightness {seen:g} is not seen on black"
+            raise ValueError(f"{balls}: brightness must be at least {DARKEST:g}")
         if self.start_margin >= room:
             got = f"radius {self.radius[1]:g} with start_margin {self.start_margin:g}"
             wanted = f"in a box of {self.size} px: their sum must be below {self.size / 2:g}"

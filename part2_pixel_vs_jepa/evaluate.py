@@ -7,10 +7,9 @@ summary.json, to the bit, on the same machine and device with the same number of
 """
 
 import argparse
-from pathlib import Path
 
 from common.episodes import make_clips
-from common.harness.errors import run_script
+from common.harness.errors import run_script, typed_path
 from common.harness.machine import add_device, pick_device, to_device
 from part2_pixel_vs_jepa.config import Stream, generator
 from part2_pixel_vs_jepa.model import load_run
@@ -21,7 +20,7 @@ from part2_pixel_vs_jepa.scoring.scores import score_run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Scores a run again from its checkpoint.")
-    parser.add_argument("run_dir", type=Path, help="a run directory, or a folder of weights")
+    parser.add_argument("run_dir", type=typed_path, help="a run directory, or a folder of weights")
     add_device(parser)
     arguments = parser.parse_args()
     device = pick_device(arguments.device)

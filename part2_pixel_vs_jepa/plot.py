@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from common.figures.charts import Curves, panels
 from common.figures.frames import write_gif
 from common.figures.style import write_png
-from common.harness.errors import UserError, run_script
+from common.harness.errors import UserError, run_script, typed_path
 from common.harness.files import read_lines
 from part2_pixel_vs_jepa.config import PART
 from part2_pixel_vs_jepa.figures.results import COLORS, draw_results, look_of
@@ -100,7 +100,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("run_dir", nargs="?", type=Path, help="a run's directory")
+    what.add_argument("run_dir", nargs="?", type=typed_path, help="a run's directory")
     what.add_argument("--results", action="store_true", help="the figures of results/*.json")
     args = parser.parse_args()
     paths = draw_results(PART / "results") if args.results else redraw(args.run_dir)

@@ -9,7 +9,7 @@ part3_collapse_regularizers/results/weights/vicreg, is scored the same way.
 import argparse
 from pathlib import Path
 
-from common.harness.errors import run_script
+from common.harness.errors import run_script, typed_path
 from common.harness.machine import add_device, pick_device
 from common.harness.trained import load_trained, run_config
 from part3_collapse_regularizers.config import BASELINE, Config
@@ -32,7 +32,7 @@ def load_run(run_dir: Path) -> tuple[Config, Model]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Scores a run again from its checkpoint.")
-    parser.add_argument("run_dir", type=Path, help="a run directory, or a folder of weights")
+    parser.add_argument("run_dir", type=typed_path, help="a run directory, or a folder of weights")
     add_device(parser)
     arguments = parser.parse_args()
     device = pick_device(arguments.device)

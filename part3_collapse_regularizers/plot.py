@@ -22,7 +22,7 @@ from common.figures.charts import Curves, panels
 from common.figures.frames import write_gif
 from common.figures.panels import Cloud, clouds, matrices
 from common.figures.style import write_png
-from common.harness.errors import UserError, run_script
+from common.harness.errors import UserError, run_script, typed_path
 from common.harness.files import read_arrays, read_lines
 from common.losses import cross_correlation
 from common.metrics import spectrum
@@ -187,8 +187,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run_dirs", nargs="*", type=Path, help="one or more finished runs")
-    parser.add_argument("--out", type=Path, help="where several runs' figures go")
+    parser.add_argument("run_dirs", nargs="*", type=typed_path, help="one or more finished runs")
+    parser.add_argument("--out", type=typed_path, help="where several runs' figures go")
     parser.add_argument("--results", action="store_true", help="the figures of results/*.json")
     args = parser.parse_args()
     if args.results == bool(args.run_dirs):

@@ -31,7 +31,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from common.frozen import FrozenEncoder, load_frozen
-from common.harness.errors import UserError, run_script
+from common.harness.errors import UserError, run_script, typed_path
 from common.harness.files import write_atomic
 from common.harness.machine import pick_device
 from common.harness.runs import RUNS
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("photo", nargs="?", type=Path, help=shown)
     longer = f"longer side that the encoder sees (px); default: {NUM_PATCHES} patches"
     parser.add_argument("--size", type=int, help=longer)
-    parser.add_argument("--out", type=Path, help="the page; default: in runs/part4/hover/")
+    parser.add_argument("--out", type=typed_path, help="the page; default: in runs/part4/hover/")
     parser.add_argument("--open", action="store_true", help="show the page in the browser")
     args = parser.parse_args()
     if args.size is not None and not 1 <= args.size <= LARGEST:

@@ -26,7 +26,7 @@ from common.figures.charts import Bars, panels
 from common.figures.style import DPI, FONT, QUIET, WIDTH, wrap, write_png
 from common.frozen import DEFAULT, FrozenEncoder
 from common.harness.config import load_config
-from common.harness.errors import run_script
+from common.harness.errors import run_script, typed_path
 from common.harness.tables import find
 from part4_dinov3_encoder.config import BASELINE, PART, Config
 from part4_dinov3_encoder.data.photos import HELD_OUT, load_photo
@@ -167,7 +167,7 @@ def main() -> None:
     parser = encoder_parser(__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--results", action="store_true", help="into results/figures")
-    where.add_argument("--out", type=Path, help="into a folder, for any encoder")
+    where.add_argument("--out", type=typed_path, help="into a folder, for any encoder")
     arguments = parser.parse_args()
     if arguments.results and asked_for(arguments) not in ([{}], [{"name": DEFAULT}]):
         parser.error(

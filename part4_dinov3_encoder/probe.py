@@ -14,13 +14,12 @@ in results/references.json.
 
 import argparse
 import time
-from pathlib import Path
 
 import torch
 
 from common.frozen import DEFAULT
 from common.harness.config import load_config
-from common.harness.errors import command_line, run_script
+from common.harness.errors import command_line, run_script, typed_path
 from common.harness.machine import device_name
 from common.harness.results import write_results
 from part4_dinov3_encoder.config import BASELINE, Config, protocol
@@ -33,9 +32,11 @@ def parse() -> argparse.Namespace:
     parser = encoder_parser(__doc__)
     shown = "frames are resized to it (px); default: what gives 8 x 8 tokens"
     parser.add_argument("--resolution", type=int, help=shown)
-    parser.add_argument("--config", type=Path, action="append", default=[], help="on the baseline")
+    parser.add_argument(
+        "--config", type=typed_path, action="append", default=[], help="on the baseline"
+    )
     parser.add_argument("--seeds", type=int, default=1, help="worlds to score in")
-    parser.add_argument("--out", type=Path, help="results file to write")
+    parser.add_argument("--out", type=typed_path, help="results file to write")
     arguments = parser.parse_args()
     if arguments.seeds < 1:
         parser.error(f"--seeds: expected at least 1, got {arguments.seeds}")
@@ -65,7 +66,6 @@ def main() -> None:
             device=device_name(encoder.device),
             variants={name: {"params": params, "metrics": row} for name, row in rows.items()},
         )
-        print(f"wrote {arguments.out}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from common.frozen import FrozenEncoder
 from common.harness.config import load_config
-from common.harness.errors import UserError, run_script
+from common.harness.errors import UserError, run_script, typed_path
 from common.harness.runs import RUNS
 from common.harness.tables import Column, format_interval
 from part4_dinov3_encoder.config import BASELINE, Config
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, help=finer)
     parser.add_argument("--clip", type=int, default=0, help="which of the clips is drawn")
     parser.add_argument("--point", help="x,y in px of its first frame; default: the larger ball")
-    parser.add_argument("--out", type=Path, help="the GIF; default: in runs/part4/track/")
+    parser.add_argument("--out", type=typed_path, help="the GIF; default: in runs/part4/track/")
     args = parser.parse_args()
     if not 0 <= args.clip < CLIPS:
         raise UserError(f"--clip {args.clip}: expected 0 to {CLIPS - 1}")

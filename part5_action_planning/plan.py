@@ -5,12 +5,13 @@
     python part5_action_planning/plan.py --episode 3 --planner.kind=mppi --cost.when=last
 
 Options of the run's config, as --key=value, change all but method, model and world (train.py --help
-says what they mean). Writes the figures that plot.py describes into --out.
+says what they mean). Writes the figures that plot.py describes into --out; without it, each model,
+episode and set of options has a folder of its own in runs/part5/plan/.
 """
 
-from pathlib import Path
+import re
 
-from common.harness.errors import UserError, before_training, run_script
+from common.harness.errors import UserError, before_training, run_script, typed_path
 from common.harness.machine import device_of
 from common.harness.runs import RUNS
 from part5_action_planning.model.loading import model_of_command
@@ -22,14 +23,17 @@ def main() -> None:
     args, cfg, model = model_of_command(
         __doc__,
         {"--episode": {"type": int, "default": 0, "help": "which of the evaluation's"},
-         "--out": {"type": Path, "default": RUNS / "part5" / "plan", "help": "a folder"}},
+         "--out": {"type": typed_path, "help": "a folder; default: in runs/part5/plan/"}},
     )  # fmt: skip
     count = cfg.evaluation.num_test_episodes
     if not 0 <= args.episode < count:
         raise UserError(f"--episode {args.episode}: expected 0 to {count - 1}")
     with before_training():
         episodes = EvalEpisodes(cfg, count, device_of(model)).only(args.episode)
-    played, paths = draw_figures(args.out, model, episodes)
+    words = [*args.run_dir.resolve().parts[-2:], f"episode{args.episode}", *args.options]
+    name = "-".join(re.findall(r"[\w.]+", " ".join(words)))[-200:]
+    folder = args.out or RUNS / "part5" / "plan" / name
+    played, paths = draw_figures(folder, model, episodes)
     distance = played.distance[0]
     reached = "reached" if distance[-1] <= cfg.task.success_radius else "missed"
     print(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common.figures.frames import write_gif
 from common.figures.style import write_png
-from common.harness.errors import run_script
+from common.harness.errors import run_script, typed_path
 from common.harness.publish import finished
 from part5_action_planning.config import PART
 from part5_action_planning.figures.episode import (
@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run_dir", nargs="?", type=Path, help="a finished run")
+    parser.add_argument("run_dir", nargs="?", type=typed_path, help="a finished run")
     parser.add_argument("--results", action="store_true", help="the figures of results/*.json")
     args = parser.parse_args()
     if args.results == bool(args.run_dir):

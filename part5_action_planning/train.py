@@ -152,7 +152,8 @@ def add_shared_terms(
 
 def train(cfg: Config, run: Run, device: torch.device) -> None:
     """Trains one world model, acts with it, scores it, and writes the run."""
-    from part5_action_planning.evaluate import check_events, finish  # planners, scores, figures
+    # planners, scores, figures
+    from part5_action_planning.evaluate import check_events, finish, make_agent
 
     with before_training():
         episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes, device)
@@ -164,6 +165,9 @@ def train(cfg: Config, run: Run, device: torch.device) -> None:
         tokens = read_tokens(model, recording, run.folder.parent / "features")
         some = torch.from_numpy(np.array(tokens[::4, ::4])).flatten(0, 1)
         model.standardise(some.float().to(device))
+    with torch.no_grad():
+        make_agent(model.eval(), episodes)  # refuses a search that memory cannot hold
+    model.train()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )

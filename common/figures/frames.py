@@ -115,7 +115,7 @@ def _to_palette(frames: np.ndarray) -> tuple[np.ndarray, bytes]:
         codes = codes << 8 | frames[..., c]  # 0xRRGGBB
     counts = np.bincount(codes.ravel())
     colors = counts.nonzero()[0]
-    colors = colors[counts[colors].argsort()[::-1]]  # commonest first
+    colors = colors[counts[colors].argsort(kind="stable")[::-1]]  # commonest first, everywhere
     rgb = colors[:, None] >> np.array([16, 8, 0]) & 255  # (n, 3)
     distance = np.abs(rgb[:, None] - rgb[None, :256]).sum(-1)
     index = np.zeros(len(counts), dtype=np.uint8)

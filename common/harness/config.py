@@ -197,9 +197,13 @@ def _problem(invalid: pydantic.ValidationError) -> tuple[str, str]:
     if error["type"] == "value_error":  # of __post_init__: its message says which options
         return "", str(error["ctx"]["error"])
     key, got = ".".join(part for part in error["loc"] if isinstance(part, str)), error["input"]
-    if error["type"] == "missing" and isinstance(got, dict):
+    if error["type"] == "missing" and not isinstance(got, list | tuple):
         return key, f"missing key {key}"
+    if error["type"] == "unexpected_keyword_argument":
+        return key, f"unknown key {key}"
     wanted = re.sub("Input should be (a |)(valid )?|Field required", r"\1", error["msg"])
+    wanted = re.sub("^Tuple should have (.*) after.*", r"a list of \1", wanted)
+    wanted = re.sub("^a (?=[aeiou])", "an ", wanted.replace("array", "list such as [a, b]"))
     limits = [f"{LIMITS[n]} {end:g}" for n, end in error.get("ctx", {}).items() if n in LIMITS]
-    wanted = [*limits, wanted.replace("array", "list such as [a, b]") or "a longer list"][0]
+    wanted = [*limits, wanted or "a longer list"][0]
     return key, f"{key}: expected {wanted}, got {got!r}"

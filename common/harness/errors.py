@@ -68,6 +68,12 @@ def run_script(main: Callable[[], None]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not re.search(r"(?i)\ballocate\b", str(error)):
+            raise
+        lower = "not enough memory; lower batch_size, world.size or the numbers of data"
+        print(f"error: {lower}: {one_line(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
         again = command_line().replace(" --overwrite", "")

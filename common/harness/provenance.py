@@ -92,9 +92,9 @@ def check_goes_on(folder: Path, config_yaml: str, device: str) -> None:
 
     Says where threads or device are others than it was begun with.
     """
-    path = folder / "config.yaml"
-    if not path.exists():
-        return
+    path, files = folder / "config.yaml", [folder / name for name in FILES[:5]]
+    if not path.exists() or not any(file.exists() and file.stat().st_size for file in files):
+        return  # nothing was done yet, as where the config was refused for what it would take
     try:
         there = flatten(read_yaml(path))
     except UserError as error:

@@ -51,8 +51,8 @@ def write_results(
     """Writes the results of an experiment, named as its file, and where they were made.
 
     variants: {name: {"params": ..., "metrics": ...}}; the differences from the reference are added
-    here. A file that holds the same numbers, but for rounding, is left as it is. Raises ValueError
-    where the content is not of this module's form.
+    here. A file that holds the same numbers, but for rounding, is left as it is; which it was is
+    printed. Raises ValueError where the content is not of this module's form.
     """
     content = {
         "experiment": path.stem, "command": command, "commit": git_commit(), "machine": machine(),
@@ -70,6 +70,7 @@ def write_results(
         print(f"{path} is left as it is: these numbers, but for rounding, and where it was made")
         return
     write_json(path, content)
+    print(f"wrote {path}")
 
 
 def _same(one: Any, two: Any) -> bool:

@@ -9,11 +9,10 @@ deterministic JEPA goes to common/weights too, where ``common.frozen.load_conv_j
 """
 
 import argparse
-from pathlib import Path
 
 from common.frozen import CONV_JEPA, WEIGHTS
 from common.harness.checkpoints import save_checkpoint
-from common.harness.errors import UserError
+from common.harness.errors import UserError, typed_path
 from common.harness.publish import finished, publish_figures, publish_weights
 from part2_pixel_vs_jepa.config import PART
 from part2_pixel_vs_jepa.model import load_run
@@ -25,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run_dir", type=Path, help="a finished run, figures included")
+    parser.add_argument("run_dir", type=typed_path, help="a finished run, figures included")
     made_by = "python part2_pixel_vs_jepa/train.py --config configs/part2/four_arms.yaml"
     run = finished(parser.parse_args().run_dir, made_by)
     _, models = load_run(run)

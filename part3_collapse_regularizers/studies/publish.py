@@ -11,11 +11,11 @@ in half precision with its config, below 3 MB each; evaluate.py reads them.
 """
 
 import argparse
-from pathlib import Path
 
 from common.figures.frames import write_gif
 from common.figures.style import write_png
 from common.harness.checkpoints import load_checkpoint
+from common.harness.errors import typed_path
 from common.harness.publish import finished, publish_figures, publish_weights
 from part3_collapse_regularizers.config import PART
 from part3_collapse_regularizers.plot import arrays_of, dashboard_figure, pca_frames
@@ -26,7 +26,9 @@ BESIDE = ("none", "vicreg")  # in the animation
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Copies runs' figures and weights to results/.")
-    parser.add_argument("runs", type=Path, help="the folder that holds none-seed0 and the others")
+    parser.add_argument(
+        "runs", type=typed_path, help="the folder that holds none-seed0 and the others"
+    )
     folder = parser.parse_args().runs
     train = "python part3_collapse_regularizers/train.py --config configs/part3"
     runs = {name: finished(folder / f"{name}-seed0", f"{train}/{name}.yaml") for name in PUBLISHED}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from common.vit import pick_tokens
 from part4_dinov3_encoder.data.scenes import Scenes
 
 CHUNK = 256  # frames encoded at a time
+Pooling = Literal["mean", "max", "all", "cls"]
 SAMPLED = 16  # tokens of a frame that the collapse of patches is measured on
 
 
@@ -28,14 +30,14 @@ class Features:
     clip: Tensor | None = None
 
     @property
-    def poolings(self) -> tuple[str, ...]:
+    def poolings(self) -> tuple[Pooling, ...]:
         """How patches become one vector; all: side by side; cls where that is not their mean."""
         if self.patches.shape[2] == 1:
             return ("all",)
         is_mean = torch.allclose(self.cls, self.patches.mean(2), rtol=1e-4, atol=1e-5)
         return ("mean", "max", "all") if is_mean else ("mean", "max", "all", "cls")
 
-    def pooled(self, pooling: str) -> Tensor:
+    def pooled(self, pooling: Pooling) -> Tensor:
         """One vector for each frame, (2, n, .)."""
         match pooling:
             case "mean":
@@ -44,8 +46,10 @@ class Features:
                 return self.patches.amax(2)
             case "cls":
                 return self.cls
-            case _:
+            case "all":
                 return self.patches.flatten(2)
+            case _:
+                assert_never(pooling)
 
     def two_frames(self) -> Tensor:
         """All that is known of both frames, (n, .): the clip's tokens, or each frame's in turn."""

@@ -13,9 +13,9 @@ and page.
 
 import argparse
 import shutil
-from pathlib import Path
 
 from common.frozen import METHODS, WEIGHTS, load_frozen
+from common.harness.errors import typed_path
 from common.harness.publish import finished
 
 
@@ -23,7 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", type=Path, help="the folder that holds ijepa-seed0 and the others")
+    parser.add_argument(
+        "runs", type=typed_path, help="the folder that holds ijepa-seed0 and the others"
+    )
     folder = parser.parse_args().runs
     runs = {method: folder / f"{method}-seed0" for method in METHODS}
     for method, run in runs.items():

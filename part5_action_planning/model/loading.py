@@ -1,6 +1,7 @@
 """Trained models: of a finished run, or published ones."""
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 
 from common.harness.config import parse_config
-from common.harness.errors import UserError
+from common.harness.errors import UserError, typed_path
 from common.harness.machine import pick_device
 from common.harness.trained import load_trained, run_config
 from part5_action_planning.config import BASELINE, PART, Config
@@ -16,6 +17,10 @@ from part5_action_planning.model.world_models import Model, make_model
 
 PUBLISHED = PART / "results" / "weights" / "lewm"
 FIXED = ("model", "method", "world")  # what the weights were made for
+TRAINING = (  # what nothing reads after training
+    "steps", "batch_size", "learning_rate", "warmup", "weight_decay", "log_every", "save_every",
+    "rollout", "loss_weights",
+)  # fmt: skip
 
 
 def load_run(run_dir: Path) -> tuple[Config, Model]:
@@ -42,6 +47,8 @@ def load_with_options(folder: Path, options: Sequence[str]) -> tuple[Config, Mod
             raise UserError(f"{given}: write it as --key=value, such as --planner.kind=mppi")
         if given.split("=")[0] in ("--run_dir", "--name", "--overwrite"):
             raise UserError(f"{given}: nothing is trained here; give the run's folder alone")
+        if re.split(r"[.=]", given[2:])[0] in TRAINING:
+            raise UserError(f"{given}: nothing reads it here, only in training: leave it")
     trained, model = load_run(folder)
     cfg, _ = parse_config(Config, baseline=folder / "config.yaml", description="", argv=options)
     for name in FIXED:
@@ -59,15 +66,18 @@ def model_of_command(
     """Of a command RUN_DIR --key=value ...: what it says, and ``load_with_options`` of it, on its
     device.
 
-    own: {option: what ``add_argument`` is given} of those that the script alone knows.
+    own: {option: what ``add_argument`` is given} of those that the script alone knows; the others
+    are left as ``options``.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run_dir", nargs="?", type=Path, default=PUBLISHED, help="a finished run")
+    parser.add_argument(
+        "run_dir", nargs="?", type=typed_path, default=PUBLISHED, help="a finished run"
+    )
     for name, about in (own or {}).items():
         parser.add_argument(name, **about)
-    args, options = parser.parse_known_args()
-    cfg, model = load_with_options(args.run_dir, options)
+    args, args.options = parser.parse_known_args()
+    cfg, model = load_with_options(args.run_dir, args.options)
     torch.set_num_threads(cfg.threads)
     return args, cfg, model.to(pick_device(cfg.device))

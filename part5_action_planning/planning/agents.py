@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from common.harness.machine import check_memory
 from part5_action_planning.config import ACTION_DIM, Config, Stream, generator
 from part5_action_planning.data import random_actions
 from part5_action_planning.model.jepa import WorldModel
@@ -57,6 +58,18 @@ def plan_length(cfg: Config, time: int) -> tuple[int, int]:
     return horizon, max(0, left - horizon * cfg.cost.action_repeat)
 
 
+def check_search(cfg: Config, model: WorldModel, z_goal: Tensor) -> None:
+    """Raises UserError where a search to goals (E, D) at once takes more memory than there is."""
+    (blocks, coast), options = plan_length(cfg, 0), choices(cfg.task)
+    steps = blocks * cfg.cost.action_repeat + coast
+    paths = cfg.planner.num_samples if options is None else len(options) ** blocks
+    held = max(2 * steps + model.history_length, 3 * steps)  # states of a path: its past, what is
+    check_memory(  # predicted, in parts and whole, then its differences to the goal
+        "a search in every episode at once", (len(z_goal), paths, held, z_goal.shape[1]), 4,
+        "planner.num_samples, planner.horizon or evaluation.num_test_episodes",
+    )  # fmt: skip
+
+
 class Memory:
     """The last n observations and the actions between them.
 
@@ -97,6 +110,7 @@ class PlanningAgent:
         check_goals(cfg, goal_frames)
         self.cfg, self.model, self.generator = cfg, model, generator
         self.z_goal = model.encode(goal_frames, goal_states)
+        check_search(cfg, model, self.z_goal)
         self.memory = Memory(model.history_length)
         self.bounds = action_bounds(cfg, goal_frames.device)
         self.last: Tensor | None = None  # the last plan, in blocks

@@ -60,4 +60,3 @@ def write_study(
     path = PART / "results" / f"{name}.json"
     command = f"python part5_action_planning/study.py {name}"
     write_results(path, command, seconds=time.monotonic() - begin, **content)
-    print(f"wrote {path}")

@@ -8,8 +8,8 @@ evaluate.py read; results/figures: its figures.
 """
 
 import argparse
-from pathlib import Path
 
+from common.harness.errors import typed_path
 from common.harness.publish import finished, publish_figures, publish_weights
 from part5_action_planning.config import PART
 from part5_action_planning.model.loading import load_run
@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run_dir", type=Path, help="a finished run")
+    parser.add_argument("run_dir", type=typed_path, help="a finished run")
     run = finished(parser.parse_args().run_dir, "python part5_action_planning/train.py")
     publish_figures(run, FIGURES, PART / "results" / "figures")
     cfg, model = load_run(run)

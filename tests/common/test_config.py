@@ -14,7 +14,9 @@ from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -139,13 +141,17 @@ def test_a_config_checks_itself_wherever_it_is_made() -> None:
         ({"speeds": ()}, "speeds: expected one or more"),
         ({"speeds": (-1.0,)}, r"speeds: .*at least 0, got -1\.0"),
         ({"radius": float("nan")}, "radius: .*finite"),
-        ({"radios": 3.0}, "radios"),
+        ({"radios": 3.0}, "unknown key radios|unexpected keyword"),
+        ({"span": (1.0, 2.0, 3.0)}, "span: expected a list of at most 2 items"),
+        ({"span": (1.0,)}, "span: expected a longer list"),
     ]
     for changes, message in mistakes:
         for make in (lambda c: replace(ball, **c), lambda c: Ball(**{**vars(ball), **c})):
             with pytest.raises((ValueError, TypeError), match=message) as caught:
                 make(changes)
             assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="missing key speeds"):
+        Ball(radius=8.0, span=(1.0, 2.0), axes=1)  # type: ignore[call-arg]
     with pytest.raises(FrozenInstanceError):
         ball.radius = 3.0  # type: ignore[misc]
 
@@ -334,6 +340,15 @@ def test_home_is_written_as_everywhere(baseline: Path, monkeypatch: pytest.Monke
     assert options.run_dir == baseline.parent / "x"
 
 
+def test_every_script_reads_home_and_odd_names_alike() -> None:
+    """A path that is written is read by typed_path: --out=~/x makes no folder named ~."""
+    scripts = [path for part in REPOSITORY.glob("part*_*") for path in part.rglob("*.py")]
+    plain = r'"(--\w+|run_dirs?|runs)".*\btype"?[=:] ?Path\b'
+    found = [path.name for path in scripts if re.search(plain, path.read_text(encoding="utf-8"))]
+    assert len(scripts) > 50
+    assert not found
+
+
 def test_help_and_print_config(baseline: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(baseline, "--help")
@@ -378,6 +393,18 @@ def test_endings_of_a_script(
         assert capsys.readouterr().err.strip().splitlines()[-1] == last
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # a second Ctrl-C adds nothing
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_what_memory_cannot_hold_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for make in (lambda: torch.empty(10**15), lambda: np.empty(10**15)):
+        with pytest.raises(SystemExit) as caught:
+            run_script(make)
+        assert caught.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "lower batch_size" in line
+        assert "allocate" in line
+    with pytest.raises(RuntimeError, match="size"):  # another mistake is one of the code
+        run_script(lambda: torch.zeros(2) @ torch.zeros(3))
 
 
 @pytest.mark.slow

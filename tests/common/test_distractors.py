@@ -56,6 +56,14 @@ def test_dots_are_white_few_and_afresh() -> None:
     assert not (layers[:, 1:] == layers[:, :-1]).all(-1).all(-1).any()
 
 
+def test_dots_that_leave_nothing_to_see_are_refused() -> None:
+    layers, _ = sample_layers(distractor("dots", num_dots=18_841), 64, 2, 2, seeded())
+    assert layers is not None
+    assert (layers == 0).any()
+    with pytest.raises(ValueError, match="at most 18841"):
+        sample_layers(distractor("dots", num_dots=18_842), 64, 2, 2, seeded())
+
+
 def test_squares_flicker_as_fair_coins_in_their_places() -> None:
     behind = distractor("squares")
     masks = square_masks(behind, 64)

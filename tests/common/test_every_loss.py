@@ -70,12 +70,19 @@ def test_compiled_it_has_the_same_value_gradient_and_errors(loss: Loss) -> None:
         compiled(a * torch.nan, b)
 
 
-def test_what_vmap_cannot_do_leading_dimensions_can() -> None:
-    z = torch.randn(3, 8, 5, generator=torch.Generator().manual_seed(2))
-    with pytest.raises(RuntimeError, match="vmap"):
-        torch.vmap(lambda one: sigreg.sigreg(one, SLICES))(z)
-    each = torch.stack([sigreg.sigreg(one, SLICES) for one in z])
-    torch.testing.assert_close(sigreg.sigreg(z, SLICES), each.mean())
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_mapped_it_has_the_values_gradients_and_errors_of_a_loop(loss: Loss) -> None:
+    draws = torch.Generator().manual_seed(2)
+    a, b = torch.randn(2, 3, 8, 5, generator=draws, dtype=torch.float64)
+    slope = torch.func.grad(loss)
+    for each in (loss, slope):
+        expected = torch.stack([each(one, other) for one, other in zip(a, b, strict=True)])
+        torch.testing.assert_close(torch.vmap(each)(a, b), expected)
+    leaf = a[0].clone().requires_grad_()
+    torch.testing.assert_close(slope(a[0], b[0]), torch.autograd.grad(loss(leaf, b[0]), leaf)[0])
+    a[1, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match="not finite"):
+        torch.vmap(loss)(a, b)
 
 
 def test_the_module_is_the_function_and_a_resumed_one_goes_on_with_its_slices() -> None:

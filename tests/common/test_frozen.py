@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -247,7 +248,7 @@ def test_a_file_of_another_model_or_size(tmp_path, tiny_vits16, changes, words):
 
 
 def test_a_folder_of_another_size(tiny_dinov3):
-    with pytest.raises(UserError, match="32 dimensions and 2 layers of 2 heads, expected 384"):
+    with pytest.raises(UserError, match="heads are 32, 2 and 2, expected 384"):
         load_frozen("dinov3_vits16", tiny_dinov3)
 
 
@@ -342,7 +343,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, tiny_dinov3):
 
 
 def test_the_heads_of_a_named_size_are_compared(tmp_path, tiny_vits16):
-    with pytest.raises(UserError, match="2 layers of 4 heads, expected 32, 2 and 2"):
+    with pytest.raises(UserError, match="heads are 32, 2 and 4, expected 32, 2 and 2"):
         load_frozen("dinov3_vits16", save_tiny(tmp_path, num_attention_heads=4))
 
 
@@ -388,6 +389,75 @@ def test_without_the_package(monkeypatch):
 def test_without_timm(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(UserError, match="timm cannot be imported") as caught:
+        load_frozen("timm:dinov3_vits16")
+    check_message(str(caught.value), "timm:dinov3_vits16")
+
+
+class FakeTimm(torch.nn.Module):
+    """What timm's create_model gives: 1 + 4 tokens, then a mean colour for each patch of 16 px."""
+
+    num_prefix_tokens = 5
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.embed = torch.nn.Conv2d(3, dim, 16, 16)
+
+    def forward_features(self, x):
+        patches = self.embed(x).flatten(2).mT
+        return torch.cat([torch.zeros_like(patches[:, :1]).expand(-1, 5, -1), patches], 1)
+
+
+@pytest.fixture
+def timm_gives(monkeypatch, tiny_vits16):
+    """Makes timm.create_model give a model, or raise an error; returns what it was asked for."""
+    asked = []
+
+    def give(outcome):
+        def create_model(name, **options):
+            asked.append((name, options))
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model))
+        return asked
+
+    return give
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_timms_model_is_used_in_float32_without_its_prefix(tmp_path, timm_gives, dtype):
+    model = FakeTimm(32).to(dtype)
+    asked = timm_gives(model)
+    encoder = load_frozen("timm:dinov3_vits16", resolution=32)
+    x = torch.rand(2, 3, 32, 48)
+    patches = model.forward_features(encoder.preprocess(x))[:, 5:]
+    assert encoder.grid(32, 48) == (2, 3)
+    assert encoder.encode(x).dtype == torch.float32
+    torch.testing.assert_close(encoder.encode(x), patches)
+    assert (encoder.name, encoder.is_pretrained) == ("dinov3_vits16 (timm)", True)
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"")
+    assert load_frozen("timm:dinov3_vits16", file).name == "dinov3_vits16 (timm, weights.pth)"
+    assert "random weights" in load_frozen("timm:dinov3_vits16", pretrained=False).name
+    names, options = zip(*asked, strict=True)
+    assert {*names} == {"vit_small_patch16_dinov3.lvd1689m"}
+    assert [o["pretrained"] for o in options] == [True, True, False]
+    assert options[1]["pretrained_cfg_overlay"] == {"file": str(file)}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (RuntimeError("Unknown model"), "Unknown model"),
+        (KeyError("blocks.0"), "blocks.0"),
+        (FakeTimm(64), r"6 patches give tokens \(1, 6, 64\)"),
+        (torch.nn.Linear(3, 3), "num_prefix_tokens"),
+    ],
+)
+def test_a_timm_that_gives_something_else_ends_in_the_one_message(timm_gives, outcome, words):
+    timm_gives(outcome)
+    with pytest.raises(UserError, match=words) as caught:
         load_frozen("timm:dinov3_vits16")
     check_message(str(caught.value), "timm:dinov3_vits16")
 

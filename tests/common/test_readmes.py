@@ -4,12 +4,15 @@ import importlib
 import json
 import keyword
 import re
+import shutil
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from common import readme
 from common.harness.claims import Claim, Claims, Results
@@ -165,6 +168,20 @@ def cells(text: str) -> Iterator[list[str]]:
     """The cells of every line of every table."""
     for line in re.findall(r"^\|(.*)\|$", text, re.MULTILINE):
         yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["part2", "part3", "part5"])
+def test_published_figures_are_what_the_results_draw(part, tmp_path):
+    (results,) = REPOSITORY.glob(f"{part}_*/results")
+    for path in (*results.glob("*.json"), *results.glob("*.npz")):
+        shutil.copy(path, tmp_path)
+    module = importlib.import_module(f"{results.parent.name}.figures.results")
+    for path in module.draw_results(tmp_path):
+        new, old = Image.open(path), Image.open(results / "figures" / path.name)
+        if new.info.get("Software") != old.info.get("Software"):
+            pytest.skip(f"drawn by {old.info.get('Software')}, whose letters differ")
+        assert np.array_equal(np.asarray(new), np.asarray(old)), path.name
 
 
 @front

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from common.figures.style import write_png
+from common.harness import machine
 from common.harness.checkpoints import (
     load_checkpoint,
     load_state,
@@ -135,12 +136,19 @@ def test_finished_run_is_kept_unless_asked(tmp_path: Path) -> None:
 
 
 def test_another_configs_run_is_refused(tmp_path: Path) -> None:
-    open_run(tmp_path).__exit__(None, None, None)
+    with open_run(tmp_path) as run:
+        run.log(1, {"loss": 0.5})
     with pytest.raises(UserError, match=r"world.radius is 8.0 there and 6.0 here; pass another"):
         open_run(tmp_path, CONFIG.replace("8.0", "6.0"))
     with pytest.raises(UserError, match=r"width is absent there and 2 here"):
         open_run(tmp_path, CONFIG + "width: 2\n")
     with open_run(tmp_path, CONFIG.replace("8.0", "6.0"), overwrite=True):
+        assert "6.0" in (tmp_path / "config.yaml").read_text()
+
+
+def test_a_run_that_did_nothing_yet_makes_room_for_another_config(tmp_path: Path) -> None:
+    open_run(tmp_path).__exit__(None, None, None)
+    with open_run(tmp_path, CONFIG.replace("8.0", "6.0")):
         assert "6.0" in (tmp_path / "config.yaml").read_text()
 
 
@@ -563,6 +571,15 @@ def test_killed_process_resumes(tmp_path: Path) -> None:
             ["--planner.num_samples=1000000", "--evaluation.num_test_episodes=1000"],
             "planner.num_samples",
         ),
+        (  # of so many candidates only a token model's states, of 4 x 4 x 96 numbers, are too large
+            "part5",
+            [
+                "--config=configs/part5/dino_wm.yaml",
+                "--planner.num_samples=5000",
+                "--evaluation.num_test_episodes=100",
+            ],
+            "planner.num_samples",
+        ),
     ],
 )
 def test_more_than_the_memory_is_refused_before_it_is_asked_for(
@@ -574,8 +591,25 @@ def test_more_than_the_memory_is_refused_before_it_is_asked_for(
     main = importlib.import_module(f"{script}.train").main
     config = f"configs/{part}/smoke.yaml"
     line = refusal(main, "--config", config, *options, "--run_dir", tmp_path / "run")
-    assert "more than the 9 GB of this machine: lower" in line
+    assert "more than the 8.6 GB of this machine or container: lower" in line
     assert lower in line
+
+
+def test_a_container_may_hold_less_than_its_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / name for name in ("memory.max", "memory.limit_in_bytes", "absent")]
+    monkeypatch.setattr(machine, "CONTAINER", files)
+    there = machine.memory_there()
+    files[0].write_text("max\n")
+    assert machine.memory_there() == there
+    files[1].write_text("1000000000\n")
+    machine.check_memory("an array", (1000, 1000, 200), 1, "its size")
+    assert not capsys.readouterr().err
+    machine.check_memory("an array", (1000, 1000, 1000), 1, "its size")
+    assert "will take 1.0 GB" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"take 1\.1 GB, more than the 1\.0 GB .*: lower its size"):
+        machine.check_memory("an array", (1000, 1000, 1100), 1, "its size")
 
 
 def test_one_heldout_pair_is_too_few(tmp_path: Path, refusal: Any) -> None:

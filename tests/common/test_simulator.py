@@ -432,9 +432,9 @@ def test_an_inner_wall_keeps_balls_in_the_box_and_their_energy(
 ) -> None:
     world = make_world(
         **PLANE, radius=(5.0, 15.0), door_width=31.0, door_center=(15.5, 48.5),
-        gravity=gravity, speeds=(0.0, 6.0), episode_length=200,
+        gravity=gravity, speeds=(0.0, 6.0), episode_length=60,
     )  # fmt: skip
-    states, scene = simulate(world, 60, seeded())
+    states, scene = simulate(world, 200, seeded())
     energy = states[..., 2:].square().sum(-1) / 2 - gravity * states[..., 1]
     assert (energy - energy[:, :1]).abs().max() < 1e-3 * 64 * abs(gravity)
     gap = scene.radius[:, None, :, None]
@@ -567,6 +567,8 @@ def test_a_batch_is_its_worlds_one_at_a_time(
     [
         ({"radius": (9.0, 8.0)}, "put the smaller first"),
         ({"brightness": (0.9, 0.1)}, "put the smaller first"),
+        ({"brightness": (0.0, 0.9)}, "at least 0.02"),
+        ({"channels": 3, "brightness": (0.0, 0.01)}, "at least 0.02"),
         ({"radius": (8.0, 40.0)}, "radius 40 with start_margin 1 leaves no room in a box of 64 px"),
         ({"radius": (8.0, 31.0)}, "their sum must be below 32"),
         ({"start_margin": 24.0}, "radius 8 with start_margin 24 leaves no room"),

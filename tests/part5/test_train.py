@@ -587,6 +587,8 @@ def test_a_run_leaves_its_figures_and_outcomes(trained):
         (evaluate_script.main, ["--world.size=32"], "--world: the weights"),
         (evaluate_script.main, ["--planner.kind", "mppi"], "write it as --key=value"),
         (plan_script.main, ["--run_dir=elsewhere"], "nothing is trained here"),
+        (plan_script.main, ["--loss_weights.variance=2"], "only in training"),
+        (evaluate_script.main, ["--learning_rate=0.1"], "only in training"),
         (
             evaluate_script.main,
             ["--planner.num_elites=100"],
@@ -598,6 +600,24 @@ def test_a_run_leaves_its_figures_and_outcomes(trained):
 )
 def test_a_trained_network_meets_only_what_it_was_made_for(trained, refusal, script, extra, words):
     assert words in refusal(script, trained, *extra)
+
+
+def test_pictures_of_other_models_episodes_and_options_go_elsewhere(trained, monkeypatch):
+    folders = []
+
+    def draw(folder, *_):
+        folders.append(folder)
+        raise SystemExit
+
+    monkeypatch.setattr(plan_script, "draw_figures", draw)
+    commands = [[], ["--episode=1"], ["--planner.kind=mppi"], ["--planner.kind=random"], []]
+    for command in commands:
+        monkeypatch.setattr(sys, "argv", ["plan.py", str(trained), *command])
+        with pytest.raises(SystemExit):
+            plan_script.main()
+    assert len({*folders}) == 4
+    assert folders[0] == folders[-1]
+    assert all(trained.name in folder.name for folder in folders)
 
 
 def test_a_folder_without_a_run_names_the_command_that_makes_one(tmp_path, monkeypatch, capsys):
