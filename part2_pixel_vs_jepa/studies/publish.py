@@ -16,7 +16,7 @@ from common.harness.checkpoints import save_checkpoint
 from common.harness.errors import UserError
 from common.harness.publish import finished, publish_figures, publish_weights
 from part2_pixel_vs_jepa.config import PART
-from part2_pixel_vs_jepa.model import load_run
+from part2_pixel_vs_jepa.model import Model, load_run
 
 FIGURES = ("strip.png", "episode.gif", "training.png")
 
@@ -29,10 +29,11 @@ def main() -> None:
     made_by = "python part2_pixel_vs_jepa/train.py --config configs/part2/four_arms.yaml"
     run = finished(parser.parse_args().run_dir, made_by)
     _, models = load_run(run)
-    if "jepa" not in models:
+    jepa = models.get("jepa")
+    if not isinstance(jepa, Model):
         raise UserError(f"{run} trained no deterministic jepa; make one with: {made_by}")
     publish_figures(run, FIGURES, PART / "results" / "figures")
     states = {f"{name}.pt": model.state_dict() for name, model in models.items()}
     publish_weights(run, states, PART / "results" / "weights")
-    encoder = models["jepa"].encoder.state_dict()
+    encoder = jepa.encoder.state_dict()
     save_checkpoint(WEIGHTS / CONV_JEPA, {name: value.half() for name, value in encoder.items()})
