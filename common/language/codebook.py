@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from common.probes import kmeans, nearest
+from common.probes import kmeans, lloyd, nearest
 from common.vit import patchify
 
 MOST_PATCHES = 8192  # different patches that a codebook is fitted to
@@ -28,14 +28,19 @@ class Codebook(nn.Module):
         self.register_buffer("error", torch.zeros(()))
 
     def fit(self, frames: Tensor, generator: torch.Generator) -> None:
-        """k-means on the different patches of frames; raises ValueError for too few of them."""
+        """k-means on the patches of frames; raises ValueError for too few different ones.
+
+        It starts from the middles of the different patches, lest it sees little but the commonest.
+        """
         patches = patchify(frames.unsqueeze(1), self.patch_size).flatten(0, 3)
-        different = patches.unique(dim=0)
+        different, count = patches.unique(dim=0, return_counts=True)
         if len(different) < len(self.words):
             got = f"{len(self.words)} words for {len(different)} different patches"
             raise ValueError(f"got {got} of {self.patch_size} px; wanted at most as many words")
         drawn = torch.randperm(len(different), generator=generator)[:MOST_PATCHES]
-        found, _ = kmeans(different[drawn], len(self.words), generator, restarts=1)
+        different, count = different[drawn], count[drawn].to(different.dtype)
+        start, _ = kmeans(different, len(self.words), generator, restarts=1)
+        found, _ = lloyd(different, start, weight=count)
         self.words.copy_(found)
         self.error.copy_((self.decode(self.encode(frames)) - frames).square().mean())
 

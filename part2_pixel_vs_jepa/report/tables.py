@@ -57,7 +57,8 @@ BITS = {"bits": ("bits", 2), "bits_above": ("above the exact", 2),
         "bits_ball": ("on the ball", 2), "bits_elsewhere": ("elsewhere", 2)}  # fmt: skip
 WORDS = {"tokens": "tokens"}
 SAMPLED = {"sampler": "*true dynamics, drawn afresh*",
-           "codebook": "*every real future, in words*"}  # fmt: skip
+           "codebook": "*every real future, in words*",
+           "shown": "*every real future, as it is seen*"}  # fmt: skip
 PLAINLY = {name: label.strip("*") for name, label in SAMPLED.items()}
 FAR = {"distance": ("px", 2), "mse": ("MSE", 5)}
 RUN_WORDS = Table("tokens", WORDS, bare(COVERED | BITS | FAR), PLAINLY)

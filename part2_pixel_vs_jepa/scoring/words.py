@@ -45,8 +45,8 @@ def score_tokens(
 ) -> tuple[Scores, dict[str, np.ndarray], dict[str, Scores]]:
     """Its scores, the single ambiguous pairs' terms, and its own bounds.
 
-    Those are ``codebook``: every real future cut into words and back; and ``sampler``: the true
-    dynamics, drawn afresh.
+    Those are ``codebook``: every real future cut into words and back; ``shown``: every real future
+    with what lies behind it; and ``sampler``: the true dynamics, drawn afresh.
     """
     with before_training():
         model.codebook.check_fits(held.batch.x_next[: 8 * CHUNK])
@@ -58,7 +58,7 @@ def score_tokens(
     bits, ball = heldout_bits(model, held), ball_places(model, held)
     scores |= {"bits": bits.sum(1).mean().item(), "bits_ball": (bits * ball).sum(1).mean().item()}
     scores["bits_elsewhere"] = scores["bits"] - scores["bits_ball"]
-    rows: dict[str, Scores] = {"sampler": {}, "codebook": {}}
+    rows: dict[str, Scores] = {"sampler": {}, "codebook": {}, "shown": {}}
     if exact := exact_bits(model.codebook, held, ball, cfg):
         rows["sampler"] |= exact
         scores |= {f"{name}_above": scores[name] - exact[name] for name in exact}
@@ -68,7 +68,8 @@ def score_tokens(
     if held.ambiguous.any():
         smear, outcomes = sample_scores(model, held, words, cfg)
         scores |= smear
-        rows["codebook"] |= codebook_scores(model.codebook, held, cfg)
+        rows["codebook"] |= future_scores(held, cfg, model.codebook)
+        rows["shown"] |= future_scores(held, cfg)
         p = held.probabilities[held.ambiguous]
         for k in KS:
             hit = (1 - (1 - p) ** k).sum(1) / (p > 0).sum(1)
@@ -111,14 +112,15 @@ def sample_scores(
     return scores, {name: last[name].numpy() for name in last if name != "nearest"}
 
 
-def codebook_scores(codebook: Codebook, held: Heldout, cfg: Config) -> Scores:
-    """The scores of every real future, as the codebook's words show it."""
+def future_scores(held: Heldout, cfg: Config, codebook: Codebook | None = None) -> Scores:
+    """The scores of every real future, with what lies behind it; as a codebook's words show it."""
     parts, distance = [], []
     for i in held.ambiguous.nonzero()[:, 0].split(CHUNK // 4):
         futures = held.futures[i]  # (B, F, H, W), here with what lies behind the ball
-        shown = futures + (1 - futures) * held.layer_next[i].unsqueeze(1)
-        seen = codebook.decode(codebook.encode(shown.flatten(0, 1).unsqueeze(1)))
-        seen = seen.view_as(futures)
+        seen = futures + (1 - futures) * held.layer_next[i].unsqueeze(1)
+        if codebook is not None:
+            words = codebook.encode(seen.flatten(0, 1).unsqueeze(1))
+            seen = codebook.decode(words).view_as(futures)
         parts.append(smear_terms(seen, *real_of(held, i)))
         distance.append(_distance(seen, held, i))
     terms = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

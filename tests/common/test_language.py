@@ -40,6 +40,15 @@ def test_as_many_words_as_patches_lose_nothing(channels: int) -> None:
     assert lost > 0.01
 
 
+def test_a_common_patch_has_its_own_word_though_others_are_near() -> None:
+    near = (torch.eye(9)[:, :, None] * torch.ones(16)).view(9, 3, 3, 4, 4).transpose(2, 3)
+    frames = torch.cat([torch.zeros(40, 1, 12, 12), 0.05 * near.reshape(9, 1, 12, 12)])
+    frames[40:] += 0.01 * torch.rand(9, 1, 12, 12, generator=seeded())
+    book = make_codebook(3)
+    book.fit(frames, seeded(1))
+    assert book.decode(book.encode(frames[:40])).abs().max() < 1e-3
+
+
 def test_words_stand_row_by_row_and_each_is_the_nearest() -> None:
     book = make_codebook(9)
     greys = torch.linspace(0, 1, 9)
