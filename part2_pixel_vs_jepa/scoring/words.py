@@ -14,7 +14,7 @@ from common.episodes import to_float
 from common.futures import entropy
 from common.harness.errors import before_training
 from common.language.codebook import Codebook
-from common.metrics import smear_index, smear_terms
+from common.metrics import grey_mass, smear_index, smear_terms
 from common.probes import nearest
 from common.vit import patchify
 from part2_pixel_vs_jepa.config import Config, Stream, generator
@@ -94,19 +94,21 @@ def mean_scores(model: TokenModel, held: Heldout, words: Tensor) -> Scores:
 def sample_scores(
     model: TokenModel, held: Heldout, words: Tensor, cfg: Config
 ) -> tuple[Scores, dict[str, np.ndarray]]:
-    """Smear, precision and distance of samples (B, K, N), coverage of the first 1, 2, .. ."""
+    """Smear, precision, distance, grey of samples (B, K, N), coverage of the first 1, 2, .. ."""
     parts: dict[int, list[dict[str, Tensor]]] = {k: [] for k in KS}
-    distance = []
+    distance, grey = [], []
     for i in held.ambiguous.nonzero()[:, 0].split(CHUNK // 4):
         frames, real = model.draw(words[i]), real_of(held, i)
         for k in KS:
             parts[k].append(smear_terms(frames[:, :k], *real))
         distance.append(_distance(frames, held, i))
+        grey += [grey_mass(frames)] * len(i)
     terms = {k: {n: torch.cat([p[n] for p in parts[k]]) for n in parts[k][0]} for k in KS}
     last = terms[KS[-1]]
     scores = {_covers(k): terms[k]["coverage"].mean().item() for k in KS}
     scores["smear"] = smear_index(last["numerator"], last["denominator"])
     scores["precision"] = last["precision"].mean().item()
+    scores["grey_mass"] = sum(grey) / len(grey)
     if cfg.distractor.kind == "none":
         scores["distance"] = torch.cat(distance).mean().item()
     return scores, {name: last[name].numpy() for name in last if name != "nearest"}
@@ -114,7 +116,7 @@ def sample_scores(
 
 def future_scores(held: Heldout, cfg: Config, codebook: Codebook | None = None) -> Scores:
     """The scores of every real future, with what lies behind it; as a codebook's words show it."""
-    parts, distance = [], []
+    parts, distance, grey = [], [], []
     for i in held.ambiguous.nonzero()[:, 0].split(CHUNK // 4):
         futures = held.futures[i]  # (B, F, H, W), here with what lies behind the ball
         seen = futures + (1 - futures) * held.layer_next[i].unsqueeze(1)
@@ -123,9 +125,11 @@ def future_scores(held: Heldout, cfg: Config, codebook: Codebook | None = None) 
             seen = codebook.decode(words).view_as(futures)
         parts.append(smear_terms(seen, *real_of(held, i)))
         distance.append(_distance(seen, held, i))
+        grey += [grey_mass(seen)] * len(i)
     terms = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     scores = {name: terms[name].mean().item() for name in ("coverage", "precision")}
     scores["smear"] = smear_index(terms["numerator"], terms["denominator"])
+    scores["grey_mass"] = sum(grey) / len(grey)
     if cfg.distractor.kind == "none":
         scores["distance"] = torch.cat(distance).mean().item()
     return scores
