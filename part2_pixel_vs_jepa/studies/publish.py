@@ -6,6 +6,8 @@
 Weights are stored in half precision, one file a method, below 3 MB each; evaluate.py reads them:
 python part2_pixel_vs_jepa/evaluate.py part2_pixel_vs_jepa/results/weights. The encoder of the
 deterministic JEPA goes to common/weights too, where ``common.frozen.load_conv_jepa`` finds it.
+
+Of a run of tokens alone, runs/part2/tokens-seed0, the figures go to results/figures/tokens/.
 """
 
 import argparse
@@ -29,6 +31,8 @@ def main() -> None:
     made_by = "python part2_pixel_vs_jepa/train.py --config configs/part2/four_arms.yaml"
     run = finished(parser.parse_args().run_dir, made_by)
     _, models = load_run(run)
+    if [*models] == ["tokens"]:
+        return publish_figures(run, FIGURES, PART / "results" / "figures" / "tokens")
     jepa = models.get("jepa")
     if not isinstance(jepa, Model):
         raise UserError(f"{run} trained no deterministic jepa; make one with: {made_by}")
