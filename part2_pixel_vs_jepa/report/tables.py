@@ -62,6 +62,10 @@ SAMPLED = {"sampler": "*true dynamics, drawn afresh*",
 PLAINLY = {name: label.strip("*") for name, label in SAMPLED.items()}
 FAR = {"distance": ("px", 2), "mse": ("MSE", 5)}
 RUN_WORDS = Table("tokens", WORDS, bare(COVERED | BITS | FAR), PLAINLY)
+RATES = {f"rate-{rate}": f"rate {rate}" for rate in ("0.003", "0.01")}
+ARMS = {
+    name: METHODS.get(name, name) for name in ("pixels", "pixels_z", "jepa", "jepa_z", "tokens")
+}
 RESULTS: dict[str, Renders] = {
     "criteria": Claims(CLAIMS, criteria=True),
     "run": RUN,
@@ -107,6 +111,8 @@ RESULTS: dict[str, Renders] = {
     "action": Table("action", {"pixels": "pixels", "pixels_action": "pixels, told the heading",
                                "jepa": "JEPA", "jepa_action": "JEPA, told the heading"},
                     {"ball_error": ("ball's error", 4), "smear": ("smear", 2)}),
+    "tokens_rate": Table("tokens_rate", RATES, pick(BITS, "bits", "bits_above")),
+    "frame_time": Table("frame_time", ARMS, {"ms": ("ms a frame", 2)}),
     "mirrors": horizon("two_frames", pick(METHODS, "pixels", "jepa", "jepa_sigreg")),
     "random_walls": horizon("stochastic_wall", METHODS),
 }  # fmt: skip
