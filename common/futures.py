@@ -1,4 +1,4 @@
-"""What can come next: every possible next state, the Bayes-optimal frame, the irreducible error."""
+"""What can come next: the possible next states, their entropy, the Bayes-optimal frame."""
 
 import math
 
@@ -90,6 +90,19 @@ def _count_visits(world: World, now: Tensor, scene: Scene) -> Tensor:
             at = at + way * speed[..., None]
     visits = torch.where(visits.sum(-1, keepdim=True) > 0, visits, torch.ones_like(visits))
     return visits / visits.sum(dim=-1, keepdim=True)
+
+
+def entropy(probabilities: Tensor, outcomes: Tensor) -> Tensor:
+    """Bits of what comes next, (B,), for outcomes (B, F, ...) of probabilities (B, F).
+
+    Outcomes that look alike are one: given the state now, futures that are drawn as the same frame
+    (or as the same words) cost nothing to tell apart. Exact wherever the futures are all there are.
+    """
+    flat = outcomes.flatten(2)
+    alike = (flat.unsqueeze(1) == flat.unsqueeze(2)).all(-1)  # (B, F, F)
+    joined = (alike * probabilities.unsqueeze(1)).sum(2)  # of all that look like it
+    bits = torch.where(probabilities > 0, -joined.clamp(min=1e-30).log2(), 0.0)
+    return (probabilities * bits).sum(1).clamp(min=0)
 
 
 def render_futures(world: World, states: Tensor, scene: Scene) -> Tensor:

@@ -119,12 +119,15 @@ def kmeans(
     return min(found, key=lambda pair: (x - pair[0][pair[1]]).square().sum().item())
 
 
-def lloyd(x: Tensor, middles: Tensor, rounds: int = 30) -> tuple[Tensor, Tensor]:
-    """As ``kmeans``, from given middles (K, D)."""
+def lloyd(
+    x: Tensor, middles: Tensor, rounds: int = 30, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """As ``kmeans``, from given middles (K, D); weight (n,): how often each sample counts."""
     for _ in range(rounds):
         near = nearest(x, middles)
-        moved = middles.new_zeros(middles.shape).index_add_(0, near, x)
-        count = near.bincount(minlength=len(middles))
+        counted = x if weight is None else x * weight[:, None]
+        moved = middles.new_zeros(middles.shape).index_add_(0, near, counted)
+        count = near.bincount(weight, minlength=len(middles))
         moved = moved / count.clamp(min=1)[:, None]
         if (count == 0).any():
             gap = (x - middles[near]).square().sum(1)
@@ -142,7 +145,7 @@ def nearest(x: Tensor, middles: Tensor) -> Tensor:
 
 def _spread_starts(x: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
     """k-means++: each start is drawn in proportion to its squared distance to those before."""
-    starts = x[torch.randint(len(x), (1,), generator=generator)]
+    starts = x[torch.randint(len(x), (1,), generator=generator, device=generator.device)]
     for _ in range(1, num_clusters):
         gap = torch.cdist(x, starts).square().amin(1)
         gap = gap if gap.sum() > 0 else torch.ones_like(gap)

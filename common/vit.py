@@ -22,7 +22,8 @@ class Block(nn.Module):
 
     condition (B, N, C), of condition_dim, modulates both halves by adaptive layer norm whose gates
     start at zero (DiT, arXiv 2212.09748, sec. 3.2). causal: a token sees itself and those before;
-    mask (N, N) bool: true where a row's token sees a column's.
+    mask (N, N) bool: true where a row's token sees a column's; cache: tokens that were read before
+    are seen too, and these are added to them. Into a cache that holds some, give one token.
     """
 
     def __init__(
@@ -45,19 +46,50 @@ class Block(nn.Module):
 
     def forward(
         self, x: Tensor, condition: Tensor | None = None, *, causal: bool = False,
-        mask: Tensor | None = None,
+        mask: Tensor | None = None, cache: "Cache | None" = None,
     ) -> Tensor:  # fmt: skip
         if self.modulate is None or condition is None:
-            x = x + self._attend(self.attention_norm(x), causal, mask)
+            x = x + self._attend(self.attention_norm(x), causal, mask, cache)
             return x + self.mlp(self.mlp_norm(x))
         shift, scale, gate, shift2, scale2, gate2 = self.modulate(F.silu(condition)).chunk(6, -1)
         x = x + gate * self._attend(self.attention_norm(x) * (1 + scale) + shift, causal, mask)
         return x + gate2 * self.mlp(self.mlp_norm(x) * (1 + scale2) + shift2)
 
-    def _attend(self, x: Tensor, causal: bool, mask: Tensor | None) -> Tensor:
+    def _attend(
+        self, x: Tensor, causal: bool, mask: Tensor | None, cache: "Cache | None" = None
+    ) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).transpose(1, 3).unbind(2)
+        if cache is not None:
+            k, v = cache.extend(k, v)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
         return self.merge(mixed.transpose(1, 2).flatten(2))  # of (B, heads, N, D / heads)
+
+
+class Cache:
+    """The keys and values of the tokens that a block has read, so that each is read once.
+
+    At most ``length`` of them; keys, values (B, heads, length, D / heads), filled up to ``count``.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length, self.count = length, 0
+        self.keys = self.values = torch.empty(0)
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Adds those of the next tokens, (B, heads, n, D / heads); returns all there are."""
+        if self.count == 0:
+            self.keys, self.values = (
+                x.new_empty(*x.shape[:2], self.length, x.shape[3]) for x in (k, v)
+            )
+        begin, self.count = self.count, self.count + k.shape[2]
+        self.keys[:, :, begin : self.count] = k
+        self.values[:, :, begin : self.count] = v
+        return self.keys[:, :, : self.count], self.values[:, :, : self.count]
+
+    def repeat(self, times: int) -> None:
+        """Gives every sequence of the batch so many copies, one after another."""
+        self.keys = self.keys.repeat_interleave(times, 0)
+        self.values = self.values.repeat_interleave(times, 0)
 
 
 class ViT(nn.Module):

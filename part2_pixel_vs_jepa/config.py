@@ -15,8 +15,8 @@ PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part2" / "baseline.yaml"
 HORIZONS = (1, 2, 5, 10, 20, 40)  # steps of feeding predictions back, after which they are scored
 
-Method = Literal["pixels", "pixels_z", "jepa", "jepa_z"]
-METHODS: tuple[Method, ...] = ("pixels", "pixels_z", "jepa", "jepa_z")
+Method = Literal["pixels", "pixels_z", "jepa", "jepa_z", "tokens"]
+METHODS: tuple[Method, ...] = ("pixels", "pixels_z", "jepa", "jepa_z", "tokens")
 
 
 class Stream(IntEnum):
@@ -28,6 +28,8 @@ class Stream(IntEnum):
     BATCHES = 4
     SLICES = 5
     ROLLOUT = 6
+    CODEBOOK = 7
+    SAMPLES = 8
 
 
 @config
@@ -42,6 +44,28 @@ class ModelConfig:
     """Width of the predictor of the pixel methods, at width 1."""
     jepa_hidden: int = option(738, ge=1, le=16384, when="methods=jepa|jepa_z")
     """Width of the predictor of the jepa methods, at width 1."""
+
+
+@config
+class TokensConfig:
+    """The method tokens: a codebook, and a transformer that predicts its words."""
+
+    learning_rate: float = option(0.003, gt=0, le=10, when="methods=tokens")
+    """Its peak learning rate, in place of learning_rate."""
+    patch_size: int = option(8, ge=2, le=64, when="methods=tokens")
+    """Side of the patch that one word stands for (px)."""
+    num_words: int = option(192, ge=2, le=4096, when="methods=tokens")
+    """Words in the codebook."""
+    dim: int = option(96, ge=4, le=1024, when="methods=tokens")
+    """Width of the transformer."""
+    depth: int = option(3, ge=1, le=24, when="methods=tokens")
+    """Its blocks."""
+    num_heads: int = option(4, ge=1, le=64, when="methods=tokens")
+    """Attention heads of a block."""
+    words_at_once: int = option(8, ge=1, le=4096, when="methods=tokens")
+    """Words of an input frame that are read as one vector; 1 is the plain transformer."""
+    reader_hidden: int = option(384, ge=1, le=16384, when="methods=tokens")
+    """Hidden width of the layer that reads them."""
 
 
 @config
@@ -76,11 +100,11 @@ class DataConfig:
 
 @config
 class Config(RunConfig):
-    """One run of part 2: some of the four methods, on one world."""
+    """One run of part 2: some of the methods, on one world."""
 
     methods: tuple[Method, ...]
     """What to train: predictors of pixels or of embeddings (jepa), each deterministic or with a
-    latent z (_z)."""
+    latent z (_z); or tokens, a language model of patches."""
     regularizer: Literal["vicreg", "sigreg"] = option(when="methods=jepa|jepa_z")
     """What keeps the embeddings of the jepa methods from collapsing."""
     num_hypotheses: int = option(ge=1, le=256, when="methods=pixels_z|jepa_z")
@@ -90,6 +114,7 @@ class Config(RunConfig):
     history_length: int = option(ge=1, le=8)
     """Input frames."""
     model: ModelConfig
+    tokens: TokensConfig
     loss_weights: LossWeights
     data: DataConfig
     world: World
@@ -108,6 +133,8 @@ class Config(RunConfig):
                 "methods pixels and jepa"
             )
         world = self.world
+        if "tokens" in self.methods:
+            self._check_tokens()
         if world.size % 16:
             raise ValueError(f"world.size must be divisible by 16, got {world.size}")
         if world.num_balls > 1 or world.channels > 1 or world.max_thrust or world.door_width:
@@ -133,6 +160,26 @@ class Config(RunConfig):
             )
         if not self.velocity_is_seen and self.unlisted:
             raise ValueError(f"{self.unlisted}, or history_length 2, or give_action true")
+
+    def _check_tokens(self) -> None:
+        tokens, size = self.tokens, self.world.size
+        if size % tokens.patch_size:
+            raise ValueError(
+                f"a frame of {size} px cannot be cut into patches of {tokens.patch_size} px: "
+                f"tokens.patch_size must divide world.size"
+            )
+        words = (size // tokens.patch_size) ** 2
+        if words % tokens.words_at_once:
+            raise ValueError(
+                f"tokens.words_at_once {tokens.words_at_once} must divide the {words} words of a "
+                "frame"
+            )
+        if tokens.dim % tokens.num_heads:
+            raise ValueError(
+                f"tokens.dim {tokens.dim} must be divisible by tokens.num_heads {tokens.num_heads}"
+            )
+        if self.give_action:
+            raise ValueError("the method tokens reads frames alone: use give_action false")
 
     @property
     def unlisted(self) -> str:

@@ -1,4 +1,4 @@
-"""The four predictors: {pixels, embeddings} x {deterministic, latent z}."""
+"""The four predictors: {pixels, embeddings} x {deterministic, latent z}; a fifth: tokens.py."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from common.episodes import Batch
 from common.harness.trained import load_trained, run_config
 from common.predictors import Predictor
 from part2_pixel_vs_jepa.config import BASELINE, Config, Method
+from part2_pixel_vs_jepa.tokens import TokenModel
 
 CHANNELS = (64, 128)  # of encoder and decoder, at width 1
 
@@ -55,22 +56,30 @@ class Model(nn.Module):
         z_pred, log_odds = self.predictor(z_past, batch.a_t if self.sees_action else None)
         return z_past, z_pred, log_odds
 
+    def hypotheses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The predicted frames (B, K, H, W) and their log-odds (B, K)."""
+        _, z_pred, log_odds = self.predict(batch)
+        return self.decode(z_pred)[:, :, 0], log_odds
+
     def num_parameters(self) -> int:
         """How many parameters the method's own loss updates: a readout is not among them."""
         own = [self.encoder, self.predictor, *([self.decoder] if self.in_pixels else [])]
         return sum(p.numel() for module in own for p in module.parameters())
 
 
-def make_models(cfg: Config) -> dict[str, Model]:
+Arm = Model | TokenModel
+
+
+def make_models(cfg: Config) -> dict[str, Arm]:
     """A model of each method; its first weights do not depend on which others are trained."""
-    models = {}
+    models: dict[str, Arm] = {}
     for method in cfg.methods:
         torch.manual_seed(cfg.seed)
-        models[method] = Model(method, cfg)
+        models[method] = TokenModel(cfg) if method == "tokens" else Model(method, cfg)
     return models
 
 
-def load_run(run_dir: Path) -> tuple[Config, dict[str, Model]]:
+def load_run(run_dir: Path) -> tuple[Config, dict[str, Arm]]:
     """The config and the trained models of a run, or of published weights; raises UserError.
 
     Sets the run's number of threads.

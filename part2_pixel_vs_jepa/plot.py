@@ -22,18 +22,18 @@ from common.harness.files import read_lines
 from part2_pixel_vs_jepa.config import PART
 from part2_pixel_vs_jepa.figures.results import COLORS, draw_results, look_of
 from part2_pixel_vs_jepa.figures.strip import draw_strip, pairs_across, strip_arrays, strip_columns
-from part2_pixel_vs_jepa.model import Model, load_run
+from part2_pixel_vs_jepa.model import Arm, load_run
 from part2_pixel_vs_jepa.scoring.heldout import Heldout, make_heldout
 from part2_pixel_vs_jepa.scoring.scores import frame_variance
 
 LONGEST = 24  # frames of the GIF
 TRAINING = (
     "On held-out episodes. MSE: of the next frame. Unexplained variance: of the next frame's "
-    "embedding; 0 is a perfect prediction."
+    "embedding; 0 is a perfect prediction. Bits: of the next frame's words."
 )
 
 
-def draw_figures(run_dir: Path, models: Mapping[str, Model], held: Heldout) -> list[Path]:
+def draw_figures(run_dir: Path, models: Mapping[str, Arm], held: Heldout) -> list[Path]:
     """Draws every figure of a run from its log and its trained models; returns the files."""
     folder = run_dir / "figures"
     paths = [folder / name for name in ("strip.png", "episode.gif", "training.png")]
@@ -81,6 +81,7 @@ def training_figure(curves: Mapping[str, Mapping[str, list[float]]], held: Heldo
     for names, label, lines in (
         (("pixels", "pixels_z"), error, bounds),
         (("jepa", "jepa_z"), "unexplained variance", {"mean embedding": 1.0}),
+        (("tokens",), "bits / bits of random words", {}),
     ):
         if drawn := {look_of(name)[0]: curves[name] for name in names if name in curves}:
             contents.append(Curves(drawn, "optimizer steps", label, lines, log_y=True))

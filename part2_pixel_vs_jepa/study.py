@@ -17,6 +17,7 @@ Z = "does z read the bit that is worth more? (after squares_why)"
 STUDIES = {
     "noise": Study(DOTS, f"{ROOM}.analyses:noise"),
     "z_account": Study(Z, f"{ROOM}.analyses:z_account"),
+    "frame_time": Study("what does a predicted frame cost?", f"{ROOM}.frame_time:frame_time"),
     "publish": Study("copies a run's figures and weights into results/", f"{ROOM}.publish:main"),
 }
 

@@ -12,6 +12,7 @@ name each real future (index near 0.1, most of it its readout's). What the laten
 embeddings do without it: --config configs/part2/four_arms.yaml. Files: runs/part2/<name>-seed<k>/.
 """
 
+import math
 from typing import assert_never
 
 import torch
@@ -27,10 +28,11 @@ from common.losses import vicreg_spread
 from common.schedules import warmup_cosine
 from common.sigreg import random_slices, sigreg
 from part2_pixel_vs_jepa.config import BASELINE, Config, Stream, generator
-from part2_pixel_vs_jepa.model import Model, make_models
+from part2_pixel_vs_jepa.model import Arm, Model, make_models
 from part2_pixel_vs_jepa.report.tables import run_text
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
 from part2_pixel_vs_jepa.scoring.scores import heldout_error, score_run
+from part2_pixel_vs_jepa.tokens import TokenModel
 
 Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and its unweighted terms
 Pair = tuple[Tensor, Tensor]  # embeddings (B, D) of a frame and of the next
@@ -102,20 +104,22 @@ def sigreg_loss(prediction: Tensor, z: Pair, cfg: Config, slices: Tensor) -> Los
     return loss, {"sigreg": statistic}
 
 
-def compute_loss(model: Model, batch: Batch, cfg: Config, slices: Tensor) -> Loss:
+def token_loss(model: TokenModel, batch: Batch) -> Loss:
+    """The recipe of language models: -log p(word | words before it), of the next frame's words."""
+    bits = model.bits(batch)  # (B, N)
+    return bits.mean() * math.log(2), {"bits": bits.sum(1).mean()}
+
+
+def compute_loss(model: Arm, batch: Batch, cfg: Config, slices: Tensor) -> Loss:
     """The loss of one method, and its unweighted terms; slices (D, M) from ``draw_slices``."""
-    match model.method:
-        case "pixels" | "pixels_z":
-            return pixel_loss(model, batch, cfg, slices)
-        case "jepa" | "jepa_z":
-            return jepa_loss(model, batch, cfg, slices)
-        case _:
-            assert_never(model.method)
+    if isinstance(model, TokenModel):
+        return token_loss(model, batch)
+    return (pixel_loss if model.in_pixels else jepa_loss)(model, batch, cfg, slices)
 
 
-def draw_slices(model: Model, cfg: Config, draws: torch.Generator) -> Tensor:
+def draw_slices(model: Arm, cfg: Config, draws: torch.Generator) -> Tensor:
     """SIGReg's random directions (D, M) for one step; none, (D, 0), where it is not computed."""
-    if model.in_pixels or cfg.regularizer != "sigreg":
+    if isinstance(model, TokenModel) or model.in_pixels or cfg.regularizer != "sigreg":
         return torch.empty(cfg.model.embedding_dim, 0, device=draws.device)
     return random_slices(cfg.model.embedding_dim, cfg.loss_weights.num_slices, draws)
 
@@ -127,9 +131,15 @@ def train(cfg: Config, run: Run, device: torch.device) -> None:
         clips = make_clips(cfg.world, cfg.distractor, cfg.data.num_train_episodes, draws)
         held = to_device(make_heldout(cfg), device)
     models = {name: model.to(device) for name, model in make_models(cfg).items()}
+    peaks = dict.fromkeys(models, cfg.learning_rate)
+    for name, model in models.items():
+        if isinstance(model, TokenModel):
+            peaks[name] = cfg.tokens.learning_rate
+            with before_training():
+                model.fit_codebook(clips, generator(cfg, Stream.CODEBOOK, device))
     optimizers = {
         name: torch.optim.AdamW(
-            model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
+            model.parameters(), lr=peaks[name], weight_decay=cfg.weight_decay, fused=True
         )
         for name, model in models.items()
     }
@@ -142,13 +152,12 @@ def train(cfg: Config, run: Run, device: torch.device) -> None:
         batch = draw_batch(
             clips, cfg.batch_size, cfg.history_length, max(cfg.world.speeds), batches
         )
-        rate = warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
         done = step + 1
         is_saved = done % cfg.save_every == 0 or done == cfg.steps or run.is_stopping
         look = done % cfg.eval_every == 0 or done == cfg.steps
         for name, model in models.items():
             for group in optimizers[name].param_groups:
-                group["lr"] = rate
+                group["lr"] = warmup_cosine(step, cfg.steps, peaks[name], cfg.warmup)
             with stopping_at(done):
                 drawn = draw_slices(model, cfg, slices[name])
                 with autocast(device, cfg.precision):

@@ -180,6 +180,7 @@ FOUR = {"methods": ["pixels", "pixels_z", "jepa", "jepa_z"]}
 METHODS = [
     *(("part2", name, FOUR) for name in ("baseline", "sigreg", "dots", "squares")),
     ("part2", "two_frames", {"world.wall": "stochastic"}),
+    ("part2", "tokens", {"tokens.num_words": 16}),
     *(("part3", name, {}) for name in ("none", "vicreg", "barlow", "sigreg", "dino", "byol")),
     *(("part3", name, {}) for name in ("simsiam", "stopgrad", "supervised", "next_frame")),
     *(("part4", name, {}) for name in ("ijepa", "vjepa", "dino", "dino_gram", "lejepa")),
@@ -207,6 +208,7 @@ def test_every_method_is_trained_on_the_device(part, name, changes, tmp_path, mo
 SCORED = [
     ("part2", ["four_arms"], {"figures": True}),
     ("part2", ["two_frames"], {"methods": ["jepa_z"], "distractor.kind": "squares"}),
+    ("part2", ["tokens"], {"figures": True, "tokens.num_words": 16}),
     ("part3", ["vicreg"], {"figures": True}),
     ("part4", ["lejepa"], {}),
     ("part4", ["vjepa"], {}),

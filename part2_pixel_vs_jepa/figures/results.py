@@ -16,6 +16,7 @@ from part2_pixel_vs_jepa.report.tables import METHODS
 HUES = ("vermillion", "orange", "blue", "sky", "green", "purple")
 LOOKS = {
     **{name: (METHODS[name], PALETTE[hue]) for name, hue in zip(METHODS, HUES, strict=True)},
+    "tokens": ("tokens", PALETTE["black"]),
     "copy": ("a ball that stays", QUIET),
     "oracle": ("true dynamics, drawn again", PALETTE["black"]),
 }

@@ -13,7 +13,7 @@ from common.figures.frames import Group, strip
 from common.figures.style import QUIET
 from common.metrics import smear_terms
 from part2_pixel_vs_jepa.figures.results import look_of
-from part2_pixel_vs_jepa.model import Model
+from part2_pixel_vs_jepa.model import Arm
 from part2_pixel_vs_jepa.scoring.heldout import Heldout, basis_of, take
 
 NUM_PAIRS = 4  # rows of the strip
@@ -22,7 +22,7 @@ ROOMY = 8  # columns up to which there is room for words
 NOTE = (
     "Below a real future, its probability. Below a prediction, its smear: 0 is a real future, 1 "
     "the exact blur of them all; none where only one future is possible. JEPA's embeddings are "
-    "decoded."
+    "decoded; tokens are samples."
 )
 
 
@@ -51,7 +51,7 @@ def pairs_across(held: Heldout) -> Tensor:
 
 
 @torch.no_grad()
-def strip_columns(models: Mapping[str, Model], held: Heldout, pairs: Tensor) -> list[Columns]:
+def strip_columns(models: Mapping[str, Arm], held: Heldout, pairs: Tensor) -> list[Columns]:
     """Input, every real future, and what each method says, for some held-out pairs.
 
     Both from left to right; where there are too many to be legible, the likeliest of them.
@@ -61,7 +61,7 @@ def strip_columns(models: Mapping[str, Model], held: Heldout, pairs: Tensor) -> 
     order = x.argsort(dim=1, stable=True)  # real futures first, from left to right
     probabilities = probabilities.gather(1, order)
     futures, shifted = (_pick(kind[pairs], order) for kind in (held.futures, held.shifted))
-    said = {name: model.predict(batch)[1:] for name, model in models.items()}
+    said = {name: model.hypotheses(batch) for name, model in models.items()}
     count, sizes = futures.shape[1], [log_odds.shape[1] for _, log_odds in said.values()]
     seen = batch.x_past[:, -2:, 0]  # (P, 1 or 2, H, W)
     room = MOST_COLUMNS - seen.shape[1] - min(count, MOST_FUTURES)
@@ -77,9 +77,9 @@ def strip_columns(models: Mapping[str, Model], held: Heldout, pairs: Tensor) -> 
     title = "every real future" if count == index.shape[1] else f"likeliest of {count} futures"
     columns.append(Columns("futures", title, "black", "p " if roomy else "", frames, p))
 
-    for name, (z_pred, log_odds) in said.items():
+    for name, (shown, log_odds) in said.items():
         index = _likeliest(log_odds, most)
-        frames = _pick(models[name].decode(z_pred)[:, :, 0], index)  # (P, C, H, W)
+        frames = _pick(shown, index)  # (P, C, H, W)
         real = (futures, probabilities, shifted, basis_of(held, pairs))
         terms = [smear_terms(frame.unsqueeze(1), *real) for frame in frames.unbind(1)]
         smear = torch.stack([term["numerator"] / term["denominator"] for term in terms], dim=1)

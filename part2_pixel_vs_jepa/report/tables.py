@@ -51,6 +51,21 @@ def horizon(world: str, names: Mapping[str, str]) -> Table:
 
 PLAIN = {name: label.strip("*") for name, label in UNTRAINED.items()}
 RUN = Table("main", METHODS, bare(SCORES | INSIDE) | {"parameters": count("parameters")}, PLAIN)
+COVERED = {f"coverage_{k}": (f"coverage of {k}", 2) for k in (1, 2, 4, 8)}
+COVERED |= {"coverage": ("of 16", 2)}
+BITS = {"bits": ("bits", 2), "bits_above": ("above the exact", 2),
+        "bits_ball": ("on the ball", 2), "bits_elsewhere": ("elsewhere", 2)}  # fmt: skip
+WORDS = {"tokens": "tokens"}
+SAMPLED = {"sampler": "*true dynamics, drawn afresh*",
+           "codebook": "*every real future, in words*",
+           "shown": "*every real future, as it is seen*"}  # fmt: skip
+PLAINLY = {name: label.strip("*") for name, label in SAMPLED.items()}
+FAR = {"distance": ("px", 2), "mse": ("MSE", 5)}
+RUN_WORDS = Table("tokens", WORDS, bare(COVERED | BITS | FAR), PLAINLY)
+RATES = {f"rate-{rate}": f"rate {rate}" for rate in ("0.003", "0.01")}
+ARMS = {
+    name: METHODS.get(name, name) for name in ("pixels", "pixels_z", "jepa", "jepa_z", "tokens")
+}
 RESULTS: dict[str, Renders] = {
     "criteria": Claims(CLAIMS, criteria=True),
     "run": RUN,
@@ -96,6 +111,8 @@ RESULTS: dict[str, Renders] = {
     "action": Table("action", {"pixels": "pixels", "pixels_action": "pixels, told the heading",
                                "jepa": "JEPA", "jepa_action": "JEPA, told the heading"},
                     {"ball_error": ("ball's error", 4), "smear": ("smear", 2)}),
+    "tokens_rate": Table("tokens_rate", RATES, pick(BITS, "bits", "bits_above")),
+    "frame_time": Table("frame_time", ARMS, {"ms": ("ms a frame", 2)}),
     "mirrors": horizon("two_frames", pick(METHODS, "pixels", "jepa", "jepa_sigreg")),
     "random_walls": horizon("stochastic_wall", METHODS),
 }  # fmt: skip
@@ -114,9 +131,14 @@ def run_text(summary: Mapping[str, Any], regularizer: str) -> str:
     for name in ("jepa", "jepa_z"):
         if regularizer != "vicreg" and name in rows:
             rows[f"{name}_{regularizer}"] = rows.pop(name)
+    words = ""
+    if "tokens" in rows:
+        only = {"tokens": rows.pop("tokens")}
+        rows["tokens, 16 samples"] = only["tokens"]
+        words = f"\n\n{RUN_WORDS.text(only, summary['bounds'])}"
     return (
-        f"{RUN.text(rows, summary['bounds'])}\n\nsmear: 0 a real future, 1 the exact blur of them "
-        f"all; on the {pairs['ambiguous']:.0f} of {pairs['count']:.0f}\nheld-out pairs whose "
-        "futures are at least 1 px apart. MSE / Bayes floor: 1 is the\nirreducible error. FVU: "
-        "share of the next embedding's variance left unexplained."
+        f"{RUN.text(rows, summary['bounds'])}{words}\n\nsmear: 0 a real future, 1 the exact blur "
+        f"of them all; on the {pairs['ambiguous']:.0f} of {pairs['count']:.0f}\nheld-out pairs "
+        "whose futures are at least 1 px apart. MSE / Bayes floor: 1 is the\nirreducible error. "
+        "FVU: share of the next embedding's variance left unexplained."
     )

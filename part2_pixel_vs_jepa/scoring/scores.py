@@ -17,7 +17,7 @@ from common.metrics import (
     weight_error,
 )
 from part2_pixel_vs_jepa.config import Config
-from part2_pixel_vs_jepa.model import Model, make_models
+from part2_pixel_vs_jepa.model import Arm, Model
 from part2_pixel_vs_jepa.scoring.heldout import CHUNK, Heldout, answers, basis_of, real_of
 from part2_pixel_vs_jepa.scoring.probes import (
     embedding_scores,
@@ -26,6 +26,8 @@ from part2_pixel_vs_jepa.scoring.probes import (
     raw_pixels,
 )
 from part2_pixel_vs_jepa.scoring.rollout import rollout_bounds, rollout_scores
+from part2_pixel_vs_jepa.scoring.words import heldout_bits, random_bits, score_tokens
+from part2_pixel_vs_jepa.tokens import TokenModel
 
 SHARES = ("coverage", "precision")  # of ambiguous pairs
 IN_UNIT_INTERVAL = (
@@ -34,13 +36,16 @@ IN_UNIT_INTERVAL = (
 
 
 @torch.no_grad()
-def heldout_error(model: Model, held: Heldout) -> tuple[float, float]:
+def heldout_error(model: Arm, held: Heldout) -> tuple[float, float]:
     """Held-out prediction error and what it is measured against.
 
-    Pixel methods: pixel MSE of the weighted mean of the hypotheses, and the Bayes floor, or where
-    that is zero the variance of the frames. Jepa methods: squared error of the nearest hypothesis'
-    embedding, and the variance of the target's.
+    Tokens: bits of a frame, and those of words drawn at random. Pixel methods: pixel MSE of the
+    weighted mean of the hypotheses, and the Bayes floor, or where that is zero the variance of the
+    frames. Jepa methods: squared error of the nearest hypothesis' embedding, and the variance of
+    the target's.
     """
+    if isinstance(model, TokenModel):
+        return heldout_bits(model, held).sum(1).mean().item(), random_bits(model)
     if model.in_pixels:
         total = 0.0
         for _, batch, z_pred, log_odds in answers(model, held):
@@ -70,12 +75,17 @@ def frame_variance(held: Heldout) -> float:
 
 
 def score_run(
-    models: Mapping[str, Model], held: Heldout, train: Clips, cfg: Config
+    models: Mapping[str, Arm], held: Heldout, train: Clips, cfg: Config
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A run's summary, and the single pairs' scores under the names of outcomes.npz."""
-    scored = {name: score_model(model, held, train, cfg) for name, model in models.items()}
+    scored, rows = {}, bounds(held, train, cfg)
+    for name, model in models.items():
+        if isinstance(model, TokenModel):
+            *scored[name], own = score_tokens(model, held, cfg)
+            rows |= own
+        else:
+            scored[name] = score_model(model, held, train, cfg)
     variants = {name: scores for name, (scores, _) in scored.items()}
-    rows = bounds(held, train, cfg)
     trials = int(rows["pairs"]["ambiguous"])
     summary = {
         "variants": variants,
@@ -95,7 +105,7 @@ def score_run(
 
 def _limits(metric: str) -> list[float | None]:
     """What a metric can be by its definition; None for no limit."""
-    if metric == "smear_excess":  # a difference
+    if metric == "smear_excess" or metric.endswith("_above"):  # a difference
         return [None, None]
     if metric.startswith(("probe_", "z_reads_")):  # R^2
         return [None, 1.0]
@@ -202,7 +212,8 @@ def bounds(held: Heldout, train: Clips, cfg: Config) -> dict[str, dict[str, floa
         rows[name]["mse_over_bayes"] = rows[name]["mse"] / held.floor
     index = held.ambiguous.nonzero()[:, 0]
     rows["raw_pixels"] = probe_scores(raw_pixels, held, train, cfg)
-    encoder = next(iter(make_models(cfg).values())).encoder.to(held.best.device)
+    torch.manual_seed(cfg.seed)
+    encoder = Model("pixels", cfg).encoder.to(held.best.device)  # of every method, untrained
     rows["random_encoder"] = probe_scores(encoder, held, train, cfg)
     rows["random_encoder"] |= embedding_scores(encoder, held)
     if cfg.history_length > 1:

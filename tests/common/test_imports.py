@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "feature_cache": "frozen episodes harness.files harness.errors",
     "harness": "harness intervals sweep",
     "figures": "figures harness",
+    "language": "language vit probes",
     "sweep": "harness",
     "readme": "harness",
 }

@@ -108,5 +108,8 @@ def test_kmeans_finds_separate_groups_and_lloyd_stays_where_it_is_best() -> None
     again, same = lloyd(x, middles)
     torch.testing.assert_close(again, middles)
     assert torch.equal(same, nearest(x, middles))
+    weight = torch.arange(60.0)
+    often = x.repeat_interleave(weight.long(), 0)
+    torch.testing.assert_close(lloyd(x, centres, weight=weight)[0], lloyd(often, centres)[0])
     with pytest.raises(ValueError, match="wanted 1 to 60"):
         kmeans(x, 61, generator)

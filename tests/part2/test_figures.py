@@ -28,6 +28,7 @@ from part2_pixel_vs_jepa.scoring.heldout import make_heldout
             [1, 6, 1, 2],
         ),
         ({"history_length": 3, "methods": ["jepa"]}, [2, 1, 1]),
+        ({"methods": ["pixels", "pixels_z", "jepa", "jepa_z", "tokens"]}, [1, 2, 1, 2, 1, 2, 4]),
     ],
 )
 def test_strip_of_a_run_fits(overrides: Mapping[str, object], widths: list[int]) -> None:

@@ -1,0 +1,1 @@
+"""Frames as sentences: a codebook cuts them into words, a transformer predicts the next one."""
