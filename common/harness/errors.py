@@ -194,7 +194,8 @@ def nearest(word: str, words: Collection[str]) -> str:
     def short(name: str) -> str:
         return re.split(r"[./]", name.removesuffix(".yaml"))[-1].lstrip("-")
 
-    last = {short(known): known for known in words}
+    inner_first = sorted(words, key=lambda known: known.count("."), reverse=True)
+    last = {short(known): known for known in inner_first}  # of equal names that of no group
     meant = [last[key] for key in last if short(word).lower() in SYNONYMS.get(key, "").split()]
     for tried, known in (word.lstrip("-"), {k.lstrip("-"): k for k in words}), (short(word), last):
         meant += [known[name] for name in difflib.get_close_matches(tried, known, n=1)]
