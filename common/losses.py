@@ -1,8 +1,8 @@
-"""Losses on embeddings that keep an encoder from collapsing; SIGReg has its own module.
+"""Losses on embeddings that keep an encoder from collapsing; SIGReg alone has its own module.
 
-Each takes two embeddings (B, D), of two views or of what was predicted and what came, and returns
-unweighted terms, the same on every rank: batch statistics run over the joined batch of all
-processes (see ``common.distributed``). Inputs of any float type; statistics are float32, inside
+Each takes two embeddings (B, D), of two views or of what was predicted and what came (``lejepa``
+takes V views), and returns unweighted terms, the same on every rank: batch statistics run over the
+joined batch of all processes (see ``common.distributed``). Inputs of any float type; statistics are float32, inside
 autocast too (float64 stays float64). DINO's loss is in ``common.dino``. All raise ValueError for
 other shapes than (B, D), two of them equal, numbers that are not finite, ranks with unequal
 batches and, where there is a variance, fewer than two samples over all ranks.
@@ -24,6 +24,7 @@ from common.distributed import (
     full_precision,
     world_size,
 )
+from common.sigreg import sigreg
 
 
 def vicreg(z_a: Tensor, z_b: Tensor) -> dict[str, Tensor]:
@@ -147,3 +148,30 @@ def _centre(z: Tensor) -> tuple[Tensor, int]:
     if num_samples < 2:
         raise ValueError(f"got a batch of {num_samples}; wanted at least 2 samples for a variance")
     return z - all_reduce_sum(z.sum(0), len(z)) / num_samples, num_samples
+
+
+def lejepa(
+    z_views: Tensor, slices: Tensor, *, num_global: int | None = None, num_knots: int = 17
+) -> dict[str, Tensor]:
+    """The two LeJEPA terms of V views z_views (V, B, D) of the same samples, unweighted scalars.
+
+    - ``prediction``: mean over views, batch and dimensions of (z_v - centre)^2, the centre being
+      the mean of the first num_global views (all by default), through which gradients flow;
+    - ``sigreg``: mean over views of ``sigreg``, each view its own batch.
+
+    LeJEPA, arXiv 2511.08544, sec. 5: the loss is (1 - share) prediction + share sigreg, one
+    hyper-parameter. With two views the prediction is a quarter of their mean squared difference.
+    Raises ValueError as ``sigreg``, for fewer than two views, and num_global outside 1 .. V.
+    """
+    if z_views.ndim != 3 or len(z_views) < 2:
+        raise ValueError(f"got views {tuple(z_views.shape)}; wanted (V, B, D) with V at least 2")
+    num_global = len(z_views) if num_global is None else num_global
+    if not 1 <= num_global <= len(z_views):
+        raise ValueError(f"got num_global={num_global}; wanted 1 to {len(z_views)}, the views")
+    statistic = sigreg(z_views, slices, num_knots=num_knots)
+    z_views = full_precision(z_views)
+    gap = z_views - z_views[:num_global].mean(0)
+    return {
+        "prediction": all_reduce_sum(gap.square().mean(), gap.shape[1]) / world_size(),
+        "sigreg": statistic,
+    }

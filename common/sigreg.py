@@ -67,33 +67,6 @@ def sigreg_share(sigreg_lambda: float, num_samples: int, prediction_scale: float
     return weight / (1 + weight)
 
 
-def lejepa(
-    z_views: Tensor, slices: Tensor, *, num_global: int | None = None, num_knots: int = 17
-) -> dict[str, Tensor]:
-    """The two LeJEPA terms of V views z_views (V, B, D) of the same samples, unweighted scalars.
-
-    - ``prediction``: mean over views, batch and dimensions of (z_v - centre)^2, the centre being
-      the mean of the first num_global views (all by default), through which gradients flow;
-    - ``sigreg``: mean over views of ``sigreg``, each view its own batch.
-
-    LeJEPA, arXiv 2511.08544, sec. 5: the loss is (1 - share) prediction + share sigreg, one
-    hyper-parameter. With two views the prediction is a quarter of their mean squared difference.
-    Raises ValueError as ``sigreg``, for fewer than two views, and num_global outside 1 .. V.
-    """
-    if z_views.ndim != 3 or len(z_views) < 2:
-        raise ValueError(f"got views {tuple(z_views.shape)}; wanted (V, B, D) with V at least 2")
-    num_global = len(z_views) if num_global is None else num_global
-    if not 1 <= num_global <= len(z_views):
-        raise ValueError(f"got num_global={num_global}; wanted 1 to {len(z_views)}, the views")
-    statistic = sigreg(z_views, slices, num_knots=num_knots)
-    z_views = full_precision(z_views)
-    gap = z_views - z_views[:num_global].mean(0)
-    return {
-        "prediction": all_reduce_sum(gap.square().mean(), gap.shape[1]) / world_size(),
-        "sigreg": statistic,
-    }
-
-
 class SIGReg(nn.Module):
     """``sigreg`` that draws num_slices of its own in each call: z (..., N, D) -> a scalar.
 

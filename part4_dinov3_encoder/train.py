@@ -24,9 +24,9 @@ from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.machine import autocast, device_name, pick_device
 from common.harness.runs import Run
-from common.losses import squared_error
+from common.losses import lejepa, squared_error
 from common.schedules import warmup_cosine
-from common.sigreg import lejepa, sigreg_share
+from common.sigreg import sigreg_share
 from common.vit import pick_tokens
 from part4_dinov3_encoder.config import BASELINE, Config, Stream, generator, protocol
 from part4_dinov3_encoder.data.scenes import Scenes

@@ -20,8 +20,8 @@ import common.sigreg as sigreg_module
 from common.dino import Centre, cross_entropy, gram_anchoring
 from common.distributed import all_reduce_sum, shared_seed, world_size
 from common.heads import MLP, BatchNorm
-from common.losses import barlow_twins, negative_cosine, vicreg
-from common.sigreg import lejepa, random_slices, sigreg, sigreg_direct
+from common.losses import barlow_twins, lejepa, negative_cosine, vicreg
+from common.sigreg import random_slices, sigreg, sigreg_direct
 
 NUM_RANKS, BATCH = 2, 12  # samples per rank
 LOSSES = [

@@ -24,7 +24,7 @@ LOSSES: dict[str, Loss] = {
     "barlow_twins": lambda a, b: total(losses.barlow_twins(a, b)),
     "squared_error": losses.squared_error,
     "negative_cosine": losses.negative_cosine,
-    "lejepa": lambda a, b: total(sigreg.lejepa(torch.stack([a, b]), SLICES)),
+    "lejepa": lambda a, b: total(losses.lejepa(torch.stack([a, b]), SLICES)),
     "sigreg": lambda a, _: sigreg.sigreg(a, SLICES),
     "cross_entropy": lambda a, b: dino.cross_entropy(
         a, b, torch.zeros(5), student_temperature=1, teacher_temperature=1

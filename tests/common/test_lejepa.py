@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from common.losses import squared_error
-from common.sigreg import lejepa, random_slices, sigreg
+from common.losses import lejepa, squared_error
+from common.sigreg import random_slices, sigreg
 
 
 def views(*shape: int, seed: int = 0) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.losses import covariance_penalty, variance_hinge, vicreg, vicreg_spread
-from common.sigreg import lejepa, random_slices, sigreg, sigreg_direct
+from common.losses import covariance_penalty, lejepa, variance_hinge, vicreg, vicreg_spread
+from common.sigreg import random_slices, sigreg, sigreg_direct
 
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

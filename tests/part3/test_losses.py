@@ -9,9 +9,10 @@ from torch import Tensor
 from common import losses
 from common.dino import dino
 from common.harness.config import load_config
+from common.losses import lejepa
 from common.metrics import collapse_ratio
 from common.schedules import warmup_cosine
-from common.sigreg import lejepa, sigreg_share
+from common.sigreg import sigreg_share
 from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
 from part3_collapse_regularizers.data import Batch, draw_sample, make_pool
 from part3_collapse_regularizers.model import Model, make_batch, make_model
