@@ -2,10 +2,10 @@
 
 Each takes two embeddings (B, D), of two views or of what was predicted and what came (``lejepa``
 takes V views), and returns unweighted terms, the same on every rank: batch statistics run over the
-joined batch of all processes (see ``common.distributed``). Inputs of any float type; statistics are float32, inside
-autocast too (float64 stays float64). DINO's loss is in ``common.dino``. All raise ValueError for
-other shapes than (B, D), two of them equal, numbers that are not finite, ranks with unequal
-batches and, where there is a variance, fewer than two samples over all ranks.
+joined batch of all processes (see ``common.distributed``). Inputs of any float type; statistics are
+float32, inside autocast too (float64 stays float64). DINO's loss is in ``common.dino``. All raise
+ValueError for other shapes than (B, D), two of them equal, numbers that are not finite, ranks with
+unequal batches and, where there is a variance, fewer than two samples over all ranks.
 
 ``torch.vmap`` and ``torch.func.grad`` take them all, in one process. ``torch.compile`` takes them
 in two graphs, cut where numbers that are not finite are refused, so not with ``fullgraph=True``.

@@ -127,7 +127,7 @@ class PlannerConfig:
     keep_share: float = option(0.3, ge=0, le=1, when=f"kind=icem & {SEARCHED}")
     """Share of the elites that iCEM takes into the next iteration."""
     temperature: float = option(0.3, ge=1e-3, le=1e6, when=f"kind=mppi & {SEARCHED}")
-    """In standard deviations of the costs, low is greedy: 0.05, min_std 0.3 are planner_bench's."""
+    """In standard deviations of the costs; low is greedy, and wants a min_std such as 0.3."""
     step_size: float = option(0.1, gt=0, le=10, when=f"kind=gradient & {SEARCHED}")
     """Adam's, as a share of half the bounds."""
 
