@@ -52,7 +52,7 @@ CLAIMS = (
           "pixels are grey", "holds",
           "Samples of a language model of patches smear by "
           "{tokens[tokens][smear]:.2f}, and {tokens[tokens][precision]:%} of them are a real "
-          "future; a frame costs {tokens[tokens][bits_above]:.1f} bits more than its exact entropy.",
+          "future; a frame costs {tokens[tokens][bits_above]:.1f} bits beyond its exact entropy.",
           shown(("tokens:tokens", "smear", "<", 0.5), ("tokens:tokens", "grey_mass", "<", 0.02))),
     Claim("Noise makes pixel prediction 3 to 4 times worse.",
           "200 dots add 0.5 or more to the ratio of the ball's error to the Bayes-optimal "
