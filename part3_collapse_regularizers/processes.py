@@ -1,6 +1,8 @@
 """The processes that torchrun started, which share every batch; without it, a script is one."""
 
 import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +37,13 @@ class Processes:
         if self.count > 1:
             dist.barrier()
             dist.destroy_process_group()
+
+    def end(self) -> None:
+        """Ends one of several processes here: Gloo's threads can abort an end by the interpreter."""
+        if self.count > 1:
+            with suppress(OSError):  # of a closed terminal: the run is finished
+                sys.stdout.flush()
+            os._exit(0)
 
 
 def started(batch_size: int, device: torch.device) -> Processes:

@@ -236,7 +236,7 @@ def main() -> None:
     torch.set_num_threads(max(1, cfg.threads // here.count))
     if here.rank > 0:
         train(cfg, None, here)
-        return
+        here.end()
     if here.count > 1:
         options = replace(options, name=f"{options.name}-ddp{here.count}")
     with Run.open(
@@ -244,6 +244,7 @@ def main() -> None:
         precision=cfg.precision, logger=cfg.logger,
     ) as run:  # fmt: skip
         train(cfg, run, here)
+    here.end()
 
 
 if __name__ == "__main__":
