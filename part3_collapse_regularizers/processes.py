@@ -39,7 +39,7 @@ class Processes:
             dist.destroy_process_group()
 
     def end(self) -> None:
-        """Ends one of several processes here: Gloo's threads can abort an end by the interpreter."""
+        """Ends one of several processes here: Gloo's threads can abort the interpreter's end."""
         if self.count > 1:
             with suppress(OSError):  # of a closed terminal: the run is finished
                 sys.stdout.flush()
