@@ -25,8 +25,9 @@ METRICS = {
     "radius_1000": ("radius R²", 2), "second_1000": ("second ball R²", 2),
     "brightness_1000": ("brightness R²", 2), "background_1000": ("background R²", 2),
     "position_clean": ("position R², no noise", 2), "knn_content": ("content R², 10-NN", 2),
-    "predicted": ("theory", 4), "threshold": ("threshold", 4), "right_side": ("right side", 2),
+    "predicted": ("theory", 4), "threshold": ("threshold", 4), "right_side": ("right side", 3),
     "num_right": ("runs", 0), "num_runs": ("of", 0),
+    "widest_below": ("largest spread below", 4), "narrowest_above": ("smallest above", 4),
 }
 ALL = "collapse_ratio effective_rank position_1000 content_1000 nuisance_1000"
 
@@ -91,7 +92,8 @@ RESULTS = {
     "probes": sweep("position_100 position_clean knn_content seconds"),
     "probes_next": sweep("position_100 seconds", "next"),
     "stability": Table("stability", STABILITY, pick("predicted threshold")),
-    "lines": Table("collapse_line", LINES, pick("threshold right_side num_right num_runs")),
+    "lines": Table("collapse_line", LINES, pick(
+        "threshold right_side num_right num_runs widest_below narrowest_above")),
     "tolerance": Table("weight_tolerance", WEIGHTS, DECADES),
     "parts": Table("lejepa_parts", PARTS, pick(ALL) | GAIN, BOUNDS),
     "correlation": Pivot("loss_quality_correlation", "spearman", "predictor", "runs",
