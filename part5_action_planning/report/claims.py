@@ -82,7 +82,7 @@ CLAIMS = [
         "{surprise[two_frames][flip_auroc]:.2f}.",
         lambda r: r["surprise"]["two_frames"]["teleport_auroc"].mean >= 0.99),
     Claim("An untrained encoder tells which weight of SIGReg prevents collapse (ours).",
-        "its line is right for more runs than 1 / k is, McNemar's p < 0.05; fails if for fewer",
+        "its threshold is right for more runs than 1 / k, McNemar's p < 0.05; fails if for fewer",
         "fails",
         "Its threshold is right for {critical_agreement[all][right_encoder]:%0} of the runs; 1 / "
         "1.546 = 0.65, which needs no encoder, for {critical_agreement[all][right_constant]:%0}.",
