@@ -37,6 +37,7 @@ from common.harness.runs import Run
 from common.losses import barlow_twins, negative_cosine, squared_error, vicreg_spread
 from common.sigreg import sigreg, sigreg_share
 from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
+from part3_collapse_regularizers.critical import settled
 from part3_collapse_regularizers.data import Batch, draw_sample, make_pool
 from part3_collapse_regularizers.model import Model, make_batch, make_model, make_optimizer
 from part3_collapse_regularizers.processes import Processes, started
@@ -126,8 +127,9 @@ def vicreg_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
 
 def lejepa_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
     """(1 - s) mean (z_pred - z')^2 + s SIGReg(z): LeJEPA (2511.08544), sec. 5."""
-    assert batch.slices is not None
     w, z = cfg.loss_weights, model.embed(batch.x)  # (V, B, D)
+    assert batch.slices is not None
+    assert w.sigreg_lambda != "auto"  # train() has settled it
     terms = prediction(squared_error, model, z, batch)
     terms["sigreg"] = sigreg(z, batch.slices, num_knots=w.num_knots)
     share = sigreg_share(w.sigreg_lambda, z.shape[1] * world_size())
@@ -161,6 +163,7 @@ class Objective(nn.Module):
 
 def train(cfg: Config, run: Run | None, here: Processes) -> None:
     """Trains one method on this process's share of every batch; rank 0 alone writes, to its run."""
+    cfg = settled(cfg)  # a number for sigreg_lambda: auto
     with before_training():
         episodes, length = cfg.data.num_train_episodes, cfg.world.episode_length
         draws = generator(cfg, Stream.TRAIN_EPISODES, here.device)

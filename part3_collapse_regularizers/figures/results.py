@@ -14,7 +14,7 @@ from common.harness.errors import UserError
 from common.harness.results import read_results
 from common.sigreg import CURVATURE
 from part3_collapse_regularizers.report.tables import METHODS, METRICS, SETTINGS, WEIGHTS
-from part3_collapse_regularizers.studies.collapse_line import trained
+from part3_collapse_regularizers.studies.collapse_line import fresh, trained
 from part3_collapse_regularizers.studies.loss_quality_correlation import chosen_runs, columns
 
 COLORS = {
@@ -27,7 +27,7 @@ COLORS = {
 SHARE = (0.0, 1.0)  # limits of an axis of R²
 SWEEPS = {
     "loss_vs_quality": "random settings", "phase_batch": "batches", "weights": "weights",
-    "batch": "one share",
+    "batch": "one share", "collapse_fresh": "after the prediction",
 }  # fmt: skip
 LEAST_SPREAD = 1e-5
 LEAST_SHOWN = -0.1  # content R² of a run, in the figure of the loss
@@ -137,11 +137,11 @@ def line_figure(folder: Path) -> Figure:
     """Every LeJEPA run on two views: its spread against its weight over the known threshold."""
     lines = read_results(folder / "collapse_line.json")["variants"]
     threshold = lines["views, untrained encoder"]["metrics"]["threshold"]["mean"]
-    runs, series = trained("views"), {}
+    runs, series = [*trained("views", threshold), *fresh("views")], {}
     for sweep, label in SWEEPS.items():
-        mine = [run for run in runs if run.sweep == sweep]
-        weight, spread = np.array([(run.sigreg_lambda, run.mean_std) for run in mine]).T
-        series[label] = (weight / threshold, spread.clip(LEAST_SPREAD))
+        mine = [(run.over_line, run.mean_std) for run in runs if run.sweep == sweep]
+        over_line, spread = np.array(mine).T
+        series[label] = (over_line, spread.clip(LEAST_SPREAD))
     figure = points(
         [(series, "sigreg_lambda / threshold of the untrained encoder, known before training")],
         "spread at the end (mean std)",

@@ -59,8 +59,9 @@ SHORT = Table(
      **pick("effective_rank position_1000 nuisance_1000")}, BOUNDS)
 STABILITY = {f"{s}-{x}": f"{label} = {x}" for x in ("0", "0.5", "0.9", "0.99")
              for s, label in (("views", "two views, rho"), ("next_frame", "next frame, R²"))}
-LINES = {f"{s}, {line}": f"{label}, {line}" for s, label in SETTINGS.items()
-         for line in ("untrained encoder", "no encoder")}
+LINES = {f"{s}, {line}": f"{label}, {shown}" for s, label in SETTINGS.items()
+         for line, shown in (("untrained encoder", "untrained encoder"), ("no encoder",
+         "no encoder"), ("fresh", "new runs, predicted beforehand"))}
 DECADES = {f"{kind}_{metric}_1000": Column(f"{label}{metric} R²", 1, interval=kind == "decades")
            for metric in ("content", "position")
            for kind, label in (("decades", "decades, "), ("at_end", "reached an end, "))}
@@ -82,7 +83,8 @@ UNTRAINED = {f"vicreg-d{d}/{bound}": f"{label}, {d}" for bound, label in BOUNDS.
 RESULTS = {
     "criteria": Claims(CLAIMS, criteria=True),
     "sources": Sources((
-        "main", "stability", "phase_batch", "phase_rollout", "collapse_line", "weights",
+        "main", "stability", "phase_batch", "phase_rollout", "collapse_predicted", "collapse_fresh",
+        "collapse_line", "weights",
         "weight_tolerance", "lejepa_parts", "loss_vs_quality", "loss_quality_correlation", "batch",
         "dimension")),
     "views": sweep(ALL),

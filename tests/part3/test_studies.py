@@ -64,6 +64,5 @@ def test_a_line_is_right_of_a_run_that_collapsed_below_it_or_spread_above(monkey
 
     content = {"variants": {"low": variant(0.1, [0.0, 0.9]), "high": variant(1.0, [0.8, 0.002])}}
     monkeypatch.setattr(collapse_line, "read_results", lambda path: content)
-    runs = collapse_line.trained("next_frame")
-    assert [run.is_right(0.5) for run in runs] == [True, False, True, False]
-    assert [run.is_right(0.01) for run in runs] == [False, True, True, False]
+    for line, wanted in ((0.5, [True, False, True, False]), (0.01, [False, True, True, False])):
+        assert [run.is_right for run in collapse_line.trained("next_frame", line)] == wanted
