@@ -23,12 +23,12 @@ from common.harness.config import REPOSITORY, RunOptions, load_config, options_o
 from common.harness.errors import UserError
 from common.harness.launcher import gpu_of
 from common.harness.machine import pick_device
+from common.harness.processes import Processes
 from common.harness.runs import Run
 from common.schedules import stream
 from common.sweep import read_sweep
 from part2_pixel_vs_jepa.config import BASELINE, Config, Stream, generator
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
-from part3_collapse_regularizers.processes import Processes
 from part5_action_planning.config import PlannerConfig
 from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
 from part5_action_planning.planning.planners import plan

@@ -2,14 +2,18 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from common.harness.checkpoints import load_state, state_of
 from common.harness.errors import UserError
+from common.harness.runs import Run
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,24 @@ class Processes:
         if self.count > 1:
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
 
+    def share(self, batch_size: int) -> slice:
+        """Which samples of a batch are this rank's; those of all ranks make it up, in order."""
+        size = batch_size // self.count
+        return slice(self.rank * size, (self.rank + 1) * size)
+
     def from_first(self, value: Any) -> Any:
         """What rank 0 passed, on every rank."""
         holder = [value]
         if self.count > 1:
             dist.broadcast_object_list(holder, src=0)
         return holder[0]
+
+    def restore(self, run: Run | None, state: Mapping[str, Any]) -> int:
+        """As ``Run.restore``, on every rank, of which the first alone has a run."""
+        step, saved = self.from_first((run.restore(state), state_of(state)) if run else None)
+        if not run and step:
+            load_state(state, saved, Path("the checkpoint of rank 0"))
+        return step
 
     def leave(self) -> None:
         """Leaves the group when all ranks do: one that goes first cuts off who still receives."""

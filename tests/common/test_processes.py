@@ -8,9 +8,9 @@ import torch.distributed
 
 from common.harness.errors import UserError
 from common.harness.files import read_lines
+from common.harness.processes import started
 from part3_collapse_regularizers import train
 from part3_collapse_regularizers.config import BASELINE
-from part3_collapse_regularizers.processes import started
 
 CONFIGS = BASELINE.parent
 COMMAND = [
