@@ -1,6 +1,7 @@
 """The processes that torchrun started, which share every batch; without it, a script is one."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +29,8 @@ class Processes:
         """Waits until all are there; from here on, batch statistics run over the joined batch."""
         if self.count > 1:
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        if self.rank > 0:  # Ctrl-C is left to rank 0, who saves and goes
+            signal.signal(signal.SIGINT, _leave_quietly)
 
     def share(self, batch_size: int) -> slice:
         """Which samples of a batch are this rank's; those of all ranks make it up, in order."""
@@ -60,6 +63,11 @@ class Processes:
             with suppress(OSError):  # of a closed terminal: the run is finished
                 sys.stdout.flush()
             os._exit(0)
+
+
+def _leave_quietly(*_: object) -> None:
+    """What ends this process from here on, rank 0 being gone, is not shown."""
+    sys.excepthook = lambda *_: os._exit(130)
 
 
 def started(batch_size: int, device: torch.device) -> Processes:
