@@ -167,7 +167,7 @@ def train_there(part: str, names: list[str], changes: dict[str, Any], folder: Pa
     few = {"figures": False} if "figures" in known else {}
     cfg = load_config(config.Config, files, few | {"steps": 2} | changes)
     with Run.open(part, RunOptions("there", folder), to_yaml(cfg), seed=0, device="mps") as run:
-        place = Processes(0, 1, MPS) if part == "part3" else MPS
+        place = Processes(0, 1, MPS) if part in ("part3", "part5") else MPS
         script.train(cfg, run, place)
     assert (folder / "summary.json").exists()
 
