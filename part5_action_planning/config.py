@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 
 from common.distractors import Distractor
 from common.harness.config import RunConfig, config, load_config, option
@@ -16,6 +17,7 @@ from part5_action_planning.config_checks import check_config, check_elites, chec
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part5" / "baseline.yaml"
 ACTION_DIM = 2
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 SEARCHED = "task.kind=reach|two_rooms|bank_shot"  # tasks whose actions no list can hold
 WORLD_MODELS = "method=lewm|pldm|pixel|dino_wm|vjepa2_ac"
 
@@ -49,8 +51,9 @@ class ModelConfig:
 class LossWeights:
     """Weights of the losses' terms; each method reads its own."""
 
-    sigreg_lambda: float = option(ge=0, le=1e6, when="method=lewm")
-    """Of SIGReg per sample beside the mean squared error (see common/sigreg.py)."""
+    sigreg_lambda: Weight | Literal["auto"] = option(when="method=lewm")
+    """Of SIGReg per sample beside the mean squared error (common/sigreg.py); auto: twice the one
+    below which training collapses, its predictor being untrained too: 1.29."""
     num_slices: int = option(256, ge=1, le=65536, when="method=lewm")
     """Random directions of SIGReg, drawn afresh each step."""
     variance: float = option(1.0, ge=0, le=1e6, when="method=pldm")

@@ -35,7 +35,7 @@ from common.harness.processes import Processes, started
 from common.harness.runs import Run
 from common.losses import covariance_penalty, variance_hinge
 from common.schedules import warmup_cosine
-from common.sigreg import random_slices, sigreg
+from common.sigreg import CURVATURE, random_slices, sigreg
 from part5_action_planning.config import BASELINE, Config, Stream, generator
 from part5_action_planning.data import Batch, draw_batch, make_recording, read_tokens
 from part5_action_planning.model.jepa import LatentModel, rollout_windows
@@ -77,7 +77,9 @@ def lewm_loss(model: LatentModel, batch: Batch, cfg: Config) -> Loss:
     prediction = (z_pred - z_next).square().mean()
     samples = len(z) * world_size()
     regularizer = sigreg(z.transpose(0, 1), batch.slices) / samples  # (T, B, D): each time apart
-    loss = prediction + cfg.loss_weights.sigreg_lambda * regularizer
+    weight = cfg.loss_weights.sigreg_lambda
+    weight = 2 / CURVATURE if weight == "auto" else weight  # see common.sigreg.critical_lambda
+    loss = prediction + weight * regularizer
     terms = {"prediction": prediction, "sigreg": regularizer}
     return add_shared_terms(loss, terms, model, z, batch, cfg)
 

@@ -201,6 +201,14 @@ def test_a_change_of_batch_leaves_the_weight_of_sigreg_as_it_is():
     torch.testing.assert_close(one, two)
 
 
+def test_an_automatic_weight_of_sigreg_is_twice_the_critical_one():
+    losses = []
+    for weight in ("auto", 2 * 0.64687):
+        cfg = config("lewm", "smoke", loss_weights__sigreg_lambda=weight)
+        losses.append(compute_loss(make_model(cfg), batch_of(cfg), cfg)[0])
+    torch.testing.assert_close(*losses, atol=1e-5, rtol=0)
+
+
 def test_cloning_learns_the_action_that_led_to_the_goal():
     cfg = config("cloning", "smoke", batch_size=16, data__clip_length=6, rollout=4)
     torch.manual_seed(0)
