@@ -21,7 +21,7 @@ error*, so that a change of batch size changes nothing. Others' weights, at N sa
     the local theory, part 3    MSE + r SIGReg / N                  sigreg_lambda = r
 
 A collapsed embedding starts to spread above (1 - R^2) / CURVATURE, so above 0.647 whatever its R^2;
-``critical_lambda`` finds the line of an encoder of yours before you train it.
+``critical_lambda`` finds the line of an encoder of yours, on the safe side, before you train it.
 """
 
 import math
@@ -60,13 +60,16 @@ def random_slices(
 
 
 def critical_lambda(z_a: Tensor, z_b: Tensor, *, has_predictor: bool = False) -> float:
-    """The sigreg_lambda below which training collapses and above which it does not: known before.
+    """The sigreg_lambda above which an embedding near collapse spreads, before any training.
 
     z_a, z_b (N, D): what the *untrained* encoder makes of two views of N samples. Of all directions
     the one in which they agree best spreads first: with rho the first canonical correlation, where
     sigreg_lambda > 2 (1 - rho) / CURVATURE. has_predictor: of a frame and the next, between which a
     predictor stands that is trained too: it explains nothing yet, and the line is 1 / CURVATURE
-    whatever the encoder (tested on few runs; part 3's results say how far both hold).
+    whatever the encoder.
+
+    What an encoder learns lowers its line: of runs on two views those above it spread, but for a
+    few, and those far below it collapse; from half of it on, either (part 3's results).
 
     Raises ValueError for shapes that differ, fewer than 8 samples a dimension, from which a
     correlation would come by chance, and a network that gives all samples the same embedding.

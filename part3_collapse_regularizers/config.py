@@ -59,7 +59,7 @@ class LossWeights:
     """Barlow Twins' weight of the squared off-diagonal correlations."""
     sigreg_lambda: Weight | Literal["auto"] = option(when="method=sigreg")
     """Weight of SIGReg per sample beside the mean squared error (common/sigreg.py); auto: twice the
-    one below which training would collapse."""
+    one above which the untrained encoder spreads."""
     num_slices: int = option(256, ge=1, le=65536, when="method=sigreg")
     """Random directions of SIGReg, drawn afresh each step."""
     num_knots: int = option(17, ge=3, le=257, when="method=sigreg")

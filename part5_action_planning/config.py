@@ -53,7 +53,7 @@ class LossWeights:
 
     sigreg_lambda: Weight | Literal["auto"] = option(when="method=lewm")
     """Of SIGReg per sample beside the mean squared error (common/sigreg.py); auto: twice the one
-    below which training collapses, its predictor being untrained too: 1.29."""
+    above which a model whose predictor is untrained spreads: 1.29."""
     num_slices: int = option(256, ge=1, le=65536, when="method=lewm")
     """Random directions of SIGReg, drawn afresh each step."""
     variance: float = option(1.0, ge=0, le=1e6, when="method=pldm")

@@ -146,7 +146,8 @@ def line_figure(folder: Path) -> Figure:
         [(series, "sigreg_lambda / threshold of the untrained encoder, known before training")],
         "spread at the end (mean std)",
         "A point is a run on two views. Theory: left of the line the embedding shrinks to a point, "
-        f"right of it it spreads to 1. What is below {LEAST_SPREAD:g} is drawn there.",
+        "right of it it spreads to 1. After the prediction: runs drawn near the line, each over "
+        f"that of its own encoder. What is below {LEAST_SPREAD:g} is drawn there.",
     )
     (ax,) = figure.axes
     ax.set_yscale("log")

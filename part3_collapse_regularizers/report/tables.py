@@ -27,7 +27,9 @@ METRICS = {
     "position_clean": ("position R², no noise", 2), "knn_content": ("content R², 10-NN", 2),
     "predicted": ("theory", 4), "threshold": ("threshold", 4), "right_side": ("right side", 3),
     "num_right": ("runs", 0), "num_runs": ("of", 0),
-    "widest_below": ("largest spread below", 4), "narrowest_above": ("smallest above", 4),
+    "num_above": ("runs above", 0), "collapsed_above": ("of them collapsed", 0),
+    "num_below": ("runs below", 0), "spread_below": ("of them spread", 0),
+    "lowest_spread": ("lowest that spread", 2), "highest_collapsed": ("highest that collapsed", 2),
 }
 ALL = "collapse_ratio effective_rank position_1000 content_1000 nuisance_1000"
 
@@ -61,7 +63,7 @@ STABILITY = {f"{s}-{x}": f"{label} = {x}" for x in ("0", "0.5", "0.9", "0.99")
              for s, label in (("views", "two views, rho"), ("next_frame", "next frame, R²"))}
 LINES = {f"{s}, {line}": f"{label}, {shown}" for s, label in SETTINGS.items()
          for line, shown in (("untrained encoder", "untrained encoder"), ("no encoder",
-         "no encoder"), ("fresh", "new runs, predicted beforehand"))}
+         "no encoder"), ("fresh", "new runs, predicted beforehand"), ("all", "all runs"))}
 DECADES = {f"{kind}_{metric}_1000": Column(f"{label}{metric} R²", 1, interval=kind == "decades")
            for metric in ("content", "position")
            for kind, label in (("decades", "decades, "), ("at_end", "reached an end, "))}
@@ -95,7 +97,8 @@ RESULTS = {
     "probes_next": sweep("position_100 seconds", "next"),
     "stability": Table("stability", STABILITY, pick("predicted threshold")),
     "lines": Table("collapse_line", LINES, pick(
-        "threshold right_side num_right num_runs widest_below narrowest_above")),
+        "threshold right_side num_below spread_below num_above collapsed_above "
+        "lowest_spread highest_collapsed")),
     "tolerance": Table("weight_tolerance", WEIGHTS, DECADES),
     "parts": Table("lejepa_parts", PARTS, pick(ALL) | GAIN, BOUNDS),
     "correlation": Pivot("loss_quality_correlation", "spearman", "predictor", "runs",

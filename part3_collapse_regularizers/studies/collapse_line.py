@@ -38,8 +38,12 @@ class Trained:
     mean_std: float
 
     @property
+    def has_collapsed(self) -> bool:
+        return self.mean_std < COLLAPSED
+
+    @property
     def is_right(self) -> bool:
-        return (self.mean_std < COLLAPSED) == (self.over_line < 1)
+        return self.has_collapsed == (self.over_line < 1)
 
 
 def trained(setting: str, line: float) -> list[Trained]:
@@ -71,11 +75,14 @@ def fresh(setting: str) -> list[Trained]:
 def row(setting: str, line: str, runs: Sequence[Trained], **more: Interval) -> dict[str, Any]:
     """A variant of the results file: how many runs are on the right side of their line."""
     right = sum(run.is_right for run in runs)
-    below = [run.mean_std for run in runs if run.over_line < 1]
-    above = [run.mean_std for run in runs if run.over_line >= 1]
+    below, above = ([r for r in runs if (r.over_line >= 1) == side] for side in (False, True))
+    spread, collapsed = ([r for r in runs if r.has_collapsed == found] for found in (False, True))
     numbers = {
-        "num_right": right, "num_runs": len(runs), "widest_below": max(below),
-        "narrowest_above": min(above),
+        "num_right": right, "num_runs": len(runs), "num_below": len(below),
+        "spread_below": sum(not r.has_collapsed for r in below), "num_above": len(above),
+        "collapsed_above": sum(r.has_collapsed for r in above),
+        "lowest_spread": min(r.over_line for r in spread),
+        "highest_collapsed": max(r.over_line for r in collapsed),
     }  # fmt: skip
     metrics = more | {name: mean_interval([number]) for name, number in numbers.items()}
     metrics["right_side"] = share_interval([right / len(runs)], len(runs))
@@ -96,6 +103,9 @@ def main() -> None:
             runs = trained(setting, found["mean"])
             variants[f"{setting}, {line}"] = row(setting, line, runs, threshold=found)
         variants[f"{setting}, fresh"] = row(setting, "fresh", fresh(setting))
+        line = "untrained encoder" if setting == "views" else "no encoder"
+        before = trained(setting, variants[f"{setting}, {line}"]["metrics"]["threshold"]["mean"])
+        variants[f"{setting}, all"] = row(setting, "all", [*before, *fresh(setting)])
     files = [f"{name}.json" for sweeps in SOURCES.values() for name in (*sweeps, "collapse_fresh")]
     write_results(
         RESULTS / "collapse_line.json",
