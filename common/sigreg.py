@@ -20,8 +20,7 @@ error*, so that a change of batch size changes nothing. Others' weights, at N sa
                                 prediction: two views to their mean, a quarter of their MSE
     the local theory, part 3    MSE + r SIGReg / N                  sigreg_lambda = r
 
-A collapsed embedding starts to spread above (1 - R^2) / CURVATURE, so above 0.647 whatever its R^2;
-``critical_lambda`` finds the line of an encoder of yours, on the safe side, before you train it.
+A collapsed embedding starts to spread above (1 - R^2) / CURVATURE, so above 0.647 whatever its R^2.
 """
 
 import math
@@ -31,13 +30,7 @@ from torch import Tensor, nn
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd.function import once_differentiable
 
-from common.distributed import (
-    all_reduce_sum,
-    check_finite,
-    full_precision,
-    shared_seed,
-    world_size,
-)
+from common.distributed import all_reduce_sum, check_finite, full_precision, shared_seed, world_size
 
 CURVATURE = 1.5459  # k: an embedding of spread e at 0 gains k e^2 per sample (17 knots on [0, 3])
 CHUNK_ELEMENTS = 262_144  # complex64 temporaries of 2 MB, which stay in the cores' caches
@@ -62,17 +55,11 @@ def random_slices(
 def critical_lambda(z_a: Tensor, z_b: Tensor, *, has_predictor: bool = False) -> float:
     """The sigreg_lambda above which an embedding near collapse spreads, before any training.
 
-    z_a, z_b (N, D): what the *untrained* encoder makes of two views of N samples. Of all directions
-    the one in which they agree best spreads first: with rho the first canonical correlation, where
-    sigreg_lambda > 2 (1 - rho) / CURVATURE. has_predictor: of a frame and the next, between which a
-    predictor stands that is trained too: it explains nothing yet, and the line is 1 / CURVATURE
-    whatever the encoder.
-
-    What an encoder learns lowers its line: of runs on two views those above it spread, but for a
-    few, and those far below it collapse; from half of it on, either (part 3's results).
-
-    Raises ValueError for shapes that differ, fewer than 8 samples a dimension, from which a
-    correlation would come by chance, and a network that gives all samples the same embedding.
+    z_a, z_b (N, D): what the *untrained* encoder makes of two views of N samples. The direction in
+    which they agree best, by the first canonical correlation rho, spreads first: 2 (1 - rho) /
+    CURVATURE. has_predictor: a predictor, as untrained, stands between: 1 / CURVATURE. Training
+    lowers the line; how far both hold: part 3's results. Raises ValueError for shapes that differ,
+    fewer than 8 samples a dimension, and an encoder that gives all samples the same embedding.
     """
     if z_a.shape != z_b.shape or z_a.ndim != 2 or len(z_a) < 8 * z_a.shape[1]:
         got = f"{tuple(z_a.shape)} and {tuple(z_b.shape)}"
@@ -82,14 +69,10 @@ def critical_lambda(z_a: Tensor, z_b: Tensor, *, has_predictor: bool = False) ->
     bases = []
     for z in (z_a.detach().double(), z_b.detach().double()):
         left, lengths, _ = torch.linalg.svd(z - z.mean(0), full_matrices=False)
-        kept = lengths > 1e-10 * len(z) ** 0.5 * z.abs().max()
-        if not kept.any():
-            raise ValueError(
-                "got the same embedding of all samples; wanted an encoder that differs"
-            )
-        bases.append(left[:, kept])  # orthonormal columns that span the centred embedding
-    rho = torch.linalg.svdvals(bases[0].T @ bases[1])[0].item()
-    return 2 * (1 - min(rho, 1.0)) / CURVATURE
+        bases.append(left[:, lengths > 1e-10 * len(z) ** 0.5 * z.abs().max()])  # what varies
+    if not all(basis.numel() for basis in bases):
+        raise ValueError("got the same embedding of all samples; wanted an encoder that differs")
+    return 2 * (1 - min(1.0, torch.linalg.matrix_norm(bases[0].T @ bases[1], 2).item())) / CURVATURE
 
 
 def sigreg_share(sigreg_lambda: float, num_samples: int, prediction_scale: float = 1.0) -> float:
