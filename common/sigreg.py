@@ -30,7 +30,14 @@ from torch import Tensor, nn
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd.function import once_differentiable
 
-from common.distributed import all_reduce_sum, check_finite, full_precision, shared_seed, world_size
+from common.distributed import (
+    all_reduce_sum,
+    check_finite,
+    exact,
+    full_precision,
+    shared_seed,
+    world_size,
+)
 
 CURVATURE = 1.5459  # k: an embedding of spread e at 0 gains k e^2 per sample (17 knots on [0, 3])
 CHUNK_ELEMENTS = 262_144  # complex64 temporaries of 2 MB, which stay in the cores' caches
@@ -57,9 +64,8 @@ def critical_lambda(z_a: Tensor, z_b: Tensor, *, has_predictor: bool = False) ->
 
     z_a, z_b (N, D): what the *untrained* encoder makes of two views of N samples. The direction in
     which they agree best, by the first canonical correlation rho, spreads first: 2 (1 - rho) /
-    CURVATURE. has_predictor: a predictor, as untrained, stands between: 1 / CURVATURE. Training
-    lowers the line; how far both hold: part 3's results. Raises ValueError for shapes that differ,
-    fewer than 8 samples a dimension, and an encoder that gives all samples the same embedding.
+    CURVATURE. has_predictor: one, as untrained, stands between: 1 / CURVATURE. How far both hold:
+    part 3's results. Raises ValueError for unlike shapes, N below 8 D, and embeddings all the same.
     """
     if z_a.shape != z_b.shape or z_a.ndim != 2 or len(z_a) < 8 * z_a.shape[1]:
         got = f"{tuple(z_a.shape)} and {tuple(z_b.shape)}"
@@ -67,10 +73,10 @@ def critical_lambda(z_a: Tensor, z_b: Tensor, *, has_predictor: bool = False) ->
     if has_predictor:
         return 1 / CURVATURE
     bases = []
-    for z in (z_a.detach().double(), z_b.detach().double()):
+    for z in (exact(z_a.detach()), exact(z_b.detach())):
         left, lengths, _ = torch.linalg.svd(z - z.mean(0), full_matrices=False)
         bases.append(left[:, lengths > 1e-10 * len(z) ** 0.5 * z.abs().max()])  # what varies
-    if not all(basis.numel() for basis in bases):
+    if not bases[0].numel() or not bases[1].numel():
         raise ValueError("got the same embedding of all samples; wanted an encoder that differs")
     return 2 * (1 - min(1.0, torch.linalg.matrix_norm(bases[0].T @ bases[1], 2).item())) / CURVATURE
 
@@ -87,8 +93,7 @@ def sigreg_share(sigreg_lambda: float, num_samples: int, prediction_scale: float
 class SIGReg(nn.Module):
     """``sigreg`` that draws num_slices of its own in each call: z (..., N, D) -> a scalar.
 
-    The state of their generator, the same on every rank, is in ``state_dict``: a resumed run draws
-    what it would have drawn.
+    The state of their generator is in ``state_dict``: a resumed run draws what it would have drawn.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ def untrained_line(cfg: Config) -> float:
 
 def settled(cfg: Config) -> Config:
     """The config with a number for ``auto``; any other as it is."""
-    if cfg.method != "sigreg" or cfg.loss_weights.sigreg_lambda != "auto":
+    if cfg.loss_weights.sigreg_lambda != "auto":
         return cfg
     weight = FACTOR * untrained_line(cfg)
     print(f"sigreg_lambda: {weight:.4g}, twice what makes this encoder spread", flush=True)
