@@ -22,7 +22,7 @@ QUESTIONS = {  # name: module:function in ROOM, and what is asked
     ),
     "equal_seconds": (
         "planner_ablation:equal_seconds",
-        "what do LeWorldModel and DINO-WM styles do with each other's seconds?",
+        "what do LeWorldModel style and DINO tokens do with each other's seconds?",
     ),
     "planner_bench": ("planner_bench:planner_bench", "do planners find optima that are known?"),
     "planner_timing": ("planner_bench:planner_timing", "which planner is best at equal seconds?"),
