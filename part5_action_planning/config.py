@@ -36,6 +36,9 @@ class ModelConfig:
     """D, the width of an embedding; a frozen encoder's tokens have their own."""
     history_length: int = option(ge=1, le=16)
     """Embeddings of the past, and the actions after them, that a prediction sees."""
+    frame_skip: int = option(1, ge=1, le=100, when=WORLD_MODELS)
+    """Steps from one of these frames to the next, and to the one that is predicted; the actions of
+    these steps are read together."""
     predictor: Literal["mlp", "adaln", "attention"] = option("mlp", when=WORLD_MODELS)
     """adaln: causal attention over the history, the action in adaptive layer norm, as LeWorldModel;
     attention: over a frozen encoder's patch tokens, as DINO-WM."""
@@ -43,6 +46,11 @@ class ModelConfig:
     """Width of the predictor's hidden layers."""
     width: float = option(1.0, ge=0.05, le=16, when="encoder=conv|vit")
     """Factor on the channels (32 and 64) of the convolutional encoder and decoder."""
+
+    @property
+    def span(self) -> int:
+        """Frames from the oldest that a prediction sees to the newest, both of them counted."""
+        return (self.history_length - 1) * self.frame_skip + 1
 
 
 @config
@@ -72,7 +80,7 @@ class DataConfig:
     smoothness: float = option(0.5, ge=0, le=1, when="task.kind=reach|two_rooms")
     """Of the random thrust: 0 is new each step, 1 never changes."""
     clip_length: int = option(ge=2, le=1000)
-    """Neighbouring frames that one training sample has."""
+    """Frames that one training sample has, model.frame_skip steps apart."""
 
 
 @config

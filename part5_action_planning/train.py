@@ -176,7 +176,8 @@ def train(cfg: Config, run: Run, device: torch.device) -> None:
 
     start = run.restore(state)
     for step in run.steps(start, cfg.steps):
-        batch = draw_batch(recording, tokens, cfg.batch_size, cfg.data.clip_length, clips)
+        sizes = cfg.batch_size, cfg.data.clip_length
+        batch = draw_batch(recording, tokens, *sizes, clips, cfg.model.frame_skip)
         if cfg.method == "lewm":
             drawn = random_slices(cfg.model.embedding_dim, cfg.loss_weights.num_slices, slices)
             batch = Batch(batch.seen, batch.actions, drawn)

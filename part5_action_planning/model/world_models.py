@@ -1,8 +1,8 @@
 """World models behind one interface (``jepa.WorldModel``), all that planners, agents, scores know:
 
     encode(frames, states) -> z           what the model makes of the present, (B, ...) -> (B, D)
-    step(z_past, a_past) -> z_next        (B, n, D), (B, n, A) -> (B, D): n = history_length of
-                                          both, where a_past[i] is the action that leaves z_past[i]
+    step(z_past, a_past) -> z_next        (B, n, D), (B, n, A) -> (B, D): a_past[i] is the action
+                                          that leaves z_past[i], or the k of a frame skip
     goal_features(z) -> features          what a distance to the goal is measured on
     decode(z) -> frames                   of those that can show what they predict
 
@@ -61,14 +61,15 @@ class TokenModel(nn.Module):
 
     def __init__(self, cfg: Config, frozen: "FrozenEncoder") -> None:
         super().__init__()
-        self.history_length = cfg.model.history_length
+        self.history_length, self.frame_skip = cfg.model.span, cfg.model.frame_skip
         self.frozen = frozen
         rows, columns = frozen.grid(cfg.world.size, cfg.world.size)
         self.tokens = (rows * columns, frozen.dim)
         self.scale = largest_action(cfg.task, cfg.world)
         kind = TokenAttention if cfg.model.predictor == "attention" else TokenMLP
         self.predictor = kind(
-            num_tokens=rows * columns, token_dim=frozen.dim, action_dim=ACTION_DIM,
+            num_tokens=rows * columns, token_dim=frozen.dim,
+            action_dim=cfg.model.frame_skip * ACTION_DIM,
             history_length=cfg.model.history_length, hidden_dim=cfg.model.hidden_dim,
         )  # fmt: skip
         self.mean: Tensor
@@ -169,7 +170,7 @@ class Oracle:
     z is x, y, vx, vy of the ball, its radius and the middle of the door, all of which stay in px.
     """
 
-    history_length = 1
+    history_length = frame_skip = 1
 
     def __init__(self, task: Task, world: World, scene: Scene) -> None:
         self.task, self.world, self.scene = task, world, scene

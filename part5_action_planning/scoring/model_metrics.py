@@ -28,11 +28,11 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
     LABELS labels of half of the episodes, on the other half. fvu_h: share of the state's variance
     that an h-step rollout leaves unexplained; error_px_h: root mean square error of the position
     that the same probe reads from the predicted state. A coordinate that never varies is left out,
-    and so is what episodes are too short for.
+    and so is what episodes are too short for, and an h between two frames of a model that skips.
     """
     z = encode_all(model, recording).float()  # (E, T, D)
     truth = recording.states[:, :, 0]  # (E, T, 4)
-    half, n = len(z) // 2, model.history_length
+    half, n, skip = len(z) // 2, model.history_length, model.frame_skip
     train, test = (
         _some(z[:half], truth[:half]),
         (z[half:].flatten(0, 1), truth[half:].flatten(0, 1)),
@@ -46,7 +46,8 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
     }
     if z.shape[1] > 2:  # else no frame has neighbours on both sides
         scores["straightness"] = straightness(z[half:])
-    past = torch.cat([z[:, i : z.shape[1] - n + 1 + i] for i in range(n)], -1)  # (E, T - n + 1, nD)
+    seen = [z[:, i : z.shape[1] - n + 1 + i] for i in range(0, n, skip)]
+    past = torch.cat(seen, -1)  # (E, T - n + 1, ...): the states that a prediction sees
     later = truth[:, n - 1 :]
     scores["velocity_r2"] = _read(
         _some(past[:half], later[:half]),
@@ -54,7 +55,7 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
         slice(2, 4),
     )
     begins = range(n - 1, z.shape[1] - 1, 5)
-    for h in [h for h in HORIZONS if h < z.shape[1] - n]:
+    for h in [h for h in HORIZONS if h < z.shape[1] - n and h % skip == 0]:
         starts = [t for t in begins if t + h < z.shape[1]]
         pairs = [_predict(model, z[half:], recording.actions[half:], t, h) for t in starts]
         predicted = torch.cat(pairs)

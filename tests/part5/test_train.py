@@ -108,6 +108,21 @@ def test_an_action_leads_from_its_frame_to_the_next():
     assert error.median() < 0.3 * (change - push.flip(0)).abs().median()
 
 
+def test_frames_of_a_clip_are_a_skip_apart_and_have_all_actions_between():
+    cfg = config("smoke")
+    recording = make_recording(cfg, 4, generator(cfg, Stream.TRAIN_DATA))
+    number = torch.arange(4 * 40).view(4, 40)  # of every frame, shown instead of it
+    frames = number[..., None, None, None].expand(4, 40, 1, 8, 8).byte()
+    counted = replace(recording, frames=frames, actions=number[:, :-1, None].expand(4, 39, 2))
+    batch = draw_batch(counted, None, 512, 4, generator(cfg, Stream.CLIPS), 5)
+    seen = (255 * batch.seen[:, :, 0, 0, 0]).round()
+    assert torch.equal(seen, seen[:, :1] + 5 * torch.arange(4))
+    assert batch.actions.shape == (512, 3, 10)
+    ahead = torch.arange(5).repeat_interleave(2)
+    assert torch.equal(batch.actions, seen[:, :3, None] + ahead)
+    assert set((seen[:, 0] % 40).tolist()) == set(range(25))  # the last ends with the episode
+
+
 def test_the_share_that_crosses_the_door():
     cfg = config("two_rooms")
     states = torch.zeros(4, 3, 1, 4)
@@ -122,7 +137,7 @@ def test_the_share_that_crosses_the_door():
 
 def test_rolled_out_windows_pair_predictions_with_what_came():
     class Adder(torch.nn.Module):
-        history_length = 2
+        history_length, frame_skip = 2, 1
 
         def step(self, z_past, a_past):
             return z_past[:, -1] + a_past[:, -1]
@@ -326,7 +341,7 @@ def test_the_oracle_ranks_plans_as_the_truth_does(task):
     oracle = Oracle(cfg.task, cfg.world, recording.scene)
 
     class Known:  # the oracle, asked as a learnt model is: frame by frame
-        history_length = 1
+        history_length = frame_skip = 1
 
         def encode(self, frames, states):
             scene = recording.scene[torch.arange(len(states)) % 4]  # all scenes are alike here
@@ -473,6 +488,12 @@ def test_every_config_of_the_part_loads():
         (["--model.encoder=frozen"], "predict a frozen encoder's tokens"),
         (["--model.predictor=attention"], "use mlp or adaln"),
         (["--loss_weights.sigreg_lambda=-1.0"], "sigreg_lambda"),
+        (["--model.frame_skip=2"], "use a multiple of model.frame_skip, 2"),
+        (["--model.frame_skip=5", "--cost.action_repeat=5"], "use at most 8"),
+        (
+            ["--model.frame_skip=2", "--cost.action_repeat=2", "--evaluation.num_surprise_clips=4"],
+            "does not predict the frame after an event",
+        ),
         (["--loss_weights.num_slices=0"], "num_slices"),
         (["--world.size=60"], "divisible by 16"),
         (["--plannr.kind=cem"], "planner.kind"),
