@@ -64,6 +64,15 @@ def check_data(cfg: Any) -> None:
         f"data.clip_length {length} is too short for a history of {history} and a rollout of "
         f"{rollout}: use {history + rollout} or more",
     )
+    forced = cfg.model.predictor == "block_causal" or (
+        cfg.model.predictor == "adaln" and rollout == 1 and cfg.method in ("lewm", "pldm")
+    )
+    require(
+        not forced or length == history + rollout,
+        f"data.clip_length {length} is longer than what model.predictor {cfg.model.predictor} "
+        f"learns from at once, a history of {history} and a rollout of {rollout}: use "
+        f"{history + rollout}",
+    )
     require(
         length > 2 or not cfg.loss_weights.straightening,
         f"data.clip_length {length} has no frame between two others, as loss_weights.straightening "
@@ -72,8 +81,8 @@ def check_data(cfg: Any) -> None:
     require(
         (length - 1) * skip < longest,
         f"data.clip_length {length} is longer than an episode: use at most "
-        f"{(longest - 1) // skip + 1}, for world.episode_length {longest} and a frame of "
-        f"{skip} (model.frame_skip)",
+        f"{(longest - 1) // skip + 1}, of world.episode_length {longest} and model.frame_skip "
+        f"{skip}",
     )
     require(
         cfg.task.kind != "bank_shot" or longest >= frames,
@@ -141,12 +150,17 @@ def check_model(cfg: Any) -> None:
         "predict a frozen encoder's tokens, no other method does",
     )
     require(
+        not model.projector or (model.encoder, model.predictor) == ("vit", "adaln"),
+        "model.projector is LeWorldModel's, for model.encoder vit and model.predictor adaln: got "
+        f"{model.encoder} and {model.predictor}",
+    )
+    require(
         model.predictor == "mlp" or model.hidden_dim % 16 == 0,
         f"model.predictor {model.predictor} has a head for every 16 of model.hidden_dim: use a "
         f"multiple of 16, got {model.hidden_dim}",
     )
     require(
-        model.predictor != ("adaln" if tokens else "attention"),
+        model.predictor != ("adaln" if tokens else "block_causal"),
         f"model.predictor {model.predictor} does not predict what {cfg.method} has as its state: "
-        f"use mlp or {'attention' if tokens else 'adaln'}",
+        f"use mlp or {'block_causal' if tokens else 'adaln'}",
     )

@@ -186,7 +186,7 @@ METHODS = [
     *(("part4", name, {}) for name in ("ijepa", "vjepa", "dino", "dino_gram", "lejepa")),
     *(("part5", name, {}) for name in ("lewm", "lewm_adaln", "lewm_vit", "pldm", "pixel")),
     *(("part5", name, {}) for name in ("cloning", "left_right", "dino_mlp", "vjepa_mlp")),
-    ("part5", "dino_wm_attention", {}),
+    *(("part5", name, {}) for name in ("dino_wm", "vjepa2_ac", "lewm_published")),
 ]
 
 

@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from common.heads import MLP
 from common.predictors import Predictor
 from part5_action_planning.config import ACTION_DIM, Config
-from part5_action_planning.model.encoders import make_blocks, make_decoder, make_encoder
+from part5_action_planning.model.encoders import (
+    make_blocks,
+    make_decoder,
+    make_encoder,
+    make_projector,
+)
 from part5_action_planning.tasks.rules import largest_action
 
 CHUNK_ELEMENTS = 65_536  # state numbers predicted at a time, so that they stay in a core's cache
@@ -32,6 +37,14 @@ class WorldModel(Protocol):
     def encode(self, frames: Tensor, states: Tensor) -> Tensor: ...
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor: ...
     def goal_features(self, z: Tensor) -> Tensor: ...
+
+
+class CausalModel(WorldModel, Protocol):
+    """One that, if is_causal, predicts what follows each of n states at once: (B, n, D)."""
+
+    is_causal: bool
+
+    def forced(self, z_past: Tensor, a_past: Tensor) -> Tensor: ...
 
 
 class Seeing(nn.Module):
@@ -59,6 +72,7 @@ class LatentModel(Seeing):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.predictor = ActionPredictor(cfg)
+        self.is_causal = cfg.model.predictor == "adaln"
         self.inverse = MLP(
             in_dim=2 * cfg.model.embedding_dim, hidden_dim=cfg.model.hidden_dim,
             out_dim=cfg.model.frame_skip * ACTION_DIM, normalise=False,
@@ -67,6 +81,10 @@ class LatentModel(Seeing):
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
         return self.predictor(z_past, a_past)
+
+    def forced(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        """What follows each of n embeddings: (B, n, D)."""
+        return self.predictor.forced(z_past, a_past)
 
     def decode(self, z: Tensor) -> Tensor:
         """Frames (B, C, H, W), of embeddings (B, D)."""
@@ -88,9 +106,10 @@ class ActionPredictor(nn.Module):
             case "mlp":
                 made = Predictor(history_length=n, action_dim=n * size, num_hypotheses=1, **sizes)
             case "adaln":
-                made = CausalPredictor(history_length=n, action_dim=size, **sizes)
-            case "attention":
-                raise ValueError("model.predictor attention is for a frozen encoder's tokens")
+                sizes["depth"], ends = cfg.model.depth, cfg.model.projector
+                made = CausalPredictor(history_length=n, action_dim=size, projector=ends, **sizes)
+            case "block_causal":
+                raise ValueError("model.predictor block_causal is for a frozen encoder's tokens")
             case _:
                 assert_never(cfg.model.predictor)
         self.network = made
@@ -100,19 +119,23 @@ class ActionPredictor(nn.Module):
         if isinstance(self.network, Predictor):
             z_pred, _ = self.network(z_past, actions.flatten(1))
             return z_pred[:, 0]
-        return self.network(z_past, actions)
+        return self.network(z_past, actions)[:, -1]
+
+    def forced(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        """What follows each of them, (B, n, D), of a predictor that is causal."""
+        return self.network(z_past, a_past / self.scale)
 
 
 class CausalPredictor(nn.Module):
     """LeWorldModel's predictor: causal attention over n embeddings, each modulated by its action.
 
-    z_past (B, n, D), a_past (B, n, A) -> z_next (B, D). Differs: two blocks, and a prediction that
-    is added to the last embedding.
+    z_past (B, n, D), a_past (B, n, A) -> what follows each of them, (B, n, D). projector: as
+    theirs, it ends in an MLP with batch norm; else a prediction is added to the embedding before.
     """
 
     def __init__(
         self, *, embedding_dim: int, history_length: int, action_dim: int, hidden_dim: int,
-        depth: int = 2,
+        depth: int, projector: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         self.first = nn.Linear(embedding_dim, hidden_dim)
@@ -122,13 +145,15 @@ class CausalPredictor(nn.Module):
         )
         self.blocks = make_blocks(hidden_dim, depth, condition_dim=hidden_dim)
         self.norm = nn.LayerNorm(hidden_dim)
-        self.last = nn.Linear(hidden_dim, embedding_dim)
+        self.is_residual = not projector
+        self.last = make_projector(hidden_dim, embedding_dim, projector)
 
     def forward(self, z_past: Tensor, a_past: Tensor) -> Tensor:
         h, condition = self.first(z_past) + self.place, self.action(a_past)
         for block in self.blocks:
             h = block(h, condition, causal=True)
-        return z_past[:, -1] + self.last(self.norm(h[:, -1]))
+        predicted = self.last(self.norm(h).flatten(0, 1)).view_as(z_past)
+        return z_past + predicted if self.is_residual else predicted
 
 
 def rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
@@ -200,3 +225,18 @@ def rollout_windows(
         model, z_past.flatten(0, 1), a_past.flatten(0, 1), ahead.flatten(0, 1)[:, None]
     )
     return z_pred[:, 0].unflatten(0, z_next.shape[:2]), z_next
+
+
+def predict_clips(
+    model: CausalModel, z: Tensor, actions: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    """As ``rollout_windows``; but one step ahead, a causal model is taught at every frame at once.
+
+    Then the W = n windows are what it has seen up to each of a clip's first n frames: teacher
+    forcing, as LeWorldModel, DINO-WM and V-JEPA 2-AC do it.
+    """
+    if steps > 1 or not model.is_causal:
+        return rollout_windows(model, z, actions, steps)
+    n = -(-model.history_length // model.frame_skip)
+    z_pred, z_next = model.forced(z[:, :n], actions[:, :n]), z[:, 1 : n + 1]
+    return z_pred.unsqueeze(2), z_next.unsqueeze(2)

@@ -53,7 +53,7 @@ SMOKE = CONFIGS / "smoke.yaml"
 TRAIN = [
     sys.executable, "part5_action_planning/train.py", "--config", str(SMOKE), "--threads=1",
 ]  # fmt: skip
-LATENT = ("lewm", "pldm", "lewm_adaln", "lewm_vit")
+LATENT = ("lewm", "pldm", "lewm_adaln", "lewm_vit", "lewm_published")
 TRAINED = (*LATENT, "pixel", "cloning")
 
 
@@ -65,7 +65,8 @@ def config(*names: str, **overrides: object) -> Config:
 def batch_of(cfg: Config) -> Batch:
     recording = make_recording(cfg, 8, generator(cfg, Stream.TRAIN_DATA))
     clips = generator(cfg, Stream.CLIPS)
-    drawn = draw_batch(recording, None, cfg.batch_size, cfg.data.clip_length, clips)
+    sizes = cfg.batch_size, cfg.data.clip_length
+    drawn = draw_batch(recording, None, *sizes, clips, cfg.model.frame_skip)
     return with_slices(drawn, cfg, generator(cfg, Stream.SLICES))
 
 
@@ -179,7 +180,7 @@ def test_the_target_of_lewm_gets_a_gradient_and_the_readout_sends_none():
     assert all(weight.grad is None for weight in model.encoder.parameters())
 
 
-@pytest.mark.parametrize("name", ["dino_mlp", "vjepa_mlp", "dino_wm_attention"])
+@pytest.mark.parametrize("name", ["dino_mlp", "vjepa_mlp", "dino_wm", "vjepa2_ac"])
 def test_frozen_tokens_train_a_predictor_and_nothing_else(name, tmp_path):
     cfg = config(name, "smoke", batch_size=8)
     torch.manual_seed(0)
@@ -187,9 +188,10 @@ def test_frozen_tokens_train_a_predictor_and_nothing_else(name, tmp_path):
     recording = make_recording(cfg, 8, generator(cfg, Stream.TRAIN_DATA))
     tokens = read_tokens(model, recording, tmp_path)
     assert tokens.shape == (8, cfg.world.episode_length, 16, 256)
-    batch = draw_batch(recording, tokens, 8, cfg.data.clip_length, generator(cfg, Stream.CLIPS))
-    assert batch.seen.shape == (8, cfg.data.clip_length, 16, 256)
-    drawn = draw_batch(recording, None, 8, cfg.data.clip_length, generator(cfg, Stream.CLIPS))
+    length, skip = cfg.data.clip_length, cfg.model.frame_skip
+    batch = draw_batch(recording, tokens, 8, length, generator(cfg, Stream.CLIPS), skip)
+    assert batch.seen.shape == (8, length, 16, 256)
+    drawn = draw_batch(recording, None, 8, length, generator(cfg, Stream.CLIPS), skip)
     model.standardise(torch.from_numpy(np.array(tokens)).float().flatten(0, 1))
     z = model.state(batch.seen.float())
     directly = model.encode(drawn.seen.flatten(0, 1)).view_as(z)
@@ -486,7 +488,7 @@ def test_every_config_of_the_part_loads():
         (["--world.num_balls=2"], "world.num_balls to 1"),
         (["--method=dino_wm"], "dino_wm and model.encoder conv do not fit"),
         (["--model.encoder=frozen"], "predict a frozen encoder's tokens"),
-        (["--model.predictor=attention"], "use mlp or adaln"),
+        (["--model.predictor=block_causal"], "use mlp or adaln"),
         (["--loss_weights.sigreg_lambda=-1.0"], "sigreg_lambda"),
         (["--model.frame_skip=2"], "use a multiple of model.frame_skip, 2"),
         (["--model.frame_skip=5", "--cost.action_repeat=5"], "use at most 8"),
