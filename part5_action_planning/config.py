@@ -38,13 +38,27 @@ class ModelConfig:
     """D, the width of an embedding; a frozen encoder's tokens have their own."""
     history_length: int = option(ge=1, le=16)
     """Embeddings of the past, and the actions after them, that a prediction sees."""
-    predictor: Literal["mlp", "adaln", "attention"] = option("mlp", when=WORLD_MODELS)
+    frame_skip: int = option(1, ge=1, le=100, when=WORLD_MODELS)
+    """Steps from one of these frames to the next, and to the one that is predicted; the actions of
+    these steps are read together."""
+    predictor: Literal["mlp", "adaln", "block_causal"] = option("mlp", when=WORLD_MODELS)
     """adaln: causal attention over the history, the action in adaptive layer norm, as LeWorldModel;
-    attention: over a frozen encoder's patch tokens, as DINO-WM."""
+    block_causal: over a frozen encoder's tokens of all frames of the history, as DINO-WM and V-JEPA
+    2-AC. Where these are rolled out one step, all frames of a clip are predicted at once."""
+    depth: int = option(2, ge=1, le=64, when="predictor=adaln|block_causal")
+    """Their blocks of attention."""
+    projector: bool = option(False, when="encoder=vit & predictor=adaln")
+    """As LeWorldModel: the ViT has a class token, patches of 8 px, and width and depth of the
+    predictor, and either ends in an MLP with batch norm."""
     hidden_dim: int = option(ge=1, le=16384)
     """Width of the predictor's hidden layers."""
     width: float = option(1.0, ge=0.05, le=16, when="encoder=conv|vit")
     """Factor on the channels (32 and 64) of the convolutional encoder and decoder."""
+
+    @property
+    def span(self) -> int:
+        """Frames from the oldest that a prediction sees to the newest, both of them counted."""
+        return (self.history_length - 1) * self.frame_skip + 1
 
 
 @config
@@ -75,7 +89,7 @@ class DataConfig:
     smoothness: float = option(0.5, ge=0, le=1, when="task.kind=reach|two_rooms")
     """Of the random thrust: 0 is new each step, 1 never changes."""
     clip_length: int = option(ge=2, le=1000)
-    """Neighbouring frames that one training sample has."""
+    """Frames that one training sample has, model.frame_skip steps apart."""
 
 
 @config
@@ -175,10 +189,10 @@ class Config(RunConfig):
     """One run of part 5: one world model, on one task, with one planner."""
 
     method: Literal["lewm", "pldm", "vjepa2_ac", "dino_wm", "pixel", "cloning", "oracle"]
-    """lewm, next embedding + SIGReg (LeWorldModel); pldm, next embedding + VICReg + inverse
-    dynamics; vjepa2_ac, L1 on frozen tokens, teacher forcing and rollout (V-JEPA 2-AC); dino_wm,
-    squared error on frozen tokens (DINO-WM); pixel, next frame; cloning, no world model: the action
-    that led to what was seen later; oracle, the true dynamics, untrained."""
+    """The loss. lewm, next embedding + SIGReg (LeWorldModel's); pldm, next embedding + VICReg +
+    inverse dynamics; vjepa2_ac, L1 on frozen tokens, teacher forcing and rollout (V-JEPA 2-AC's);
+    dino_wm, squared error on frozen tokens (DINO-WM's); pixel, next frame; cloning, no world model:
+    the action that led to what was seen later; oracle, the true dynamics, untrained."""
     rollout: int = option(ge=1, le=1000, when=WORLD_MODELS)
     """Steps predicted in training, each from the prediction before."""
     model: ModelConfig

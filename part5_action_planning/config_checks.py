@@ -58,11 +58,20 @@ def check_task(cfg: Any) -> None:
 def check_data(cfg: Any) -> None:
     """That clips and episodes are long enough for what reads them."""
     history, rollout, length = cfg.model.history_length, cfg.rollout, cfg.data.clip_length
-    frames, longest = cfg.task.budget + 1, cfg.world.episode_length
+    frames, longest, skip = cfg.task.budget + 1, cfg.world.episode_length, cfg.model.frame_skip
     require(
         length >= history + rollout,
         f"data.clip_length {length} is too short for a history of {history} and a rollout of "
         f"{rollout}: use {history + rollout} or more",
+    )
+    forced = cfg.model.predictor == "block_causal" or (
+        cfg.model.predictor == "adaln" and rollout == 1 and cfg.method in ("lewm", "pldm")
+    )
+    require(
+        not forced or length == history + rollout,
+        f"data.clip_length {length} is longer than what model.predictor {cfg.model.predictor} "
+        f"learns from at once, a history of {history} and a rollout of {rollout}: use "
+        f"{history + rollout}",
     )
     require(
         length > 2 or not cfg.loss_weights.straightening,
@@ -70,9 +79,10 @@ def check_data(cfg: Any) -> None:
         "needs: use 3 or more",
     )
     require(
-        length <= longest,
-        f"data.clip_length {length} is longer than an episode: use at most world.episode_length, "
-        f"{longest}",
+        (length - 1) * skip < longest,
+        f"data.clip_length {length} is longer than an episode: use at most "
+        f"{(longest - 1) // skip + 1}, of world.episode_length {longest} and model.frame_skip "
+        f"{skip}",
     )
     require(
         cfg.task.kind != "bank_shot" or longest >= frames,
@@ -84,7 +94,17 @@ def check_data(cfg: Any) -> None:
 def check_plan(cfg: Any) -> None:
     """That plans fit into the episode, and that there are few enough sequences to try all."""
     task, horizon, held = cfg.task, cfg.planner.horizon, cfg.cost.action_repeat
-    ahead, choices = horizon * held, task.num_choices or 0
+    ahead, choices, skip = horizon * held, task.num_choices or 0, cfg.model.frame_skip
+    require(
+        held % skip == 0,
+        f"cost.action_repeat {held} ends between two frames of the model: use a multiple of "
+        f"model.frame_skip, {skip}",
+    )
+    require(
+        skip == 1 or task.kind != "bank_shot",
+        f"model.frame_skip {skip} does not fit bank_shot, whose coast may last any number of "
+        "steps: use 1",
+    )
     require(
         task.kind != "bank_shot" or task.thrust_steps % held == 0,
         f"cost.action_repeat {held} holds a push beyond task.thrust_steps {task.thrust_steps}, "
@@ -111,6 +131,15 @@ def check_model(cfg: Any) -> None:
     """That networks fit the world, the method and each other."""
     model, tokens, size = cfg.model, cfg.method in ("vjepa2_ac", "dino_wm"), cfg.world.size
     require(
+        model.frame_skip == 1 or cfg.method != "cloning",
+        f"model.frame_skip {model.frame_skip} does not fit cloning, which acts every step: use 1",
+    )
+    require(
+        model.frame_skip == 1 or not cfg.evaluation.num_surprise_clips,
+        f"model.frame_skip {model.frame_skip} does not predict the frame after an event: use 1, or "
+        "evaluation.num_surprise_clips 0",
+    )
+    require(
         size % 16 == 0,
         f"the encoder needs world.size divisible by 16, got {size}: use "
         f"{16 * max(1, round(size / 16))}",
@@ -121,12 +150,17 @@ def check_model(cfg: Any) -> None:
         "predict a frozen encoder's tokens, no other method does",
     )
     require(
+        not model.projector or (model.encoder, model.predictor) == ("vit", "adaln"),
+        "model.projector is LeWorldModel's, for model.encoder vit and model.predictor adaln: got "
+        f"{model.encoder} and {model.predictor}",
+    )
+    require(
         model.predictor == "mlp" or model.hidden_dim % 16 == 0,
         f"model.predictor {model.predictor} has a head for every 16 of model.hidden_dim: use a "
         f"multiple of 16, got {model.hidden_dim}",
     )
     require(
-        model.predictor != ("adaln" if tokens else "attention"),
+        model.predictor != ("adaln" if tokens else "block_causal"),
         f"model.predictor {model.predictor} does not predict what {cfg.method} has as its state: "
-        f"use mlp or {'attention' if tokens else 'adaln'}",
+        f"use mlp or {'block_causal' if tokens else 'adaln'}",
     )

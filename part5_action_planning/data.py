@@ -16,6 +16,7 @@ from common.rendering import render
 from common.simulator import Scene, sample_scene, sample_start
 from common.world import World
 from part5_action_planning.config import Config, Task
+from part5_action_planning.model.jepa import group
 from part5_action_planning.model.world_models import TokenModel
 from part5_action_planning.tasks.rules import advance_all
 
@@ -45,8 +46,8 @@ class Recording:
 class Batch:
     """Clips: seen (B, T, C, H, W) frames in [0, 1], or (B, T, N, D) tokens of a frozen encoder.
 
-    actions (B, T - 1, A): actions[:, t] leads from frame t to frame t + 1. slices (D, M): SIGReg's,
-    for the method that has it.
+    actions (B, T - 1, A): actions[:, t] leads from frame t to frame t + 1; where these are k steps
+    apart, A numbers are k actions. slices (D, M): SIGReg's, for the method that has it.
     """
 
     seen: Tensor
@@ -117,24 +118,26 @@ def crossing_share(world: World, states: Tensor) -> float:
 
 def draw_batch(
     recording: Recording, tokens: np.ndarray | None, batch_size: int, length: int,
-    generator: torch.Generator, share: slice = slice(None),
+    generator: torch.Generator, frame_skip: int = 1, share: slice = slice(None),
 ) -> Batch:  # fmt: skip
-    """A share of a batch of clips of neighbouring frames, drawn uniformly with replacement.
+    """A share of a batch of clips of frames frame_skip steps apart, drawn with replacement.
 
     tokens (E, T, N, D) replace the frames where a frozen encoder has read them before.
     """
     num_episodes, num_frames = recording.states.shape[:2]
     draw = {"size": (batch_size, 1), "generator": generator, "device": generator.device}
     episode = torch.randint(0, num_episodes, **draw)[share]
-    begin = torch.randint(0, num_frames - length + 1, **draw)[share]
-    time = begin + torch.arange(length, device=begin.device)  # (B, T)
+    pushes = (length - 1) * frame_skip
+    begin = torch.randint(0, num_frames - pushes, **draw)[share]
+    moments = begin + torch.arange(pushes + 1, device=begin.device)
+    time = moments[:, ::frame_skip]  # (B, T)
     episodes = episode.expand_as(time)
     if tokens is None:
         seen = pick_frames(recording.frames, episodes, time)
     else:
         rows = (index.numpy(force=True) for index in (episodes, time))
         seen = torch.from_numpy(tokens[tuple(rows)]).to(time.device)  # read from the disk
-    return Batch(seen, recording.actions[episodes[:, 1:], time[:, :-1]])
+    return Batch(seen, group(recording.actions[episode, moments[:, :-1]], frame_skip))
 
 
 def read_tokens(model: TokenModel, recording: Recording, folder: Path) -> np.ndarray:

@@ -120,6 +120,7 @@ def protocol(cfg: Config) -> dict[str, Any]:
         **({} if options else {"iterations": planner.num_iterations}),
         "horizon_blocks": planner.horizon, "steps_per_block": cost.action_repeat,
         "blocks_executed": cost.replan_every / cost.action_repeat,
+        **({"frame_skip": cfg.model.frame_skip} if cfg.model.frame_skip > 1 else {}),
         "cost": f"{cost.norm}, {cost.when}", "train_steps": cfg.steps,
         "train_episodes": cfg.data.num_train_episodes,
     }  # fmt: skip

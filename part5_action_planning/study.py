@@ -15,6 +15,7 @@ ROOM = "part5_action_planning.studies"
 QUESTIONS = {  # name: module:function in ROOM, and what is asked
     "baselines": ("baselines:main", "what do plans and probes score without learning?"),
     "precision": ("precision:main", "how precise must a world model be?"),
+    "distances": ("distances:main", "what is a model's distance worth to true dynamics?"),
     "sizes": ("sizes:main", "how large are the models that are compared?"),
     "threshold": ("threshold:main", "from which weight should SIGReg prevent collapse?"),
     "planner_ablation": (
@@ -22,7 +23,7 @@ QUESTIONS = {  # name: module:function in ROOM, and what is asked
     ),
     "equal_seconds": (
         "planner_ablation:equal_seconds",
-        "what do LeWorldModel and DINO-WM styles do with each other's seconds?",
+        "what do LeWorldModel style and DINO tokens do with each other's seconds?",
     ),
     "planner_bench": ("planner_bench:planner_bench", "do planners find optima that are known?"),
     "planner_timing": ("planner_bench:planner_timing", "which planner is best at equal seconds?"),

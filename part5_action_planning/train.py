@@ -38,7 +38,7 @@ from common.schedules import warmup_cosine
 from common.sigreg import CURVATURE, random_slices, sigreg
 from part5_action_planning.config import BASELINE, Config, Stream, generator
 from part5_action_planning.data import Batch, draw_batch, make_recording, read_tokens
-from part5_action_planning.model.jepa import LatentModel, rollout_windows
+from part5_action_planning.model.jepa import LatentModel, predict_clips, rollout_windows
 from part5_action_planning.model.world_models import PixelModel, Policy, TokenModel, make_model
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 
@@ -73,7 +73,7 @@ def lewm_loss(model: LatentModel, batch: Batch, cfg: Config) -> Loss:
     """
     assert batch.slices is not None
     z = encode_clips(model, batch)  # (B, T, D)
-    z_pred, z_next = rollout_windows(model, z, batch.actions, cfg.rollout)
+    z_pred, z_next = predict_clips(model, z, batch.actions, cfg.rollout)
     prediction = (z_pred - z_next).square().mean()
     samples = len(z) * world_size()
     regularizer = sigreg(z.transpose(0, 1), batch.slices) / samples  # (T, B, D): each time apart
@@ -90,7 +90,7 @@ def pldm_loss(model: LatentModel, batch: Batch, cfg: Config) -> Loss:
     PLDM, arXiv 2502.14819, with VICReg's terms (2105.04906) over batch and time at once.
     """
     w, z = cfg.loss_weights, encode_clips(model, batch)  # (B, T, D)
-    z_pred, z_next = rollout_windows(model, z, batch.actions, cfg.rollout)
+    z_pred, z_next = predict_clips(model, z, batch.actions, cfg.rollout)
     terms = {"prediction": (z_pred - z_next).square().mean()}
     flat = z.flatten(0, 1)  # (B T, D)
     terms["variance"], terms["covariance"] = variance_hinge(flat), covariance_penalty(flat)
@@ -108,9 +108,9 @@ def vjepa2_ac_loss(model: TokenModel, batch: Batch, cfg: Config) -> Loss:
     V-JEPA 2-AC, arXiv 2506.09985, eq. 2-4.
     """
     z = model.state(batch.seen.float())
-    z_pred, z_next = rollout_windows(model, z, batch.actions, 1)
+    z_pred, z_next = predict_clips(model, z, batch.actions, 1)
     forced = (z_pred - z_next).abs().mean()
-    z_pred, z_next = rollout_windows(model, z, batch.actions, cfg.rollout)
+    z_pred, z_next = predict_clips(model, z, batch.actions, cfg.rollout)
     rolled = (z_pred[:, :, -1] - z_next[:, :, -1]).abs().mean()
     return forced + rolled, {"teacher_forcing": forced, "rollout": rolled}
 
@@ -118,7 +118,7 @@ def vjepa2_ac_loss(model: TokenModel, batch: Batch, cfg: Config) -> Loss:
 def dino_wm_loss(model: TokenModel, batch: Batch, cfg: Config) -> Loss:
     """|z_pred - z_next|^2 on a frozen encoder's patch tokens: DINO-WM, arXiv 2411.04983."""
     z = model.state(batch.seen.float())
-    z_pred, z_next = rollout_windows(model, z, batch.actions, cfg.rollout)
+    z_pred, z_next = predict_clips(model, z, batch.actions, cfg.rollout)
     loss = (z_pred - z_next).square().mean()
     return loss, {"prediction": loss}
 
@@ -193,8 +193,9 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
     state = {"model": model, "optimizer": optimizer, "clips": clips, "slices": slices}
 
     start, share = here.restore(run, state), here.share(cfg.batch_size)
+    sizes, skip = (cfg.batch_size, cfg.data.clip_length), cfg.model.frame_skip
     for step in run.steps(start, cfg.steps) if run else range(start, cfg.steps):
-        batch = draw_batch(recording, tokens, cfg.batch_size, cfg.data.clip_length, clips, share)
+        batch = draw_batch(recording, tokens, *sizes, clips, skip, share)
         if cfg.method == "lewm":
             drawn = random_slices(cfg.model.embedding_dim, cfg.loss_weights.num_slices, slices)
             batch = Batch(batch.seen, batch.actions, drawn)

@@ -185,8 +185,8 @@ METHODS = [
     *(("part3", name, {}) for name in ("simsiam", "stopgrad", "supervised", "next_frame")),
     *(("part4", name, {}) for name in ("ijepa", "vjepa", "dino", "dino_gram", "lejepa")),
     *(("part5", name, {}) for name in ("lewm", "lewm_adaln", "lewm_vit", "pldm", "pixel")),
-    *(("part5", name, {}) for name in ("cloning", "left_right", "dino_wm", "vjepa2_ac")),
-    ("part5", "dino_wm_attention", {}),
+    *(("part5", name, {}) for name in ("cloning", "left_right", "dino_mlp", "vjepa_mlp")),
+    *(("part5", name, {}) for name in ("dino_wm", "vjepa2_ac", "lewm_published")),
 ]
 
 
@@ -216,7 +216,7 @@ SCORED = [
     ("part5", ["cloning"], {"figures": True}),
     ("part5", ["left_right"], {"figures": True}),
     ("part5", ["bank_shot"], {}),
-    ("part5", ["dino_wm"], {}),
+    ("part5", ["dino_mlp"], {}),
 ]
 
 

@@ -58,13 +58,16 @@ class Recorder:
             self.model, LatentModel | PixelModel
         ):
             z_past, a_past, actions = (part[:1] for part in self.agent.intention)
-            actions = actions[:, : self.episodes.cfg.task.budget - time]
+            skip = self.model.frame_skip
+            left = min(actions.shape[1], self.episodes.cfg.task.budget - time) // skip
+            actions = actions[:, : left * skip]
             z = rollout(self.model, z_past, a_past, actions.unsqueeze(1))[0, 0]  # (H, D)
             chosen = torch.linspace(0, len(z) - 1, min(SHOWN, len(z)), device=z.device)
             chosen = chosen.round().long()
-            steps = (chosen + 1).tolist()
+            ahead = skip * (chosen + 1)
+            steps = ahead.tolist()
             predicted = list(_grey(self.model.decode(z[chosen])))
-            real = list(_grey(really(self.episodes, states[:1], actions[0], time)[chosen]))
+            real = list(_grey(really(self.episodes, states[:1], actions[0], time)[ahead - 1]))
         self.moments.append(Moment(now, steps, predicted, real))
         return action
 

@@ -16,8 +16,8 @@ from part5_action_planning.report.tables import EVENTS, PLANNERS, TASKS
 AGENTS = {"oracle": "true dynamics", "lewm": "LeWorldModel style", "cloning": "cloning, no model",
           "greedy": "greedy, no model", "untrained": "untrained model", "random": "random thrust",
           "do_nothing": "do nothing"}
-MODELS = {"lewm": "LeWorldModel style", "pixel": "pixels", "dino_wm": "DINO-WM style",
-          "vjepa2_ac": "V-JEPA 2-AC style"}
+MODELS = {"lewm": "LeWorldModel style", "pixel": "pixels", "dino_wm": "DINO tokens, one MLP",
+          "vjepa2_ac": "V-JEPA tokens, one MLP"}
 BASELINES = {"coasting": "true dynamics, thrust unknown", "pixels": "nothing moves"}
 COSTS = {"last": "cost at the end", "sum": "summed cost", "track": "moving target"}
 RATIOS = {"operations": "gflop_per_step", "time, this CPU": "ms_per_candidate_step"}

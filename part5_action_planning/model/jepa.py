@@ -13,20 +13,38 @@ from torch import Tensor, nn
 from common.heads import MLP
 from common.predictors import Predictor
 from part5_action_planning.config import ACTION_DIM, Config
-from part5_action_planning.model.encoders import make_blocks, make_decoder, make_encoder
+from part5_action_planning.model.encoders import (
+    make_blocks,
+    make_decoder,
+    make_encoder,
+    make_projector,
+)
 from part5_action_planning.tasks.rules import largest_action
 
 CHUNK_ELEMENTS = 65_536  # state numbers predicted at a time, so that they stay in a core's cache
 
 
 class WorldModel(Protocol):
-    """What planners and agents need; history_length is the n that ``step`` wants."""
+    """What planners and agents need.
+
+    history_length: frames that a rollout wants to have seen; frame_skip: k, the steps from one of
+    the n frames that ``step`` sees to the next, and to the one it predicts.
+    """
 
     history_length: int
+    frame_skip: int
 
     def encode(self, frames: Tensor, states: Tensor) -> Tensor: ...
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor: ...
     def goal_features(self, z: Tensor) -> Tensor: ...
+
+
+class CausalModel(WorldModel, Protocol):
+    """One that, if is_causal, predicts what follows each of n states at once: (B, n, D)."""
+
+    is_causal: bool
+
+    def forced(self, z_past: Tensor, a_past: Tensor) -> Tensor: ...
 
 
 class Seeing(nn.Module):
@@ -34,7 +52,7 @@ class Seeing(nn.Module):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        self.history_length = cfg.model.history_length
+        self.history_length, self.frame_skip = cfg.model.span, cfg.model.frame_skip
         self.encoder = make_encoder(cfg)
 
     def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
@@ -54,14 +72,19 @@ class LatentModel(Seeing):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.predictor = ActionPredictor(cfg)
+        self.is_causal = cfg.model.predictor == "adaln"
         self.inverse = MLP(
             in_dim=2 * cfg.model.embedding_dim, hidden_dim=cfg.model.hidden_dim,
-            out_dim=ACTION_DIM, normalise=False,
+            out_dim=cfg.model.frame_skip * ACTION_DIM, normalise=False,
         )  # fmt: skip
         self.decoder = make_decoder(cfg)
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
         return self.predictor(z_past, a_past)
+
+    def forced(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        """What follows each of n embeddings: (B, n, D)."""
+        return self.predictor.forced(z_past, a_past)
 
     def decode(self, z: Tensor) -> Tensor:
         """Frames (B, C, H, W), of embeddings (B, D)."""
@@ -69,21 +92,24 @@ class LatentModel(Seeing):
 
 
 class ActionPredictor(nn.Module):
-    """z_next from n embeddings and the n actions that leave them; actions are scaled to +-1."""
+    """z_next from n embeddings and the n actions that leave them; actions are scaled to +-1.
+
+    With a frame skip of k an action is k of them, one after another.
+    """
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        n = cfg.model.history_length
+        n, size = cfg.model.history_length, cfg.model.frame_skip * ACTION_DIM
         sizes = {"embedding_dim": cfg.model.embedding_dim, "hidden_dim": cfg.model.hidden_dim}
         self.scale = largest_action(cfg.task, cfg.world)
         match cfg.model.predictor:
             case "mlp":
-                actions = n * ACTION_DIM
-                made = Predictor(history_length=n, action_dim=actions, num_hypotheses=1, **sizes)
+                made = Predictor(history_length=n, action_dim=n * size, num_hypotheses=1, **sizes)
             case "adaln":
-                made = CausalPredictor(history_length=n, action_dim=ACTION_DIM, **sizes)
-            case "attention":
-                raise ValueError("model.predictor attention is for a frozen encoder's tokens")
+                sizes["depth"], ends = cfg.model.depth, cfg.model.projector
+                made = CausalPredictor(history_length=n, action_dim=size, projector=ends, **sizes)
+            case "block_causal":
+                raise ValueError("model.predictor block_causal is for a frozen encoder's tokens")
             case _:
                 assert_never(cfg.model.predictor)
         self.network = made
@@ -93,19 +119,23 @@ class ActionPredictor(nn.Module):
         if isinstance(self.network, Predictor):
             z_pred, _ = self.network(z_past, actions.flatten(1))
             return z_pred[:, 0]
-        return self.network(z_past, actions)
+        return self.network(z_past, actions)[:, -1]
+
+    def forced(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        """What follows each of them, (B, n, D), of a predictor that is causal."""
+        return self.network(z_past, a_past / self.scale)
 
 
 class CausalPredictor(nn.Module):
     """LeWorldModel's predictor: causal attention over n embeddings, each modulated by its action.
 
-    z_past (B, n, D), a_past (B, n, A) -> z_next (B, D). Differs: two blocks, and a prediction that
-    is added to the last embedding.
+    z_past (B, n, D), a_past (B, n, A) -> what follows each of them, (B, n, D). projector: as
+    theirs, it ends in an MLP with batch norm; else a prediction is added to the embedding before.
     """
 
     def __init__(
         self, *, embedding_dim: int, history_length: int, action_dim: int, hidden_dim: int,
-        depth: int = 2,
+        depth: int, projector: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         self.first = nn.Linear(embedding_dim, hidden_dim)
@@ -115,13 +145,15 @@ class CausalPredictor(nn.Module):
         )
         self.blocks = make_blocks(hidden_dim, depth, condition_dim=hidden_dim)
         self.norm = nn.LayerNorm(hidden_dim)
-        self.last = nn.Linear(hidden_dim, embedding_dim)
+        self.is_residual = not projector
+        self.last = make_projector(hidden_dim, embedding_dim, projector)
 
     def forward(self, z_past: Tensor, a_past: Tensor) -> Tensor:
         h, condition = self.first(z_past) + self.place, self.action(a_past)
         for block in self.blocks:
             h = block(h, condition, causal=True)
-        return z_past[:, -1] + self.last(self.norm(h[:, -1]))
+        predicted = self.last(self.norm(h).flatten(0, 1)).view_as(z_past)
+        return z_past + predicted if self.is_residual else predicted
 
 
 def rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
@@ -129,15 +161,30 @@ def rollout(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) 
 
     z_past (E, n, D) what was observed, oldest first; a_past (E, n - 1, A) the actions between;
     actions (E, S, H, A), the first of them leaving z_past[:, -1]. The window slides: later steps
-    see what was predicted, and the actions that go with it. Raises ValueError for another history.
+    see what was predicted, and the actions that go with it. A frame skip of k reads every k-th
+    observation, back from the last, and predicts every k-th state, (E, S, H / k, D). Raises
+    ValueError for another history, and for an H that k does not divide.
     """
-    episodes, samples = actions.shape[:2]
-    wanted = (model.history_length, model.history_length - 1)
+    wanted, skip = (model.history_length, model.history_length - 1), model.frame_skip
     if (z_past.shape[1], a_past.shape[1]) != wanted:
         raise ValueError(
             f"got a history of {z_past.shape[1]} observations and {a_past.shape[1]} actions; the "
             f"model wants {wanted[0]} and {wanted[1]}"
         )
+    if actions.shape[2] % skip:
+        raise ValueError(f"got {actions.shape[2]} actions; the model wants a multiple of {skip}")
+    return _rollouts(model, z_past[:, ::skip], *(group(a, skip) for a in (a_past, actions)))
+
+
+def group(actions: Tensor, frame_skip: int) -> Tensor:
+    """Actions (..., T, A), the k of a frame skip beside each other: (..., T / k, k A)."""
+    *rows, steps, size = actions.shape
+    return actions.reshape(*rows, steps // frame_skip, frame_skip * size)
+
+
+def _rollouts(model: WorldModel, z_past: Tensor, a_past: Tensor, actions: Tensor) -> Tensor:
+    """As ``rollout``, of observations and actions that are those of the model's own steps."""
+    episodes, samples = actions.shape[:2]
     z_past, a_past = (past.repeat_interleave(samples, 0) for past in (z_past, a_past))
     flat = actions.flatten(0, 1)  # (E S, H, A)
     rows = min(2048, max(64, CHUNK_ELEMENTS // z_past[0, 0].numel()))
@@ -164,17 +211,32 @@ def rollout_windows(
 ) -> tuple[Tensor, Tensor]:
     """Rollouts of so many steps from every moment of a clip, and what really came.
 
-    z (B, T, D), actions (B, T - 1, A) -> z_pred, z_next (B, W, steps, D): W windows with a full
-    history before and so many frames after.
+    z (B, T, D), actions (B, T - 1, A), both of the model's own steps (``Batch``) -> z_pred, z_next
+    (B, W, steps, D): W windows with a full history before and so many frames after.
     """
-    n = model.history_length
+    n = -(-model.history_length // model.frame_skip)
     time = torch.arange(z.shape[1], device=z.device)
     begin = time[: len(time) - n - steps + 1, None]  # (W, 1)
     z_past = z[:, begin + time[:n]]  # (B, W, n, D)
     a_past = actions[:, begin + time[: n - 1]]  # (B, W, n - 1, A)
     ahead = actions[:, begin + n - 1 + time[:steps]]  # (B, W, steps, A)
     z_next = z[:, begin + n + time[:steps]]
-    z_pred = rollout(
+    z_pred = _rollouts(
         model, z_past.flatten(0, 1), a_past.flatten(0, 1), ahead.flatten(0, 1)[:, None]
     )
     return z_pred[:, 0].unflatten(0, z_next.shape[:2]), z_next
+
+
+def predict_clips(
+    model: CausalModel, z: Tensor, actions: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    """As ``rollout_windows``; but one step ahead, a causal model is taught at every frame at once.
+
+    Then the W = n windows are what it has seen up to each of a clip's first n frames: teacher
+    forcing, as LeWorldModel, DINO-WM and V-JEPA 2-AC do it.
+    """
+    if steps > 1 or not model.is_causal:
+        return rollout_windows(model, z, actions, steps)
+    n = -(-model.history_length // model.frame_skip)
+    z_pred, z_next = model.forced(z[:, :n], actions[:, :n]), z[:, 1 : n + 1]
+    return z_pred.unsqueeze(2), z_next.unsqueeze(2)

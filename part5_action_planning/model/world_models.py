@@ -1,8 +1,8 @@
 """World models behind one interface (``jepa.WorldModel``), all that planners, agents, scores know:
 
     encode(frames, states) -> z           what the model makes of the present, (B, ...) -> (B, D)
-    step(z_past, a_past) -> z_next        (B, n, D), (B, n, A) -> (B, D): n = history_length of
-                                          both, where a_past[i] is the action that leaves z_past[i]
+    step(z_past, a_past) -> z_next        (B, n, D), (B, n, A) -> (B, D): a_past[i] is the action
+                                          that leaves z_past[i], or the k of a frame skip
     goal_features(z) -> features          what a distance to the goal is measured on
     decode(z) -> frames                   of those that can show what they predict
 
@@ -23,8 +23,9 @@ from common.heads import MLP
 from common.simulator import Scene
 from common.world import World
 from part5_action_planning.config import ACTION_DIM, Config, Task
-from part5_action_planning.model.encoders import make_blocks, make_decoder
+from part5_action_planning.model.encoders import make_decoder
 from part5_action_planning.model.jepa import ActionPredictor, LatentModel, Seeing
+from part5_action_planning.model.token_predictors import BlockCausalPredictor, TokenMLP
 from part5_action_planning.tasks.rules import advance, largest_action
 
 if TYPE_CHECKING:
@@ -53,24 +54,37 @@ class PixelModel(Seeing):
 
 
 class TokenModel(nn.Module):
-    """V-JEPA 2-AC's and DINO-WM's kind: the state is a frozen encoder's patch tokens.
+    """DINO-WM's and V-JEPA 2-AC's kind: the state is a frozen encoder's patch tokens.
 
     frozen (``common.frozen.FrozenEncoder``) is not trained and no part of the weights. mean (N, D)
-    and spread of the tokens that it gives to recorded frames are: see ``standardise``.
+    and spread of the tokens that it gives to recorded frames are: see ``standardise``. What V-JEPA
+    2-AC's transformer predicts is layer-normed, as the states are that it is compared with.
     """
 
     def __init__(self, cfg: Config, frozen: "FrozenEncoder") -> None:
         super().__init__()
-        self.history_length = cfg.model.history_length
+        self.history_length, self.frame_skip = cfg.model.span, cfg.model.frame_skip
         self.frozen = frozen
-        rows, columns = frozen.grid(cfg.world.size, cfg.world.size)
+        grid = rows, columns = frozen.grid(cfg.world.size, cfg.world.size)
         self.tokens = (rows * columns, frozen.dim)
         self.scale = largest_action(cfg.task, cfg.world)
-        kind = TokenAttention if cfg.model.predictor == "attention" else TokenMLP
-        self.predictor = kind(
-            num_tokens=rows * columns, token_dim=frozen.dim, action_dim=ACTION_DIM,
-            history_length=cfg.model.history_length, hidden_dim=cfg.model.hidden_dim,
-        )  # fmt: skip
+        sizes = {
+            "token_dim": frozen.dim, "action_dim": cfg.model.frame_skip * ACTION_DIM,
+            "history_length": cfg.model.history_length, "hidden_dim": cfg.model.hidden_dim,
+        }  # fmt: skip
+        match cfg.model.predictor:
+            case "mlp":
+                self.predictor = TokenMLP(num_tokens=rows * columns, **sizes)
+            case "block_causal":
+                token = cfg.method == "vjepa2_ac"
+                self.predictor = BlockCausalPredictor(
+                    grid=grid, depth=cfg.model.depth, action_token=token, **sizes
+                )
+            case "adaln":
+                raise ValueError("model.predictor adaln is for embeddings of whole frames")
+            case _:
+                assert_never(cfg.model.predictor)
+        self.is_causal = cfg.model.predictor == "block_causal"
         self.mean: Tensor
         self.spread: Tensor
         self.register_buffer("mean", torch.zeros(self.tokens))
@@ -100,67 +114,20 @@ class TokenModel(nn.Module):
         return self.state(self.frozen.encode(frames))
 
     def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        if self.is_causal:
+            return self.forced(z_past, a_past)[:, -1]
         tokens = z_past.unflatten(2, self.tokens)  # (B, n, N, D)
         return self.predictor(tokens, a_past / self.scale).flatten(1)
 
+    def forced(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+        """What follows each of n states: (B, n, N D)."""
+        predicted = self.predictor(z_past.unflatten(2, self.tokens), a_past / self.scale)
+        if self.predictor.action is None:  # DINO-WM
+            return predicted.flatten(2)
+        return self.state(self.mean + self.spread * predicted)
+
     def goal_features(self, z: Tensor) -> Tensor:
         return z
-
-
-class TokenMLP(nn.Module):
-    """All patch tokens at once, through one narrow layer: "DINO-WM style", "V-JEPA 2-AC style".
-
-    tokens (B, n, N, D), a_past (B, n, A) -> those of the next frame (B, N, D), as they are and not
-    as a change: where a ball crosses from patch to patch, tokens change almost whole. Differs from
-    DINO-WM (arXiv 2411.04983) and V-JEPA 2-AC (2506.09985), whose predictors are transformers: what
-    comes through one narrow layer for the whole frame is kept near possible frames, as a rollout
-    needs it.
-    """
-
-    def __init__(
-        self, *, num_tokens: int, token_dim: int, history_length: int, action_dim: int,
-        hidden_dim: int,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        size = num_tokens * token_dim
-        self.first = nn.Linear(history_length * (size + action_dim), hidden_dim)
-        self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(2))
-        self.middle = nn.Sequential(
-            nn.Linear(hidden_dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, hidden_dim)
-        )
-        self.last = nn.Linear(hidden_dim, size)
-
-    def forward(self, tokens: Tensor, a_past: Tensor) -> Tensor:
-        h = self.first(torch.cat([tokens.flatten(1), a_past.flatten(1)], dim=1))
-        h = h + self.middle(self.norms[0](h))
-        return self.last(F.gelu(self.norms[1](h))).unflatten(1, tokens.shape[2:])
-
-
-class TokenAttention(nn.Module):
-    """Attention over the patches, the action on every token: DINO-WM's kind; shapes as TokenMLP.
-
-    Differs from DINO-WM: the history of a patch is one wide token, so attention runs over the N
-    patches alone.
-    """
-
-    def __init__(
-        self, *, num_tokens: int, token_dim: int, history_length: int, action_dim: int,
-        hidden_dim: int, depth: int = 2,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.first = nn.Linear(history_length * (token_dim + action_dim), hidden_dim)
-        self.place = nn.Parameter(0.02 * torch.randn(num_tokens, hidden_dim))
-        self.blocks = make_blocks(hidden_dim, depth)
-        self.norm = nn.LayerNorm(hidden_dim)
-        self.last = nn.Linear(hidden_dim, token_dim)
-
-    def forward(self, tokens: Tensor, a_past: Tensor) -> Tensor:
-        actions = a_past.flatten(1).unsqueeze(1).expand(-1, tokens.shape[2], -1)  # (B, N, n A)
-        seen = tokens.transpose(1, 2).flatten(2)  # (B, N, n D)
-        h = self.first(torch.cat([seen, actions], dim=-1)) + self.place
-        for block in self.blocks:
-            h = block(h)
-        return self.last(self.norm(h))
 
 
 class Oracle:
@@ -169,7 +136,7 @@ class Oracle:
     z is x, y, vx, vy of the ball, its radius and the middle of the door, all of which stay in px.
     """
 
-    history_length = 1
+    history_length = frame_skip = 1
 
     def __init__(self, task: Task, world: World, scene: Scene) -> None:
         self.task, self.world, self.scene = task, world, scene

@@ -61,9 +61,10 @@ def plan_length(cfg: Config, time: int) -> tuple[int, int]:
 def check_search(cfg: Config, model: WorldModel, z_goal: Tensor) -> None:
     """Raises UserError where a search to goals (E, D) at once takes more memory than there is."""
     (blocks, coast), options = plan_length(cfg, 0), choices(cfg.task)
-    steps = blocks * cfg.cost.action_repeat + coast
+    steps = (blocks * cfg.cost.action_repeat + coast) // model.frame_skip
     paths = cfg.planner.num_samples if options is None else len(options) ** blocks
-    held = max(2 * steps + model.history_length, 3 * steps)  # states of a path: its past, what is
+    seen = -(-model.history_length // model.frame_skip)
+    held = max(2 * steps + seen, 3 * steps)  # states of a path: its past, what is
     check_memory(  # predicted, in parts and whole, then its differences to the goal
         "a search in every episode at once", (len(z_goal), paths, held, z_goal.shape[1]), 4,
         "planner.num_samples, planner.horizon or evaluation.num_test_episodes",

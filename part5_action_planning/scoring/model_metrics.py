@@ -27,26 +27,30 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
     position_r2, velocity_r2: ridge regression on the state (velocity: on a history of states), from
     LABELS labels of half of the episodes, on the other half. fvu_h: share of the state's variance
     that an h-step rollout leaves unexplained; error_px_h: root mean square error of the position
-    that the same probe reads from the predicted state. A coordinate that never varies is left out,
-    and so is what episodes are too short for.
+    that the same probe reads from the predicted state; error_px_0: from real ones. A coordinate
+    that never varies is left out, and so is what episodes are too short for, and an h between two
+    frames of a model that skips some.
     """
     z = encode_all(model, recording).float()  # (E, T, D)
     truth = recording.states[:, :, 0]  # (E, T, 4)
-    half, n = len(z) // 2, model.history_length
+    half, n, skip = len(z) // 2, model.history_length, model.frame_skip
     train, test = (
         _some(z[:half], truth[:half]),
         (z[half:].flatten(0, 1), truth[half:].flatten(0, 1)),
     )
     spread = truth[half:, :, :2].flatten(0, 1).var(0, correction=0)
+    r2 = ridge_probe(train[0], train[1][:, :2], test[0], test[1][:, :2])
     scores = {
-        "position_r2": _read(train, test, slice(0, 2)),
+        "position_r2": r2.nanmean().item(),
+        "error_px_0": _off(r2, test[1][:, :2]),
         "effective_rank": effective_rank(test[0]),
         "collapse_ratio": collapse_ratio(test[0]),
         "mean_std": test[0].std(0).mean().item(),
     }
     if z.shape[1] > 2:  # else no frame has neighbours on both sides
         scores["straightness"] = straightness(z[half:])
-    past = torch.cat([z[:, i : z.shape[1] - n + 1 + i] for i in range(n)], -1)  # (E, T - n + 1, nD)
+    seen = [z[:, i : z.shape[1] - n + 1 + i] for i in range(0, n, skip)]
+    past = torch.cat(seen, -1)  # (E, T - n + 1, ...): the states that a prediction sees
     later = truth[:, n - 1 :]
     scores["velocity_r2"] = _read(
         _some(past[:half], later[:half]),
@@ -54,7 +58,7 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
         slice(2, 4),
     )
     begins = range(n - 1, z.shape[1] - 1, 5)
-    for h in [h for h in HORIZONS if h < z.shape[1] - n]:
+    for h in [h for h in HORIZONS if h < z.shape[1] - n and h % skip == 0]:
         starts = [t for t in begins if t + h < z.shape[1]]
         pairs = [_predict(model, z[half:], recording.actions[half:], t, h) for t in starts]
         predicted = torch.cat(pairs)
@@ -62,8 +66,7 @@ def describe(model: WorldModel, recording: Recording) -> dict[str, float]:
         place = torch.cat([truth[half:, t + h, :2] for t in starts])
         scores[f"fvu_{h}"] = fvu(predicted, target)
         r2 = ridge_probe(train[0], train[1][:, :2], predicted, place)
-        around = place.var(0, correction=0).cpu()
-        scores[f"error_px_{h}"] = math.sqrt(((1 - r2) * around).nansum().item())
+        scores[f"error_px_{h}"] = _off(r2, place)
     scores["spread_px"] = math.sqrt(spread.sum().item())
     return scores
 
@@ -73,6 +76,11 @@ def _some(z: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     flat, labels = z.flatten(0, 1), truth.flatten(0, 1)
     index = torch.linspace(0, len(flat) - 1, min(LABELS, len(flat))).long().to(flat.device)
     return flat[index], labels[index]
+
+
+def _off(r2: Tensor, place: Tensor) -> float:
+    """Root mean square error (px) of places (m, 2) that are read with such an R^2."""
+    return math.sqrt(((1 - r2) * place.var(0, correction=0).cpu()).nansum().item())
 
 
 def _read(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], which: slice) -> float:

@@ -42,7 +42,7 @@ class Pixels:
     """A frame is its own embedding (B, C H W), and the next one is predicted to be the same."""
 
     def __init__(self, history_length: int) -> None:
-        self.history_length = history_length
+        self.history_length, self.frame_skip = history_length, 1
 
     def encode(self, frames: Tensor, states: Tensor | None = None) -> Tensor:
         return frames.flatten(1)
@@ -62,7 +62,8 @@ class Coasting:
     """
 
     def __init__(self, world: World, scene: Scene, history_length: int) -> None:
-        self.world, self.scene, self.history_length = world, scene, history_length
+        self.world, self.scene = world, scene
+        self.history_length, self.frame_skip = history_length, 1
 
     def encode(self, frames: Tensor | None, states: Tensor) -> Tensor:
         return states[:, 0]

@@ -2,8 +2,8 @@
 
 planner_ablation: one change at a time from the default planner, cost and horizon, on the default
 model of the sweep reach. equal_seconds: success against thinking time, LeWorldModel style beside
-DINO-WM style (of the sweep expensive), which is what the posts' "48x faster" is about: what can
-either do with the seconds of the other? Both on EPISODES episodes of the test split.
+one MLP on DINO tokens (of the sweep expensive), after the posts' "48x faster": what can either do
+with the seconds of the other? Both on EPISODES episodes of the test split.
 """
 
 from collections.abc import Mapping

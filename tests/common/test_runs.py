@@ -574,7 +574,7 @@ def test_killed_process_resumes(tmp_path: Path) -> None:
         (  # of so many candidates only a token model's states, of 4 x 4 x 96 numbers, are too large
             "part5",
             [
-                "--config=configs/part5/dino_wm.yaml",
+                "--config=configs/part5/dino_mlp.yaml",
                 "--planner.num_samples=5000",
                 "--evaluation.num_test_episodes=100",
             ],

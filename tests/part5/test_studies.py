@@ -3,10 +3,17 @@
 import importlib
 
 import pytest
+import torch
 
+from common.harness.config import load_config
 from common.harness.results import read_results
-from part5_action_planning.config import PART
+from part5_action_planning.config import BASELINE, PART, Config, SharedStream, shared_generator
+from part5_action_planning.data import make_recording
+from part5_action_planning.model.jepa import rollout
+from part5_action_planning.model.world_models import Oracle
 from part5_action_planning.studies import planner_ablation, sizes, variant
+from part5_action_planning.studies.baselines import Pixels
+from part5_action_planning.studies.distances import STEP, Looked
 from part5_action_planning.study import STUDIES
 
 
@@ -43,3 +50,22 @@ def test_a_share_has_an_interval_of_its_trials_and_a_number_of_its_seeds():
     made = variant({"task": "reach"}, [{"last": 1.0, "mean_std": 0.1}] * 3, trials=40)["metrics"]
     assert 0.9 < made["last"]["low"] < made["last"]["high"] == 1.0
     assert made["mean_std"]["low"] == pytest.approx(0.1)
+
+
+def test_the_ceiling_steps_as_the_oracle_and_compares_embeddings_of_what_is_seen():
+    cfg = load_config(Config, [BASELINE, BASELINE.with_name("dino_wm.yaml")], {"world.size": 32})
+    recording = make_recording(cfg, 3, shared_generator(cfg, SharedStream.HELDOUT_DATA))
+    oracle = Oracle(cfg.task, cfg.world, recording.scene)
+    looked = Looked(cfg, recording.scene, Pixels(1))
+    z = oracle.encode(None, recording.states[:, 0])[:, None]
+    actions = recording.actions[:, None, :10]
+    every = rollout(oracle, z, z.new_zeros(3, 0, 2), actions)
+    torch.testing.assert_close(rollout(looked, z, z.new_zeros(3, 0, 2), actions), every[:, :, 4::5])
+    on_grid = (every / STEP).round() * STEP
+    seen = looked.goal_features(on_grid[:, 0, 4])  # (3, C H W)
+    black = seen.unflatten(-1, (32, 32))
+    places = torch.arange(32) + 0.5
+    middle = torch.stack([(black.sum(dim) * places).sum(-1) for dim in (-2, -1)], -1)
+    torch.testing.assert_close(
+        middle / black.sum((-2, -1))[:, None], on_grid[:, 0, 4, :2], atol=0.05, rtol=0
+    )

@@ -309,7 +309,7 @@ class Sums:
     """A world model by hand: the next state is a weighted sum of what it sees, oldest first."""
 
     def __init__(self, z_weight: list[float], a_weight: list[float]) -> None:
-        self.history_length = len(a_weight)
+        self.history_length, self.frame_skip = len(a_weight), 1
         self.z_weight, self.a_weight = torch.tensor(z_weight), torch.tensor(a_weight)
         self.seen: list[tuple[int, int]] = []
 
@@ -370,6 +370,27 @@ def test_the_window_never_grows_beyond_the_history():
     model = Sums([1.0] * N, [1.0] * N)
     rollout(model, *draws())
     assert model.seen == [(N, N)] * H
+
+
+def test_a_frame_skip_reads_every_kth_state_and_all_actions_between():
+    """A model of two steps at once, of the last two such states, against the steps one by one."""
+
+    class Skipping(Sums):
+        history_length, frame_skip = 3, 2
+
+        def __init__(self) -> None:
+            pass
+
+        def step(self, z_past: Tensor, a_past: Tensor) -> Tensor:
+            assert z_past.shape[1:] == (2, 2)
+            assert a_past.shape[1:] == (2, 4)
+            return z_past[:, 1] + a_past[:, 1, :2] + a_past[:, 1, 2:]
+
+    z_past, a_past, actions = draws(history=3)
+    every = rollout(Sums([1.0], [1.0]), z_past[:, -1:], a_past[:, :0], actions)
+    torch.testing.assert_close(rollout(Skipping(), z_past, a_past, actions), every[:, :, 1::2])
+    with pytest.raises(ValueError, match="got 5 actions; the model wants a multiple of 2"):
+        rollout(Skipping(), z_past, a_past, actions[:, :, :5])
 
 
 @pytest.mark.parametrize(("observations", "executed"), [(2, 2), (3, 3), (3, 1), (4, 3)])

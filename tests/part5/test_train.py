@@ -53,7 +53,7 @@ SMOKE = CONFIGS / "smoke.yaml"
 TRAIN = [
     sys.executable, "part5_action_planning/train.py", "--config", str(SMOKE), "--threads=1",
 ]  # fmt: skip
-LATENT = ("lewm", "pldm", "lewm_adaln", "lewm_vit")
+LATENT = ("lewm", "pldm", "lewm_adaln", "lewm_vit", "lewm_published")
 TRAINED = (*LATENT, "pixel", "cloning")
 
 
@@ -65,7 +65,8 @@ def config(*names: str, **overrides: object) -> Config:
 def batch_of(cfg: Config) -> Batch:
     recording = make_recording(cfg, 8, generator(cfg, Stream.TRAIN_DATA))
     clips = generator(cfg, Stream.CLIPS)
-    drawn = draw_batch(recording, None, cfg.batch_size, cfg.data.clip_length, clips)
+    sizes = cfg.batch_size, cfg.data.clip_length
+    drawn = draw_batch(recording, None, *sizes, clips, cfg.model.frame_skip)
     return with_slices(drawn, cfg, generator(cfg, Stream.SLICES))
 
 
@@ -108,6 +109,21 @@ def test_an_action_leads_from_its_frame_to_the_next():
     assert error.median() < 0.3 * (change - push.flip(0)).abs().median()
 
 
+def test_frames_of_a_clip_are_a_skip_apart_and_have_all_actions_between():
+    cfg = config("smoke")
+    recording = make_recording(cfg, 4, generator(cfg, Stream.TRAIN_DATA))
+    number = torch.arange(4 * 40).view(4, 40)  # of every frame, shown instead of it
+    frames = number[..., None, None, None].expand(4, 40, 1, 8, 8).byte()
+    counted = replace(recording, frames=frames, actions=number[:, :-1, None].expand(4, 39, 2))
+    batch = draw_batch(counted, None, 512, 4, generator(cfg, Stream.CLIPS), 5)
+    seen = (255 * batch.seen[:, :, 0, 0, 0]).round()
+    assert torch.equal(seen, seen[:, :1] + 5 * torch.arange(4))
+    assert batch.actions.shape == (512, 3, 10)
+    ahead = torch.arange(5).repeat_interleave(2)
+    assert torch.equal(batch.actions, seen[:, :3, None] + ahead)
+    assert set((seen[:, 0] % 40).tolist()) == set(range(25))  # the last ends with the episode
+
+
 def test_the_share_that_crosses_the_door():
     cfg = config("two_rooms")
     states = torch.zeros(4, 3, 1, 4)
@@ -122,7 +138,7 @@ def test_the_share_that_crosses_the_door():
 
 def test_rolled_out_windows_pair_predictions_with_what_came():
     class Adder(torch.nn.Module):
-        history_length = 2
+        history_length, frame_skip = 2, 1
 
         def step(self, z_past, a_past):
             return z_past[:, -1] + a_past[:, -1]
@@ -164,17 +180,18 @@ def test_the_target_of_lewm_gets_a_gradient_and_the_readout_sends_none():
     assert all(weight.grad is None for weight in model.encoder.parameters())
 
 
-@pytest.mark.parametrize("names", [["dino_wm"], ["vjepa2_ac"], ["dino_wm_attention"]])
-def test_frozen_tokens_train_a_predictor_and_nothing_else(names, tmp_path):
-    cfg = config(*names, "smoke", batch_size=8)
+@pytest.mark.parametrize("name", ["dino_mlp", "vjepa_mlp", "dino_wm", "vjepa2_ac"])
+def test_frozen_tokens_train_a_predictor_and_nothing_else(name, tmp_path):
+    cfg = config(name, "smoke", batch_size=8)
     torch.manual_seed(0)
     model = token_model(cfg)
     recording = make_recording(cfg, 8, generator(cfg, Stream.TRAIN_DATA))
     tokens = read_tokens(model, recording, tmp_path)
     assert tokens.shape == (8, cfg.world.episode_length, 16, 256)
-    batch = draw_batch(recording, tokens, 8, cfg.data.clip_length, generator(cfg, Stream.CLIPS))
-    assert batch.seen.shape == (8, cfg.data.clip_length, 16, 256)
-    drawn = draw_batch(recording, None, 8, cfg.data.clip_length, generator(cfg, Stream.CLIPS))
+    length, skip = cfg.data.clip_length, cfg.model.frame_skip
+    batch = draw_batch(recording, tokens, 8, length, generator(cfg, Stream.CLIPS), skip)
+    assert batch.seen.shape == (8, length, 16, 256)
+    drawn = draw_batch(recording, None, 8, length, generator(cfg, Stream.CLIPS), skip)
     model.standardise(torch.from_numpy(np.array(tokens)).float().flatten(0, 1))
     z = model.state(batch.seen.float())
     directly = model.encode(drawn.seen.flatten(0, 1)).view_as(z)
@@ -188,7 +205,7 @@ def test_frozen_tokens_train_a_predictor_and_nothing_else(names, tmp_path):
     for weight in model.frozen.backbone.parameters():
         assert not weight.requires_grad
         assert weight.grad is None
-    wanted = {"teacher_forcing", "rollout"} if "vjepa2_ac" in names else {"prediction"}
+    wanted = {"teacher_forcing", "rollout"} if cfg.method == "vjepa2_ac" else {"prediction"}
     assert set(terms) == wanted
 
 
@@ -334,7 +351,7 @@ def test_the_oracle_ranks_plans_as_the_truth_does(task):
     oracle = Oracle(cfg.task, cfg.world, recording.scene)
 
     class Known:  # the oracle, asked as a learnt model is: frame by frame
-        history_length = 1
+        history_length = frame_skip = 1
 
         def encode(self, frames, states):
             scene = recording.scene[torch.arange(len(states)) % 4]  # all scenes are alike here
@@ -479,8 +496,14 @@ def test_every_config_of_the_part_loads():
         (["--world.num_balls=2"], "world.num_balls to 1"),
         (["--method=dino_wm"], "dino_wm and model.encoder conv do not fit"),
         (["--model.encoder=frozen"], "predict a frozen encoder's tokens"),
-        (["--model.predictor=attention"], "use mlp or adaln"),
+        (["--model.predictor=block_causal"], "use mlp or adaln"),
         (["--loss_weights.sigreg_lambda=-1.0"], "sigreg_lambda"),
+        (["--model.frame_skip=2"], "use a multiple of model.frame_skip, 2"),
+        (["--model.frame_skip=5", "--cost.action_repeat=5"], "use at most 8"),
+        (
+            ["--model.frame_skip=2", "--cost.action_repeat=2", "--evaluation.num_surprise_clips=4"],
+            "does not predict the frame after an event",
+        ),
         (["--loss_weights.num_slices=0"], "num_slices"),
         (["--world.size=60"], "divisible by 16"),
         (["--plannr.kind=cem"], "planner.kind"),
@@ -643,7 +666,7 @@ def test_the_same_seed_gives_the_same_files(trained, tmp_path, run):
 
 @pytest.mark.slow
 def test_a_token_model_keeps_what_its_tokens_are_standardised_by(tmp_path, run):
-    command = [*TRAIN[:2], "--config", CONFIGS / "dino_wm.yaml", "--config", SMOKE, "--threads=1"]
+    command = [*TRAIN[:2], "--config", CONFIGS / "dino_mlp.yaml", "--config", SMOKE, "--threads=1"]
     run(*command, "--run_dir", tmp_path / "run")
     assert list((tmp_path / "features").glob("recording-*.npy"))
     _, model = load_run(tmp_path / "run")
