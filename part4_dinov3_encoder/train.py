@@ -25,14 +25,30 @@ from common.harness.errors import before_training, check_weights, run_script, st
 from common.harness.machine import autocast, device_name, pick_device
 from common.harness.runs import Run
 from common.losses import lejepa, squared_error
+from common.masking import patches_apart
 from common.schedules import warmup_cosine
-from common.sigreg import sigreg_share
+from common.sigreg import sigreg, sigreg_share
 from common.vit import pick_tokens
 from part4_dinov3_encoder.config import BASELINE, Config, Stream, generator, protocol
 from part4_dinov3_encoder.data.scenes import Scenes
-from part4_dinov3_encoder.data.views import Batch, Views, Windows, draw_batch, make_pool
-from part4_dinov3_encoder.model import Model, each, encode_views, make_model, tokens_at
+from part4_dinov3_encoder.data.views import (
+    Batch,
+    Labelled,
+    Views,
+    Windows,
+    draw_batch,
+    make_pool,
+)
+from part4_dinov3_encoder.model import (
+    Model,
+    each,
+    encode_views,
+    make_model,
+    tokens_at,
+    wanted_of,
+)
 from part4_dinov3_encoder.report.tables import RUN, RUN_NOTE
+from part4_dinov3_encoder.scoring.context import context_scores, test_windows
 from part4_dinov3_encoder.scoring.encoders import frozen_copy
 from part4_dinov3_encoder.scoring.features import features
 from part4_dinov3_encoder.scoring.scores import (
@@ -41,30 +57,83 @@ from part4_dinov3_encoder.scoring.scores import (
     limits,
     make_heldout,
     make_test,
+    position_scores,
 )
 
 Terms = dict[str, Tensor]
 
 
 def ijepa_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
-    """|| P(E(x_seen)) - LN(E'(x))_wanted ||^2, E' the slow teacher.
+    """|| P(E(x_seen)) - LN(E'(x))_block ||^2, mean over blocks; E' the slow teacher.
 
-    I-JEPA, arXiv 2301.08243, sec. 3; differs: all blocks are predicted in one pass, not one by one.
+    I-JEPA, arXiv 2301.08243, sec. 3. With context_sigreg, + SIGReg(E(x_seen)) over all tokens seen:
+    a teacher alone does not keep them from collapsing in part (C-JEPA, arXiv 2410.19560, with
+    VICReg's terms in its place).
     """
-    predicted, target = hidden_tokens(model, batch)
+    assert isinstance(batch, Windows)
+    (mask,) = batch.masks
+    context, _, predicted = model.predict(batch, mask)
+    target = wanted_of(model.targets(batch.x), mask)
+    loss = error = squared_error(predicted.flatten(0, 1), target.flatten(0, 1))
+    terms = {"prediction": error}
+    if cfg.loss_weights.context_sigreg:
+        tokens = context.flatten(0, 1)  # (B n, D)
+        terms["sigreg"] = sigreg(tokens, batch.slices)
+        loss = loss + cfg.loss_weights.context_sigreg * terms["sigreg"] / len(tokens)
+    return loss, terms
+
+
+def vjepa_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
+    """| P(E(x_seen)) - LN(E'(x))_hidden |, of clips x, mean over short- and long-range masks.
+
+    V-JEPA, arXiv 2404.08471, sec. 3. With ``visible``, + |P(E(x_seen))_seen - LN(E'(x))_seen| /
+    sqrt(d), d patches from the nearest hidden one: V-JEPA 2.1's dense loss, arXiv 2603.14482.
+    """
+    assert isinstance(batch, Windows)
+    target, w = model.targets(batch.x), cfg.loss_weights
+    hidden, visible = [], []
+    for mask in batch.masks:
+        _, at_seen, at_hidden = model.predict(batch, mask)
+        hidden.append((at_hidden - wanted_of(target, mask)).abs().mean())
+        if w.visible:
+            error = (at_seen - pick_tokens(target, mask.seen)).abs().mean(-1)  # (B, n)
+            distance = patches_apart(mask.seen, mask.wanted[0], batch.grid)
+            visible.append((error / distance.sqrt()).mean())
+    loss = torch.stack(hidden).mean()
+    terms = {"prediction": loss}
+    if w.visible:
+        terms["visible"] = torch.stack(visible).mean()
+        loss = loss + w.visible * terms["visible"]
+    return loss, terms
+
+
+def pixels_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
+    """|| P(E(x_seen)) - LN(x)_block ||^2: ijepa with pixels for targets, and so no teacher.
+
+    The control that masked autoencoders are (MAE, arXiv 2111.06377), at I-JEPA's masks.
+    """
+    assert isinstance(batch, Windows)
+    (mask,) = batch.masks
+    _, _, predicted = model.predict(batch, mask)
+    target = wanted_of(model.targets(batch.x), mask)
     error = squared_error(predicted.flatten(0, 1), target.flatten(0, 1))
     return error, {"prediction": error}
 
 
-def vjepa_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
-    """| P(E(x_seen)) - LN(E'(x))_wanted |, of clips x.
+def supervised_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
+    """|| W E(x) - place ||^2 + H(cover, w E(x)_patch): the upper bound, which is given labels.
 
-    V-JEPA, arXiv 2404.08471, sec. 3; differs: I-JEPA's masks through all frames, not its short- and
-    long-range ones of about 90%.
+    The place of the larger ball, where it is in the window, from all tokens side by side; the share
+    of each patch that a ball covers from that patch's token.
     """
-    predicted, target = hidden_tokens(model, batch)
-    error = (predicted - target).abs().mean()
-    return error, {"prediction": error}
+    assert isinstance(batch, Labelled)
+    tokens = model.encoder(batch.x)
+    is_inside = (batch.place.abs() < 1).all(1)
+    error = (model.place_head(tokens.flatten(1)) - batch.place).square().mean(1)
+    place = (error * is_inside).sum() / is_inside.sum().clamp(min=1)
+    logits = model.cover_head(tokens).squeeze(-1)
+    cover = F.binary_cross_entropy_with_logits(logits, batch.cover)
+    return place + cover, {"place": place, "cover": cover}
 
 
 def dino_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
@@ -136,26 +205,17 @@ def compute_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms
             return dino_loss(model, batch, cfg)
         case "lejepa":
             return lejepa_loss(model, batch, cfg)
+        case "pixels":
+            return pixels_loss(model, batch, cfg)
+        case "supervised":
+            return supervised_loss(model, batch, cfg)
         case _:
             assert_never(cfg.method)
 
 
-def hidden_tokens(model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The tokens that are wanted (B, m, D): predicted from those seen, and as the teacher has them.
-
-    Of the whole picture; each normalised over its coordinates, as in both papers' code.
-    """
-    assert isinstance(batch, Windows)
-    with torch.no_grad():
-        target = pick_tokens(model.teacher(batch.x), batch.wanted)
-        target = F.layer_norm(target, target.shape[-1:])
-    context = model.encoder(batch.x, batch.seen)
-    return model.predictor(context, batch.seen, batch.wanted, batch.grid), target
-
-
 def after_step(model: Model, terms: Terms, step: int, cfg: Config) -> None:
     """Moves what has no gradient: dino's centres, by the logits of the step, and the teachers."""
-    if cfg.method == "lejepa":
+    if cfg.method not in ("ijepa", "vjepa", "dino"):
         return
     rate = ema_rate(step, cfg.steps, cfg.loss_weights.ema_rate)
     update_teacher(model.teacher, model.encoder, rate)
@@ -207,13 +267,20 @@ def train(cfg: Config, run: Run, device: torch.device) -> None:
             run.log(done, {"loss": loss.detach()} | scalars)
         if done % cfg.eval_every == 0 or done == cfg.steps:
             run.log(done, collapse(model, test))
+        if done in cfg.snapshots:
+            save_vit(run.folder / f"encoder-{done}.pt", model.kept, cfg.method, cfg.vit_sizes)
         if is_saved:
             run.save(done, state)
 
     save_vit(run.folder / "encoder.pt", model.kept, cfg.method, cfg.vit_sizes)
-    scores = evaluate(frozen_copy(model.kept), make_heldout(cfg), cfg)
-    if cfg.method != "lejepa":
+    held = make_heldout(cfg)
+    scores = evaluate(frozen_copy(model.kept), held, cfg)
+    if cfg.method in ("ijepa", "vjepa", "pixels"):
+        scores |= context_scores(model, test_windows(cfg))
+    if cfg.method in ("ijepa", "vjepa"):
         scores["initial_share"] = initial_share(cfg.steps, cfg.loss_weights.ema_rate)
+        found = position_scores(frozen_copy(model.teacher), held, cfg)
+        scores |= {f"teacher_{name}": value for name, value in found.items()}
     variants = {cfg.method: scores}
     run.finish({"variants": variants, "protocol": protocol(cfg), "limits": limits(scores)})
     print(f"{RUN.text(variants, {})}\n{RUN_NOTE}")
