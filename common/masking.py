@@ -108,7 +108,7 @@ def _with_context(
         leaves = f"the hidden blocks leave fewer than least_context = {least} patches to be seen"
         raise ValueError(f"{leaves}: use fewer or smaller blocks, or a lower mask.least_context")
     one = fits.int().argmax()
-    blocks[~fits], context[~fits] = blocks[one], context[one]
+    blocks[~fits], context[~fits] = blocks[one].clone(), context[one].clone()
     return blocks, context
 
 

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 import torch
 from pydantic import Field
@@ -29,6 +29,8 @@ class Stream(IntEnum):
     LABELLED_DATA = 2
     TEST_DATA = 3
     SAMPLES = 4
+    LABELLED_CLIPS = 5
+    TEST_CLIPS = 6
     TRACKED_CLIPS = 40
 
 
@@ -99,14 +101,22 @@ class MaskConfig:
         Of a clip twice: once with its short-range blocks hidden, once with the long-range ones.
         Raises ValueError where blocks leave too little to be seen.
         """
-        shared = {"rows": side, "columns": side, "batch": batch, "generator": generator}
-        shared |= {"least_context": self.least_context}
+        where = (side, side, batch, generator)
         if method == "vjepa":
-            blocks = [{"num_blocks": n, "scale": s} for n, s in (self.short_range, self.long_range)]
-            return [clip_masks(**shared, **each, aspect=self.target_aspect) for each in blocks]
-        ranges = {"target_scale": self.target_scale, "target_aspect": self.target_aspect}
-        return [picture_masks(**shared, **ranges, num_targets=self.num_targets,
-                              context_scale=self.context_scale)]  # fmt: skip
+            return [
+                clip_masks(
+                    *where, num_blocks=count, scale=share, aspect=self.target_aspect,
+                    least_context=self.least_context,
+                )
+                for count, share in (self.short_range, self.long_range)
+            ]  # fmt: skip
+        return [
+            picture_masks(
+                *where, num_targets=self.num_targets, target_scale=self.target_scale,
+                target_aspect=self.target_aspect, context_scale=self.context_scale,
+                least_context=self.least_context,
+            )
+        ]  # fmt: skip
 
 
 @config
@@ -271,6 +281,19 @@ class Config(RunConfig):
             need(
                 found == wanted, f"{what}data.clip_length: leave world.{name} {wanted}, got {found}"
             )
+
+    @property
+    def pictures_per_step(self) -> float:
+        """Windows of ``data.view`` px that a step gives the encoder; a small view is a quarter."""
+        match self.method:
+            case "ijepa" | "pixels" | "supervised":
+                return self.batch_size
+            case "vjepa":
+                return self.batch_size * self.data.clip_length
+            case "dino" | "lejepa":
+                return self.batch_size * (2 + self.views.num_local / 4)
+            case _:
+                assert_never(self.method)
 
     @property
     def vit_sizes(self) -> dict[str, int]:

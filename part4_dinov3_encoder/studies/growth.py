@@ -6,7 +6,6 @@ that seed, at 0. Writes results/growth.json, whose variants are <method>@<pictur
 """
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,17 +18,20 @@ from common.harness.errors import no_options
 from common.harness.results import write_results
 from common.harness.runs import RUNS
 from part4_dinov3_encoder.config import BASELINE, PART, Config, protocol
-from part4_dinov3_encoder.scoring.scores import growth_scores, limits, make_heldout
+from part4_dinov3_encoder.scoring.encoders import raw_pixels
+from part4_dinov3_encoder.scoring.growth import frame_scores, make_motion, motion_scores
+from part4_dinov3_encoder.scoring.scores import limits, make_heldout
 
 SWEEP = REPOSITORY / "configs" / "part4" / "sweeps" / "length.yaml"
 
 
-def kept(folder: Path, cfg: Config) -> dict[int, FrozenEncoder]:
-    """{pictures seen: encoder} of a finished run; a clip counts as its frames."""
-    frames = cfg.batch_size * (cfg.data.clip_length if cfg.method == "vjepa" else 1)
+def kept(folder: Path) -> dict[int, FrozenEncoder]:
+    """{pictures seen: encoder} of a finished run."""
+    cfg = load_config(Config, [folder / "config.yaml"])
     files = {step: folder / f"encoder-{step}.pt" for step in cfg.snapshots}
     files[cfg.steps] = folder / "encoder.pt"
-    return {frames * step: load_frozen(cfg.method, path) for step, path in files.items()}
+    each = cfg.pictures_per_step
+    return {round(each * n): load_frozen(cfg.method, path) for n, path in files.items()}
 
 
 def main() -> None:
@@ -40,15 +42,19 @@ def main() -> None:
     found: dict[tuple[str, int], list[dict[str, float]]] = {}
     asked, jobs = sweep.read_sweep(SWEEP, RUNS)
     for seed in asked.seeds:
-        baseline = load_config(Config, [BASELINE], {"seed": seed})
-        held = make_heldout(baseline)
-        start = growth_scores(untrained_vit(baseline.vit_sizes, seed=seed), held, baseline)
-        found.setdefault(("untrained", 0), []).append(start)
+        cfg = load_config(Config, [BASELINE], {"seed": seed})
+        held, motion = make_heldout(cfg), make_motion(cfg)
+        rows = {("untrained", 0): untrained_vit(cfg.vit_sizes, seed=seed)}
+        rows |= {("raw_pixels", 0): raw_pixels(cfg, channels=1)}
+        ends = list(rows)
         for job in (job for job in jobs if job.seed == seed):
-            cfg = load_config(Config, [job.folder / "config.yaml"])
-            for pictures, encoder in kept(job.folder, cfg).items():
-                scores = growth_scores(encoder, held, replace(baseline, method=cfg.method))
-                found.setdefault((job.variant, pictures), []).append(scores)
+            encoders = kept(job.folder)
+            rows |= {(job.variant, pictures): e for pictures, e in encoders.items()}
+            ends.append((job.variant, max(encoders)))
+        for name, encoder in rows.items():
+            scores = frame_scores(encoder, held, cfg)
+            scores |= motion_scores(encoder, motion, cfg) if name in ends else {}
+            found.setdefault(name, []).append(scores)
     write_results(
         PART / "results" / "growth.json",
         "python part4_dinov3_encoder/study.py growth",
