@@ -2,11 +2,15 @@
 
 Started without ``torch.distributed``, everything here is the identity, so a loss is written once.
 
-The convention, under which training on W ranks is training on the joined batch: every rank
-returns the same loss L, a function of sums over all ranks. ``DistributedDataParallel`` divides
-the summed gradients by W; the backward of ``all_reduce_sum`` adds up the W equal copies of dL/dsum,
-which puts that factor back. (An all-reduce that is invisible to autograd is short by 1 / W.)
+The convention, under which training on W ranks is training on the joined batch: what is minimised
+is the mean of the ranks' losses, each a function of the rank's own equal share and of sums over all
+ranks. A mean over samples may thus stay the rank's own; a loss that is the same on every rank is
+its own mean. ``average_gradients``, as ``DistributedDataParallel``, divides the summed gradients by
+W; the backward of ``all_reduce_sum`` adds up the W ranks' dL/dsum. (An all-reduce that is invisible
+to autograd leaves W - 1 of them out.)
 """
+
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.distributed as dist
@@ -29,6 +33,28 @@ def all_reduce_sum(x: Tensor, batch_size: int | None = None) -> Tensor:
     the same message.
     """
     return x if world_size() == 1 else _AllReduceSum.apply(x, batch_size)
+
+
+def average_gradients(weights: Iterable[Tensor]) -> None:
+    """Makes every gradient its mean over all ranks; a weight that has none on any stays without.
+
+    For equal weights, of which the same have a gradient on every rank. DistributedDataParallel
+    does as much, but wants one forward pass of one module in which every weight has a part.
+    """
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    if world_size() == 1 or not gradients:
+        return
+    mean = _total(torch.cat([each.flatten() for each in gradients])) / world_size()
+    for each, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
+        each.copy_(part.view_as(each))
+
+
+def average(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Scalars, to look at: the mean of each over all ranks, without a gradient."""
+    if world_size() == 1:
+        return {name: term.detach() for name, term in terms.items()}
+    means = _total(torch.stack([term.detach() for term in terms.values()])) / world_size()
+    return dict(zip(terms, means, strict=True))
 
 
 def check_finite(z: Tensor) -> None:

@@ -20,7 +20,8 @@ error*, so that a change of batch size changes nothing. Others' weights, at N sa
                                 prediction: two views to their mean, a quarter of their MSE
     the local theory, part 3    MSE + r SIGReg / N                  sigreg_lambda = r
 
-A collapsed embedding starts to spread above (1 - R^2) / CURVATURE, so above 0.647 whatever its R^2.
+A collapsed embedding starts to spread above (1 - R^2) / CURVATURE, so above 0.647 whatever its R^2;
+``critical_lambda`` finds the line of an encoder of yours before you train it.
 """
 
 import math
@@ -56,6 +57,36 @@ def random_slices(
     slices = torch.randn(dim, num_slices, generator=generator, device=generator.device)
     slices[0] += slices.norm(dim=0) == 0  # a column of zeros has no direction: take the first axis
     return (slices / slices.norm(dim=0)).to(device)
+
+
+def critical_lambda(z_a: Tensor, z_b: Tensor, *, has_predictor: bool = False) -> float:
+    """The sigreg_lambda below which training collapses and above which it does not: known before.
+
+    z_a, z_b (N, D): what the *untrained* encoder makes of two views of N samples. Of all directions
+    the one in which they agree best spreads first: with rho the first canonical correlation, where
+    sigreg_lambda > 2 (1 - rho) / CURVATURE. has_predictor: of a frame and the next, between which a
+    predictor stands that is trained too: it explains nothing yet, and the line is 1 / CURVATURE
+    whatever the encoder (tested on few runs; part 3's results say how far both hold).
+
+    Raises ValueError for shapes that differ, fewer than 8 samples a dimension, from which a
+    correlation would come by chance, and a network that gives all samples the same embedding.
+    """
+    if z_a.shape != z_b.shape or z_a.ndim != 2 or len(z_a) < 8 * z_a.shape[1]:
+        got = f"{tuple(z_a.shape)} and {tuple(z_b.shape)}"
+        raise ValueError(f"got {got}; wanted two of one shape (N, D), N at least 8 D")
+    if has_predictor:
+        return 1 / CURVATURE
+    bases = []
+    for z in (z_a.detach().double(), z_b.detach().double()):
+        left, lengths, _ = torch.linalg.svd(z - z.mean(0), full_matrices=False)
+        kept = lengths > 1e-10 * len(z) ** 0.5 * z.abs().max()
+        if not kept.any():
+            raise ValueError(
+                "got the same embedding of all samples; wanted an encoder that differs"
+            )
+        bases.append(left[:, kept])  # orthonormal columns that span the centred embedding
+    rho = torch.linalg.svdvals(bases[0].T @ bases[1])[0].item()
+    return 2 * (1 - min(rho, 1.0)) / CURVATURE
 
 
 def sigreg_share(sigreg_lambda: float, num_samples: int, prediction_scale: float = 1.0) -> float:

@@ -2,9 +2,10 @@
 
 from enum import IntEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 
 from common.distractors import Distractor
 from common.harness.config import RunConfig, config, option
@@ -14,6 +15,7 @@ from common.world import World
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part3" / "baseline.yaml"
 
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 Method = Literal["mse", "cosine", "dino", "barlow", "vicreg", "sigreg", "supervised"]
 
 
@@ -55,8 +57,9 @@ class LossWeights:
     """VICReg's weight of the squared off-diagonal covariances."""
     redundancy: float = option(ge=0, le=1e6, when="method=barlow")
     """Barlow Twins' weight of the squared off-diagonal correlations."""
-    sigreg_lambda: float = option(ge=0, le=1e6, when="method=sigreg")
-    """Weight of SIGReg per sample beside the mean squared error (see common/sigreg.py)."""
+    sigreg_lambda: Weight | Literal["auto"] = option(when="method=sigreg")
+    """Weight of SIGReg per sample beside the mean squared error (common/sigreg.py); auto: twice the
+    one below which training would collapse."""
     num_slices: int = option(256, ge=1, le=65536, when="method=sigreg")
     """Random directions of SIGReg, drawn afresh each step."""
     num_knots: int = option(17, ge=3, le=257, when="method=sigreg")

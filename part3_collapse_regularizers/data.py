@@ -70,19 +70,18 @@ def make_pool(cfg: Config, num_episodes: int, length: int, generator: torch.Gene
 
 
 def draw_sample(
-    cfg: Config, pool: Pool, batch_size: int, generator: torch.Generator, rank: int = 0,
-    num_ranks: int = 1,
-) -> Sample:  # fmt: skip
+    cfg: Config, pool: Pool, batch_size: int, generator: torch.Generator, share: slice = slice(None)
+) -> Sample:
     """Samples drawn uniformly, with replacement, each frame with looks of its own.
 
-    Of several ranks with equal generators each draws all and paints its share, so that the shares
-    make up the batch of one process.
+    All are drawn and a share of them painted, so that the shares of several ranks with equal
+    generators make up the batch of one process.
     """
     num_episodes, length = pool.states.shape[:2]
     draw = {"size": (batch_size,), "generator": generator, "device": generator.device}
     episode = torch.randint(0, num_episodes, **draw)
     time = torch.randint(0, length - frames_ahead(cfg), **draw)
-    return paint(cfg, pool, episode, time, generator, rank, num_ranks, cfg.data.shift)
+    return paint(cfg, pool, episode, time, generator, share, cfg.data.shift)
 
 
 def first_frames(cfg: Config, pool: Pool, generator: torch.Generator) -> Sample:
@@ -98,7 +97,7 @@ def frames_ahead(cfg: Config) -> int:
 
 def paint(
     cfg: Config, pool: Pool, episode: Tensor, time: Tensor, generator: torch.Generator,
-    rank: int = 0, num_ranks: int = 1, max_shift: float = 0.0,
+    share: slice = slice(None), max_shift: float = 0.0,
 ) -> Sample:  # fmt: skip
     """Frames from time (B,) on of an episode (B,), each with looks (and a shift) of its own."""
     batch_size = len(episode)
@@ -106,17 +105,16 @@ def paint(
     color = uniform((*frames, cfg.world.num_balls, 1), cfg.world.brightness, generator)
     number = cfg.num_moments * batch_size
     layer, layer_state = sample_layers(cfg.distractor, cfg.world.size, number, 1, generator)
-    mine = slice(rank * batch_size // num_ranks, (rank + 1) * batch_size // num_ranks)
     device = generator.device
     moments = torch.arange(cfg.num_moments, device=device).clamp(max=frames_ahead(cfg))
-    states = pool.states[episode[mine], time[mine] + moments[:, None]]  # (V, B, N, 4)
-    radius = pool.radius[episode[mine]].expand(*states.shape[:3])  # (V, B, N)
-    shift = uniform((*frames, 1, 2), (-max_shift, max_shift), generator)[:, mine]
+    states = pool.states[episode[share], time[share] + moments[:, None]]  # (V, B, N, 4)
+    radius = pool.radius[episode[share]].expand(*states.shape[:3])  # (V, B, N)
+    shift = uniform((*frames, 1, 2), (-max_shift, max_shift), generator)[:, share]
     states = torch.cat([states[..., :2] + shift, states[..., 2:]], dim=-1)
-    color = color[:, mine]
+    color = color[:, share]
     if layer is not None:
-        layer = layer.unflatten(0, frames)[:, mine].flatten(0, 1)  # (V B, 1, H, W)
-    looks = torch.cat([color[:, :, 0], layer_state.unflatten(0, frames)[:, mine, 0]], dim=-1)
+        layer = layer.unflatten(0, frames)[:, share].flatten(0, 1)  # (V B, 1, H, W)
+    looks = torch.cat([color[:, :, 0], layer_state.unflatten(0, frames)[:, share, 0]], dim=-1)
     no_door = torch.zeros(radius[..., 0].numel(), device=device)
     scene = Scene(radius.flatten(0, 1), color.flatten(0, 1), no_door)
     painted = render(cfg.world, states.flatten(0, 1).unsqueeze(1), scene, layer)[:, 0]

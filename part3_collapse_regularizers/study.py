@@ -11,6 +11,9 @@ from part3_collapse_regularizers.config import PART
 ROOM = "part3_collapse_regularizers.studies"
 STUDIES = {
     "stability": Study("When is collapse unstable?", f"{ROOM}.stability:main"),
+    "collapse_predicted": Study(
+        "What does theory say of runs not yet trained?", f"{ROOM}.collapse_predicted:main"
+    ),
     "collapse_line": Study(
         "Does the local theory tell where training collapses?", f"{ROOM}.collapse_line:main"
     ),

@@ -20,26 +20,24 @@ It has no dashboard and no figures; files: runs/part3/<name>-ddp2-seed<k>/.
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import assert_never
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from common.dino import cross_entropy
-from common.distributed import world_size
-from common.harness.checkpoints import load_state, state_of
+from common.distributed import average_gradients, world_size
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.machine import autocast, device_name, pick_device
+from common.harness.processes import Processes, started
 from common.harness.runs import Run
 from common.losses import barlow_twins, negative_cosine, squared_error, vicreg_spread
 from common.sigreg import sigreg, sigreg_share
 from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
+from part3_collapse_regularizers.critical import settled
 from part3_collapse_regularizers.data import Batch, draw_sample, make_pool
 from part3_collapse_regularizers.model import Model, make_batch, make_model, make_optimizer
-from part3_collapse_regularizers.processes import Processes, started
 from part3_collapse_regularizers.report.tables import run_table
 from part3_collapse_regularizers.scoring.dashboard import Dashboard
 from part3_collapse_regularizers.scoring.scores import Heldout, make_heldout, summarise
@@ -126,8 +124,9 @@ def vicreg_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
 
 def lejepa_loss(model: Model, batch: Batch, cfg: Config) -> Loss:
     """(1 - s) mean (z_pred - z')^2 + s SIGReg(z): LeJEPA (2511.08544), sec. 5."""
-    assert batch.slices is not None
     w, z = cfg.loss_weights, model.embed(batch.x)  # (V, B, D)
+    assert batch.slices is not None
+    assert w.sigreg_lambda != "auto"  # train() has settled it
     terms = prediction(squared_error, model, z, batch)
     terms["sigreg"] = sigreg(z, batch.slices, num_knots=w.num_knots)
     share = sigreg_share(w.sigreg_lambda, z.shape[1] * world_size())
@@ -148,19 +147,9 @@ def prediction(distance: Distance, model: Model, z: Tensor, batch: Batch) -> Ter
     return {"prediction": torch.stack(found).mean()}
 
 
-class Objective(nn.Module):
-    """The loss as a module: one forward pass per step, which DistributedDataParallel can watch."""
-
-    def __init__(self, model: Model, cfg: Config) -> None:
-        super().__init__()
-        self.model, self.cfg = model, cfg
-
-    def forward(self, batch: Batch) -> Loss:
-        return compute_loss(self.model, batch, self.cfg)
-
-
 def train(cfg: Config, run: Run | None, here: Processes) -> None:
     """Trains one method on this process's share of every batch; rank 0 alone writes, to its run."""
+    cfg = settled(cfg)  # a number for sigreg_lambda: auto
     with before_training():
         episodes, length = cfg.data.num_train_episodes, cfg.world.episode_length
         draws = generator(cfg, Stream.TRAIN_EPISODES, here.device)
@@ -178,18 +167,12 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
         "snapshots": dashboard.snapshots if dashboard else [],
     }  # fmt: skip
 
-    known = here.from_first((run.restore(state), state_of(state)) if run else None)
-    start = known[0]
-    if not run and start:
-        load_state(state, known[1], Path("the checkpoint of rank 0"))
+    start = here.restore(run, state)
     if run and dashboard and not start:
         run.log(0, dashboard.look(0, model))
-    objective: nn.Module = Objective(model, cfg)
-    if here.count > 1:
-        objective = DistributedDataParallel(objective, broadcast_buffers=False)
 
     for step in run.steps(start, cfg.steps) if run else range(start, cfg.steps):
-        sample = draw_sample(cfg, pool, cfg.batch_size, samples, here.rank, here.count)
+        sample = draw_sample(cfg, pool, cfg.batch_size, samples, here.share(cfg.batch_size))
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, cfg)
         done = step + 1
@@ -199,9 +182,10 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
         with stopping_at(done):
             batch = make_batch(model, sample, cfg, slices)
             with autocast(here.device, cfg.precision):
-                loss, terms = objective(batch)
+                loss, terms = compute_loss(model, batch, cfg)
             optimizer.zero_grad()
             loss.backward()
+            average_gradients(model.parameters())
             optimizer.step()
             model.after_step(batch, step)
             if look or save:

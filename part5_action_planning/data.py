@@ -117,16 +117,16 @@ def crossing_share(world: World, states: Tensor) -> float:
 
 def draw_batch(
     recording: Recording, tokens: np.ndarray | None, batch_size: int, length: int,
-    generator: torch.Generator,
+    generator: torch.Generator, share: slice = slice(None),
 ) -> Batch:  # fmt: skip
-    """Clips of neighbouring frames, drawn uniformly with replacement.
+    """A share of a batch of clips of neighbouring frames, drawn uniformly with replacement.
 
     tokens (E, T, N, D) replace the frames where a frozen encoder has read them before.
     """
     num_episodes, num_frames = recording.states.shape[:2]
     draw = {"size": (batch_size, 1), "generator": generator, "device": generator.device}
-    episode = torch.randint(0, num_episodes, **draw)
-    begin = torch.randint(0, num_frames - length + 1, **draw)
+    episode = torch.randint(0, num_episodes, **draw)[share]
+    begin = torch.randint(0, num_frames - length + 1, **draw)[share]
     time = begin + torch.arange(length, device=begin.device)  # (B, T)
     episodes = episode.expand_as(time)
     if tokens is None:

@@ -12,8 +12,14 @@ rates between those of an agent that acts at random and one that knows the true 
 runs/part5/<name>-seed<k>/; to see it act:
 
     python part5_action_planning/plan.py runs/part5/baseline-seed0
+
+    torchrun --nproc_per_node 2 part5_action_planning/train.py
+
+trains on two processes, CPU or GPU, each with its share of every batch; loss and gradient are the
+same (see common/distributed.py). Files: runs/part5/<name>-ddp2-seed<k>/.
 """
 
+from dataclasses import replace
 from typing import Any, assert_never
 
 import numpy as np
@@ -21,9 +27,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from common.distributed import average, average_gradients, world_size
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.machine import autocast, device_name, pick_device
+from common.harness.processes import Processes, started
 from common.harness.runs import Run
 from common.losses import covariance_penalty, variance_hinge
 from common.schedules import warmup_cosine
@@ -67,7 +75,8 @@ def lewm_loss(model: LatentModel, batch: Batch, cfg: Config) -> Loss:
     z = encode_clips(model, batch)  # (B, T, D)
     z_pred, z_next = rollout_windows(model, z, batch.actions, cfg.rollout)
     prediction = (z_pred - z_next).square().mean()
-    regularizer = sigreg(z.transpose(0, 1), batch.slices) / len(z)  # (T, B, D): each time apart
+    samples = len(z) * world_size()
+    regularizer = sigreg(z.transpose(0, 1), batch.slices) / samples  # (T, B, D): each time apart
     loss = prediction + cfg.loss_weights.sigreg_lambda * regularizer
     terms = {"prediction": prediction, "sigreg": regularizer}
     return add_shared_terms(loss, terms, model, z, batch, cfg)
@@ -150,72 +159,92 @@ def add_shared_terms(
     return loss + terms["readout"], terms
 
 
-def train(cfg: Config, run: Run, device: torch.device) -> None:
-    """Trains one world model, acts with it, scores it, and writes the run."""
+def train(cfg: Config, run: Run | None, here: Processes) -> None:
+    """Trains a world model on this process's share of every batch; rank 0 alone acts and writes."""
     # planners, scores, figures
     from part5_action_planning.evaluate import check_events, finish, make_agent
 
+    device = here.device
     with before_training():
         episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes, device)
         check_events(cfg)
         draws = generator(cfg, Stream.TRAIN_DATA, device)
         recording = make_recording(cfg, cfg.data.num_train_episodes, draws)
     model, tokens = make_model(cfg).to(device), None
-    if isinstance(model, TokenModel):
-        tokens = read_tokens(model, recording, run.folder.parent / "features")
-        some = torch.from_numpy(np.array(tokens[::4, ::4])).flatten(0, 1)
-        model.standardise(some.float().to(device))
     with torch.no_grad():
         make_agent(model.eval(), episodes)  # refuses a search that memory cannot hold
     model.train()
+    here.join()
+    if isinstance(model, TokenModel):
+        folder = run.folder.parent / "features" if run else None
+        if folder is not None:  # rank 0 makes them; then the others find them made
+            tokens = read_tokens(model, recording, folder)
+        folder = here.from_first(folder)
+        if tokens is None:
+            tokens = read_tokens(model, recording, folder)
+        some = torch.from_numpy(np.array(tokens[::4, ::4])).flatten(0, 1)
+        model.standardise(some.float().to(device))
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )
     clips, slices = (generator(cfg, each, device) for each in (Stream.CLIPS, Stream.SLICES))
     state = {"model": model, "optimizer": optimizer, "clips": clips, "slices": slices}
 
-    start = run.restore(state)
-    for step in run.steps(start, cfg.steps):
-        batch = draw_batch(recording, tokens, cfg.batch_size, cfg.data.clip_length, clips)
+    start, share = here.restore(run, state), here.share(cfg.batch_size)
+    for step in run.steps(start, cfg.steps) if run else range(start, cfg.steps):
+        batch = draw_batch(recording, tokens, cfg.batch_size, cfg.data.clip_length, clips, share)
         if cfg.method == "lewm":
             drawn = random_slices(cfg.model.embedding_dim, cfg.loss_weights.num_slices, slices)
             batch = Batch(batch.seen, batch.actions, drawn)
         for group in optimizer.param_groups:
             group["lr"] = warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
         done = step + 1
-        is_saved = done % cfg.save_every == 0 or done == cfg.steps or run.is_stopping
+        is_saved = done % cfg.save_every == 0 or done == cfg.steps
+        is_saved = is_saved or (run is not None and run.is_stopping)
         with stopping_at(done):
             with autocast(device, cfg.precision):
                 loss, terms = compute_loss(model, batch, cfg)
             optimizer.zero_grad()
             loss.backward()
+            average_gradients(model.parameters())
             optimizer.step()
             if is_saved:
                 check_weights(p for p in model.parameters() if p.requires_grad)
 
         if done % cfg.log_every == 0 or done == cfg.steps:
-            line = {"loss": loss.detach()} | {name: t.detach() for name, t in terms.items()}
-            run.log(done, line)
-        if is_saved:
+            line = average({"loss": loss} | terms)
+            if run:
+                run.log(done, line)
+        if run and is_saved:
             run.save(done, state)
-    finish(cfg, run, episodes, model.eval(), recording)
+    here.leave()  # what follows is rank 0's alone
+    if run:
+        finish(cfg, run, episodes, model.eval(), recording)
 
 
 def main() -> None:
     cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
-    torch.set_num_threads(cfg.threads)
-    device = pick_device(cfg.device, cfg.precision)
+    here = started(cfg.batch_size, pick_device(cfg.device, cfg.precision))
+    torch.set_num_threads(max(1, cfg.threads // here.count))
+    if here.rank > 0:
+        if cfg.method != "oracle":
+            train(cfg, None, here)
+        here.end()
+    if here.count > 1:
+        options = replace(options, name=f"{options.name}-ddp{here.count}")
     with Run.open(
-        "part5", options, to_yaml(cfg), seed=cfg.seed, device=device_name(device),
+        "part5", options, to_yaml(cfg), seed=cfg.seed, device=device_name(here.device),
         precision=cfg.precision, logger=cfg.logger,
     ) as run:  # fmt: skip
         if cfg.method != "oracle":
-            return train(cfg, run, device)
-        from part5_action_planning.evaluate import finish
+            train(cfg, run, here)
+        else:
+            from part5_action_planning.evaluate import finish
 
-        with before_training():
-            episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes, device)
-        finish(cfg, run, episodes, None, None)
+            with before_training():
+                episodes = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes, here.device)
+            finish(cfg, run, episodes, None, None)
+    here.end()
 
 
 if __name__ == "__main__":

@@ -23,12 +23,12 @@ from common.harness.config import REPOSITORY, RunOptions, load_config, options_o
 from common.harness.errors import UserError
 from common.harness.launcher import gpu_of
 from common.harness.machine import pick_device
+from common.harness.processes import Processes
 from common.harness.runs import Run
 from common.schedules import stream
 from common.sweep import read_sweep
 from part2_pixel_vs_jepa.config import BASELINE, Config, Stream, generator
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
-from part3_collapse_regularizers.processes import Processes
 from part5_action_planning.config import PlannerConfig
 from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
 from part5_action_planning.planning.planners import plan
@@ -167,7 +167,7 @@ def train_there(part: str, names: list[str], changes: dict[str, Any], folder: Pa
     few = {"figures": False} if "figures" in known else {}
     cfg = load_config(config.Config, files, few | {"steps": 2} | changes)
     with Run.open(part, RunOptions("there", folder), to_yaml(cfg), seed=0, device="mps") as run:
-        place = Processes(0, 1, MPS) if part == "part3" else MPS
+        place = Processes(0, 1, MPS) if part in ("part3", "part5") else MPS
         script.train(cfg, run, place)
     assert (folder / "summary.json").exists()
 

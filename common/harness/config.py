@@ -13,12 +13,12 @@ ranges and choices wherever a config is made, ``__post_init__`` what contradicts
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from functools import reduce
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal, TypeVar, dataclass_transform
+from typing import Any, Literal, TypeVar, cast, dataclass_transform
 
 import pydantic
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -55,7 +55,7 @@ def config(cls: type[C]) -> type[C]:
         try:
             make(self, **options)
         except pydantic.ValidationError as invalid:
-            raise ValueError(_problem(invalid)[1]) from None
+            raise ValueError(_problem(invalid, fields)[1]) from None
 
     made.__init__ = checked
     return made
@@ -147,7 +147,7 @@ def load_config(
     try:
         return pydantic.TypeAdapter(config_class).validate_json(json.dumps(tree))
     except pydantic.ValidationError as invalid:
-        key, problem = _problem(invalid)
+        key, problem = _problem(invalid, options)
     last = ([place for place, node in sources if node] or [source])[-1].removeprefix("--")
     raise ConfigError(origin.get(key, sources[0][0] if key else last) + problem)
 
@@ -191,9 +191,9 @@ def _unmet(cfg: Any, key: str, when: str) -> str:
     return ""
 
 
-def _problem(invalid: pydantic.ValidationError) -> tuple[str, str]:
+def _problem(invalid: pydantic.ValidationError, options: Container[str]) -> tuple[str, str]:
     """The dotted key of the first mistake ("" for a contradiction), and what is wrong with it."""
-    error: Any = invalid.errors()[0]
+    error, *others = cast(list[Any], invalid.errors())
     if error["type"] == "value_error":  # of __post_init__: its message says which options
         return "", str(error["ctx"]["error"])
     key, got = ".".join(part for part in error["loc"] if isinstance(part, str)), error["input"]
@@ -201,9 +201,14 @@ def _problem(invalid: pydantic.ValidationError) -> tuple[str, str]:
         return key, f"missing key {key}"
     if error["type"] == "unexpected_keyword_argument":
         return key, f"unknown key {key}"
+    if key not in options and key.rpartition(".")[0] in options:  # of a number or a word
+        key = key.rpartition(".")[0]
+        words = [other["ctx"]["expected"] for other in others if other["type"] == "literal_error"]
+    else:
+        words = []
     wanted = re.sub("Input should be (a |)(valid )?|Field required", r"\1", error["msg"])
     wanted = re.sub("^Tuple should have (.*) after.*", r"a list of \1", wanted)
     wanted = re.sub("^a (?=[aeiou])", "an ", wanted.replace("array", "list such as [a, b]"))
     limits = [f"{LIMITS[n]} {end:g}" for n, end in error.get("ctx", {}).items() if n in LIMITS]
-    wanted = [*limits, wanted or "a longer list"][0]
+    wanted = " or ".join([[*limits, wanted or "a longer list"][0], *words])
     return key, f"{key}: expected {wanted}, got {got!r}"

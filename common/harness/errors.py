@@ -48,7 +48,10 @@ def command_line() -> str:
     """The command that started this process."""
     module = sys.modules["__main__"].__spec__
     script = [sys.argv[0]] if module is None else ["-m", module.name]
-    return shlex.join(["python", *script, *sys.argv[1:]])
+    start = ["python"]
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        start = ["torchrun", "--nproc_per_node", os.environ["LOCAL_WORLD_SIZE"]]
+    return shlex.join([*start, *script, *sys.argv[1:]])
 
 
 def run_script(main: Callable[[], None]) -> None:

@@ -52,14 +52,16 @@ CLAIMS = (
           "pixels are grey", "holds",
           "Samples of a language model of patches smear by "
           "{tokens[tokens][smear]:.2f}, and {tokens[tokens][precision]:%} of them are a real "
-          "future; a frame costs {tokens[tokens][bits_above]:.1f} bits beyond its exact entropy.",
+          "future; naming a frame takes {tokens[tokens][bits_above]:.1f} bits more than with the "
+          "true dynamics.",
           shown(("tokens:tokens", "smear", "<", 0.5), ("tokens:tokens", "grey_mass", "<", 0.02))),
-    Claim("Noise makes pixel prediction 3 to 4 times worse.",
+    Claim("Noise makes a pixel model 3 to 4 times worse.",
           "200 dots add 0.5 or more to the ratio of the ball's error to the Bayes-optimal "
           "frame's, paired by seed", "fails",
-          "MSE rises from {noise[none][mse]:.3f} to {noise[dots][mse]:.3f}, but that is the "
-          "variance of the dots: the ball's own error is {noise[none][ball_over_bayes]:.2f} times "
-          "the best possible without dots, {noise[dots][ball_over_bayes]:.2f} with.",
+          "After 500 steps (above: 1,500) dots raise MSE from {noise[none][mse]:.3f} to "
+          "{noise[dots][mse]:.3f}, but that is their own variance: the ball's own error is "
+          "{noise[none][ball_over_bayes]:.2f} times the best possible without dots, "
+          "{noise[dots][ball_over_bayes]:.2f} with.",
           shown(("noise:dots", "differences.ball_over_bayes", ">", 0.5))),
     Claim("An action removes the ambiguity.",
           "told the heading, predictors without z smear by less than 0.25", "holds",
@@ -84,8 +86,9 @@ CLAIMS = (
     Claim("Blur compounds over long horizons in pixels, not in embeddings.",
           "40 steps on, a JEPA's frames are sharper than the pixel predictor's, paired by seed",
           "fails",
-          "Fed their own predictions for 40 steps, pixels go from a sharpness (1: a crisp disc) of "
-          "{two_frames[pixels][sharpness_at_1]:.2f} to {two_frames[pixels][sharpness_at_40]:.2f}, "
+          "Given two frames, which leave one future, then 40 of their own predictions, pixels go "
+          "from a sharpness (1: a crisp disc) of {two_frames[pixels][sharpness_at_1]:.2f} to "
+          "{two_frames[pixels][sharpness_at_40]:.2f}, "
           "decoded embeddings (the readout may share the fault) from "
           "{two_frames[jepa][sharpness_at_1]:.2f} to {two_frames[jepa][sharpness_at_40]:.2f}; both "
           "lose the ball.",
@@ -94,7 +97,7 @@ CLAIMS = (
     Claim("z goes to the bit that saves most squared error (ours).",
           "in every run z reads, of direction and best square, the one that is worth more", "fails",
           "Where squares flicker, all runs in embeddings agree; in pixels "
-          "{z_account[pixels][agrees]:%} do: there z reads squares of 16 px though the direction "
-          "saves more.",
+          "{z_account[pixels][agrees]:%} do: with squares of 16 px z says "
+          "if one is lit, though the direction would save more.",
           lambda r: all(r["z_account"][n]["agrees"].mean == 1 for n in ("embeddings", "pixels"))),
 )  # fmt: skip

@@ -4,15 +4,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from common.figures.charts import Bars, Curves, panels
 from common.figures.panels import points
-from common.figures.style import FONT, PALETTE, QUIET, write_png
+from common.figures.style import PALETTE, QUIET, write_png
 from common.harness.errors import UserError
 from common.harness.results import read_results
 from common.sigreg import CURVATURE
 from part3_collapse_regularizers.report.tables import METHODS, METRICS, SETTINGS, WEIGHTS
+from part3_collapse_regularizers.studies.collapse_line import fresh, trained
 from part3_collapse_regularizers.studies.loss_quality_correlation import chosen_runs, columns
 
 COLORS = {
@@ -23,6 +25,11 @@ COLORS = {
     WEIGHTS["sigreg_lambda"]: PALETTE["green"],
 }  # fmt: skip
 SHARE = (0.0, 1.0)  # limits of an axis of R²
+SWEEPS = {
+    "loss_vs_quality": "random settings", "phase_batch": "batches", "weights": "weights",
+    "batch": "one share", "collapse_fresh": "after the prediction",
+}  # fmt: skip
+LEAST_SPREAD = 1e-5
 LEAST_SHOWN = -0.1  # content R² of a run, in the figure of the loss
 PROBES = "R² of noisy linear probes on held-out frames, from 1,000 labels."
 BANDS = "Bands: 95% interval over seeds."
@@ -127,34 +134,23 @@ def stability_figure(folder: Path) -> Figure:
 
 
 def line_figure(folder: Path) -> Figure:
-    """Where training from scratch collapses, and where the local theory says it should."""
+    """Every LeJEPA run on two views: its spread against its weight over the known threshold."""
     lines = read_results(folder / "collapse_line.json")["variants"]
-    contents = []
-    for title, file, size, label in (
-        (SETTINGS["views"], "phase_batch", "batch_size", "batch"),
-        (SETTINGS["next_frame"], "phase_rollout", "rollout", "rollout"),
-    ):
-        variants = read_results(folder / f"{file}.json")["variants"]
-        found = _series(variants, size, "loss_weights.sigreg_lambda", "position_1000", {})
-        shown = {f"{label} {number}": curve for number, curve in found.items()}
-        axes = ("sigreg_lambda", "position R²")
-        contents.append(Curves(shown, *axes, title=title, log_x=True, limits=SHARE))
-    figure = panels(
-        contents,
-        note=f"{PROBES} {BANDS} Dashed: the theory's threshold for the untrained encoder; left of "
-        "it no direction of the embedding should grow (for one step of prediction).",
+    threshold = lines["views, untrained encoder"]["metrics"]["threshold"]["mean"]
+    runs, series = [*trained("views", threshold), *fresh("views")], {}
+    for sweep, label in SWEEPS.items():
+        mine = [(run.over_line, run.mean_std) for run in runs if run.sweep == sweep]
+        over_line, spread = np.array(mine).T
+        series[label] = (over_line, spread.clip(LEAST_SPREAD))
+    figure = points(
+        [(series, "sigreg_lambda / threshold of the untrained encoder, known before training")],
+        "spread at the end (mean std)",
+        "A point is a run on two views. Theory: left of the line the embedding shrinks to a point, "
+        f"right of it it spreads to 1. What is below {LEAST_SPREAD:g} is drawn there.",
     )
-    for ax, setting in zip(figure.axes, SETTINGS, strict=True):
-        threshold = lines[f"{setting}, untrained encoder"]["metrics"]["threshold"]["mean"]
-        ax.axvline(threshold, color=QUIET, linestyle="--", linewidth=1, zorder=0)
-        ax.annotate(
-            "theory", (threshold, 1), xytext=(-4, 0), textcoords="offset points", ha="right",
-            va="top", fontsize=FONT, color=QUIET,
-        )  # fmt: skip
-        low, high = ax.get_xlim()
-        ticks = (0.001, 0.01, 0.1, 1, 10) if high > 5 else (0.2, 0.5, 1, 2)
-        shown = [tick for tick in ticks if low <= tick <= high]
-        ax.set_xticks(shown, [f"{tick:g}" for tick in shown])
+    (ax,) = figure.axes
+    ax.set_yscale("log")
+    ax.axvline(1, color=QUIET, linestyle="--", linewidth=1, zorder=0)
     return figure
 
 

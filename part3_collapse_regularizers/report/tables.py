@@ -25,8 +25,9 @@ METRICS = {
     "radius_1000": ("radius R²", 2), "second_1000": ("second ball R²", 2),
     "brightness_1000": ("brightness R²", 2), "background_1000": ("background R²", 2),
     "position_clean": ("position R², no noise", 2), "knn_content": ("content R², 10-NN", 2),
-    "predicted": ("theory", 4), "threshold": ("threshold", 4), "right_side": ("right side", 2),
+    "predicted": ("theory", 4), "threshold": ("threshold", 4), "right_side": ("right side", 3),
     "num_right": ("runs", 0), "num_runs": ("of", 0),
+    "widest_below": ("largest spread below", 4), "narrowest_above": ("smallest above", 4),
 }
 ALL = "collapse_ratio effective_rank position_1000 content_1000 nuisance_1000"
 
@@ -58,8 +59,9 @@ SHORT = Table(
      **pick("effective_rank position_1000 nuisance_1000")}, BOUNDS)
 STABILITY = {f"{s}-{x}": f"{label} = {x}" for x in ("0", "0.5", "0.9", "0.99")
              for s, label in (("views", "two views, rho"), ("next_frame", "next frame, R²"))}
-LINES = {f"{s}, {line}": f"{label}, {line}" for s, label in SETTINGS.items()
-         for line in ("untrained encoder", "no encoder")}
+LINES = {f"{s}, {line}": f"{label}, {shown}" for s, label in SETTINGS.items()
+         for line, shown in (("untrained encoder", "untrained encoder"), ("no encoder",
+         "no encoder"), ("fresh", "new runs, predicted beforehand"))}
 DECADES = {f"{kind}_{metric}_1000": Column(f"{label}{metric} R²", 1, interval=kind == "decades")
            for metric in ("content", "position")
            for kind, label in (("decades", "decades, "), ("at_end", "reached an end, "))}
@@ -81,7 +83,8 @@ UNTRAINED = {f"vicreg-d{d}/{bound}": f"{label}, {d}" for bound, label in BOUNDS.
 RESULTS = {
     "criteria": Claims(CLAIMS, criteria=True),
     "sources": Sources((
-        "main", "stability", "phase_batch", "phase_rollout", "collapse_line", "weights",
+        "main", "stability", "phase_batch", "phase_rollout", "collapse_predicted", "collapse_fresh",
+        "collapse_line", "weights",
         "weight_tolerance", "lejepa_parts", "loss_vs_quality", "loss_quality_correlation", "batch",
         "dimension")),
     "views": sweep(ALL),
@@ -91,7 +94,8 @@ RESULTS = {
     "probes": sweep("position_100 position_clean knn_content seconds"),
     "probes_next": sweep("position_100 seconds", "next"),
     "stability": Table("stability", STABILITY, pick("predicted threshold")),
-    "lines": Table("collapse_line", LINES, pick("threshold right_side num_right num_runs")),
+    "lines": Table("collapse_line", LINES, pick(
+        "threshold right_side num_right num_runs widest_below narrowest_above")),
     "tolerance": Table("weight_tolerance", WEIGHTS, DECADES),
     "parts": Table("lejepa_parts", PARTS, pick(ALL) | GAIN, BOUNDS),
     "correlation": Pivot("loss_quality_correlation", "spearman", "predictor", "runs",

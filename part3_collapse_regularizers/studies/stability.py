@@ -26,7 +26,7 @@ from common.harness.config import load_config
 from common.harness.errors import no_options
 from common.harness.results import write_results
 from common.intervals import mean_interval, share_interval
-from common.sigreg import CURVATURE, random_slices, sigreg
+from common.sigreg import CURVATURE, critical_lambda, random_slices, sigreg
 from part3_collapse_regularizers.config import BASELINE, PART, Config, Stream, generator
 from part3_collapse_regularizers.data import draw_sample, frames_ahead, make_pool
 from part3_collapse_regularizers.model import make_model
@@ -69,23 +69,16 @@ def growth(setting: str, r2: float, r: float, seed: int) -> float:
 
 
 def untrained_threshold(setting: str, seed: int) -> float:
-    """The r at which an untrained encoder's embedding would start to spread.
-
-    Of all directions of the embedding the one that is best predicted grows first: its correlation
-    is the first canonical correlation of the two frames' embeddings.
-    """
+    """The r at which an untrained encoder's best predicted direction would start to spread."""
     files = [BASELINE, *([NEXT_FRAME] if setting == "next_frame" else [])]
     cfg = load_config(Config, files, {"seed": seed, "method": "sigreg"})
     pool = make_pool(cfg, 2048, 1 + frames_ahead(cfg), generator(cfg, Stream.LABELLED_EPISODES))
     sample = draw_sample(cfg, pool, SAMPLES * 2, generator(cfg, Stream.TRAIN_SAMPLES))
     with torch.no_grad():
-        z_a, z_b = make_model(cfg).embed(sample.x).double()
-    white = []
-    for z in (z_a, z_b):
-        left, _, _ = torch.linalg.svd(z - z.mean(0), full_matrices=False)
-        white.append(left)  # orthonormal columns that span the centred embedding
-    rho = torch.linalg.svdvals(white[0].T @ white[1])[0].item()
-    return threshold(setting, rho if setting == "views" else rho**2)
+        z_a, z_b = make_model(cfg).embed(sample.x)
+    line = critical_lambda(z_a, z_b)
+    rho = 1 - line * CURVATURE / 2
+    return line if setting == "views" else threshold(setting, rho**2)
 
 
 def crossing(ratios: tuple[float, ...], growths: list[float]) -> float:

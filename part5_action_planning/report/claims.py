@@ -82,10 +82,10 @@ CLAIMS = [
         "{surprise[two_frames][flip_auroc]:.2f}.",
         lambda r: r["surprise"]["two_frames"]["teleport_auroc"].mean >= 0.99),
     Claim("An untrained encoder tells which weight of SIGReg prevents collapse (ours).",
-        "its line is right for more runs than 1 / k is, McNemar's p < 0.05; fails if for fewer",
+        "its threshold is right for more runs than 1 / k, McNemar's p < 0.05; fails if for fewer",
         "fails",
-        "Its line is right for {critical_agreement[all][right_encoder]:%0} of the runs; 1 / 1.546 "
-        "= 0.65, which needs no encoder, for {critical_agreement[all][right_constant]:%0}.",
+        "Its threshold is right for {critical_agreement[all][right_encoder]:%0} of the runs; 1 / "
+        "1.546 = 0.65, which needs no encoder, for {critical_agreement[all][right_constant]:%0}.",
         encoder_line_wins),
     Claim("The smallest weight that never collapses plans best (ours).",
         "reach: at no size is success at the best weight, paired by seed, above the smallest's",
@@ -98,7 +98,7 @@ CLAIMS = [
         "two rooms, r = 0.1: the mean std is not above 0.1 with straightening and below without",
         "fails",
         "In two rooms embeddings vary by {critical_no_straightening[d16-r0.1][mean_std]:.4f} "
-        "(standard deviation), with a second loss, which straightens their paths, by "
+        "(standard deviation), with a third loss, which straightens their paths, by "
         "{critical_two_rooms[d16-r0.1][mean_std]:.2f}.",
         lambda r: r["critical_two_rooms"]["d16-r0.1"]["mean_std"].mean < 0.1
         or r["critical_no_straightening"]["d16-r0.1"]["mean_std"].mean > 0.1),

@@ -6,7 +6,6 @@ from torch import Tensor
 from common.simulator import sample_scene, sample_start
 from common.world import World
 from part5_action_planning.config import Task
-from part5_action_planning.tasks.bank_shots import sample_bank_shots
 from part5_action_planning.tasks.rules import Problems
 
 
@@ -15,6 +14,8 @@ def sample_problems(
 ) -> Problems:
     """Problems drawn for a task; raises ValueError where the world has none."""
     if task.kind == "bank_shot":
+        from part5_action_planning.tasks.bank_shots import sample_bank_shots  # needed by no other
+
         return sample_bank_shots(task, world, num_episodes, generator)
     scene = sample_scene(world, num_episodes, generator)
     start = sample_start(world, scene, generator)

@@ -18,9 +18,15 @@ from torch.nn.parallel import DistributedDataParallel
 
 import common.sigreg as sigreg_module
 from common.dino import Centre, cross_entropy, gram_anchoring
-from common.distributed import all_reduce_sum, shared_seed, world_size
+from common.distributed import (
+    all_reduce_sum,
+    average,
+    average_gradients,
+    shared_seed,
+    world_size,
+)
 from common.heads import MLP, BatchNorm
-from common.losses import barlow_twins, lejepa, negative_cosine, vicreg
+from common.losses import barlow_twins, lejepa, negative_cosine, variance_hinge, vicreg
 from common.sigreg import random_slices, sigreg, sigreg_direct
 
 NUM_RANKS, BATCH = 2, 12  # samples per rank
@@ -74,6 +80,17 @@ def loss_and_gradient(name: str, encoder: nn.Module, frames: Tensor, seed: int) 
     return {"loss": loss.detach(), "gradient": gradient} | more
 
 
+def own_and_joined(encoder: nn.Module, frames: Tensor) -> dict:
+    """A mean over a rank's own samples beside a joined statistic, without the wrapper."""
+    encoder.zero_grad()
+    z_a, z_b = encoder(frames).unbind(0)
+    terms = {"own": (z_a - z_b).square().mean(), "joined": variance_hinge(z_a)}
+    (terms["own"] + terms["joined"]).backward()
+    average_gradients([*encoder.parameters(), nn.Parameter(torch.ones(1))])  # one is not used
+    gradients = [p.grad.flatten() for p in encoder.parameters() if p.grad is not None]
+    return average(terms) | {"gradient": torch.cat(gradients)}
+
+
 def make_encoder_and_frames() -> tuple[nn.Module, Tensor]:
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 16))
@@ -117,6 +134,7 @@ def run_rank(rank: int, folder: Path) -> None:
     model = DistributedDataParallel(encoder)
     own = frames[:, rank * BATCH : (rank + 1) * BATCH]
     results: dict = {name: loss_and_gradient(name, model, own, seed=5 + rank) for name in LOSSES}
+    results["own_and_joined"] = own_and_joined(encoder, own)
     results["refusals"] = {name: refusal(name, own[0, rank:]) for name in REFUSING}
     one_each = vicreg(own[0, :1], own[1, :1])  # a variance needs two samples, wherever they are
     results["one_each"] = torch.stack(list(one_each.values()))
@@ -156,6 +174,14 @@ def test_two_ranks_equal_one_process(ranks: list[dict], name: str) -> None:
             difference = (rank[name][key] - reference).norm()
             assert difference <= 1e-5 * reference.norm(), (key, difference)
     assert torch.equal(ranks[0][name]["loss"], ranks[1][name]["loss"])
+
+
+@pytest.mark.slow
+def test_a_mean_may_stay_the_ranks_own(ranks: list[dict]) -> None:
+    expected = own_and_joined(*make_encoder_and_frames())
+    assert set(expected) == {"own", "joined", "gradient"}
+    for rank in ranks:
+        torch.testing.assert_close(rank["own_and_joined"], expected)
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ from torch import Tensor
 import common.sigreg as sigreg_module
 from common.metrics import effective_rank, fvu
 from common.sigreg import (
+    CURVATURE,
+    critical_lambda,
     epps_pulley,
     epps_pulley_direct,
     random_slices,
@@ -369,3 +371,37 @@ def test_knot_errors(loss: Loss) -> None:
 def test_slice_errors(dim: int, num_slices: int) -> None:
     with pytest.raises(ValueError, match=f"got dim={dim}, num_slices={num_slices}; wanted both"):
         random_slices(dim, num_slices, seeded(0))
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9, 1.0])
+def test_the_critical_lambda_of_views_of_a_known_correlation(rho):
+    """One direction of eight agrees by rho, mixed with others that agree less: it alone counts."""
+    draw = torch.Generator().manual_seed(0)
+    shared, noise = torch.randn(2, 200_000, 8, generator=draw, dtype=torch.double)
+    agree = torch.tensor([rho, *[rho / 2] * 7], dtype=torch.double)
+    other = agree * shared + (1 - agree**2).sqrt() * noise
+    mix, mix_other = torch.randn(2, 8, 8, generator=draw, dtype=torch.double)
+    found = critical_lambda(shared @ mix + 3, 0.1 * other @ mix_other)
+    assert found == pytest.approx(2 * (1 - rho) / CURVATURE, abs=0.015)
+    assert critical_lambda(shared, other, has_predictor=True) == pytest.approx(0.647, abs=1e-3)
+
+
+def test_a_critical_lambda_ignores_directions_that_nothing_uses():
+    draw = torch.Generator().manual_seed(0)
+    z = torch.randn(4096, 3, generator=draw)
+    twice = torch.cat([z, z, torch.zeros(4096, 2)], dim=1)
+    assert critical_lambda(twice, twice) == pytest.approx(0, abs=1e-6)
+    assert critical_lambda(twice, twice[torch.randperm(4096, generator=draw)]) > 1.1
+
+
+@pytest.mark.parametrize(
+    ("z_a", "z_b", "words"),
+    [
+        (torch.randn(64, 8), torch.randn(63, 8), "one shape"),
+        (torch.randn(63, 8), torch.randn(63, 8), "at least 8 D"),
+        (torch.ones(64, 8), torch.ones(64, 8), "same embedding"),
+    ],
+)
+def test_what_has_no_critical_lambda(z_a, z_b, words):
+    with pytest.raises(ValueError, match=words):
+        critical_lambda(z_a, z_b)

@@ -14,6 +14,7 @@ from common.metrics import collapse_ratio
 from common.schedules import warmup_cosine
 from common.sigreg import sigreg_share
 from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator, learning_rate
+from part3_collapse_regularizers.critical import settled, untrained_line
 from part3_collapse_regularizers.data import Batch, draw_sample, make_pool
 from part3_collapse_regularizers.model import Model, make_batch, make_model
 from part3_collapse_regularizers.train import compute_loss
@@ -137,6 +138,19 @@ def test_the_default_weight_of_sigreg_is_the_published_share():
     model, batch, _ = views_of(cfg)
     loss, terms = compute_loss(model, batch, cfg)
     assert loss == terms["prediction"]
+
+
+def test_an_automatic_weight_is_twice_the_line_of_the_encoder_it_trains(capsys):
+    cfg = config("sigreg", loss_weights__sigreg_lambda="auto")
+    found = settled(cfg).loss_weights.sigreg_lambda
+    assert found == settled(cfg).loss_weights.sigreg_lambda  # resumed, it is the same
+    assert found == pytest.approx(2 * untrained_line(cfg))
+    assert 0.6 < found < 1.4
+    assert f"sigreg_lambda: {found:.4g}" in capsys.readouterr().out
+    ahead = settled(config("sigreg", "next_frame", loss_weights__sigreg_lambda="auto"))
+    assert ahead.loss_weights.sigreg_lambda == pytest.approx(2 * 0.647, abs=1e-3)
+    for other in (config("sigreg"), config("vicreg")):
+        assert settled(other) == other
 
 
 def test_what_is_trained_is_dino_over_both_pairs_of_views():

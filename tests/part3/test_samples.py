@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from common.harness.config import load_config
+from common.harness.processes import Processes
 from part3_collapse_regularizers.config import BASELINE, Config, Stream, generator
 from part3_collapse_regularizers.data import draw_sample, first_frames, make_pool
 from part3_collapse_regularizers.scoring.scores import make_heldout
@@ -64,8 +65,8 @@ def test_the_ranks_shares_make_up_the_batch_of_one_process(setting):
     pool = make_pool(cfg, 16, 4, generator(cfg, Stream.TRAIN_EPISODES))
     whole = draw_sample(cfg, pool, 12, generator(cfg, Stream.TRAIN_SAMPLES))
     shares = [
-        draw_sample(cfg, pool, 12, generator(cfg, Stream.TRAIN_SAMPLES), rank, 3)
-        for rank in range(3)
+        draw_sample(cfg, pool, 12, generator(cfg, Stream.TRAIN_SAMPLES), part.share(12))
+        for part in (Processes(rank, 3, torch.device("cpu")) for rank in range(3))
     ]
     for name in ("x", "content", "nuisance"):
         joined = torch.cat([getattr(share, name) for share in shares], dim=1)

@@ -57,12 +57,12 @@ def test_a_tolerance_is_the_longest_stretch_of_factors_near_the_best():
     assert weight_tolerance.tolerance(runs, [0.5], "r2") == ([3.0], [True])
 
 
-def test_a_threshold_is_right_where_it_parts_the_runs_that_collapsed(tmp_path, monkeypatch):
-    def variant(weight: float, r2: list[float]) -> dict:
+def test_a_line_is_right_of_a_run_that_collapsed_below_it_or_spread_above(monkeypatch):
+    def variant(weight: float, spread: list[float]) -> dict:
         params = {"loss_weights.sigreg_lambda": weight}
-        return {"params": params, "metrics": {"position_1000": {"values": r2}}}
+        return {"params": params, "metrics": {"mean_std": {"values": spread}}}
 
-    content = {"variants": {"low": variant(0.1, [0.0, 0.9]), "high": variant(1.0, [0.9, 0.9])}}
+    content = {"variants": {"low": variant(0.1, [0.0, 0.9]), "high": variant(1.0, [0.8, 0.002])}}
     monkeypatch.setattr(collapse_line, "read_results", lambda path: content)
-    assert collapse_line.sides("phase_batch", 0.5) == [1.0, 0.5]
-    assert collapse_line.sides("phase_batch", 0.01) == [0.5, 1.0]
+    for line, wanted in ((0.5, [True, False, True, False]), (0.01, [False, True, True, False])):
+        assert [run.is_right for run in collapse_line.trained("next_frame", line)] == wanted

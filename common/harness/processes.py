@@ -1,15 +1,20 @@
 """The processes that torchrun started, which share every batch; without it, a script is one."""
 
 import os
+import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from common.harness.checkpoints import load_state, state_of
 from common.harness.errors import UserError
+from common.harness.runs import Run
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,13 @@ class Processes:
         """Waits until all are there; from here on, batch statistics run over the joined batch."""
         if self.count > 1:
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        if self.rank > 0:  # Ctrl-C is left to rank 0, who saves and goes
+            signal.signal(signal.SIGINT, _leave_quietly)
+
+    def share(self, batch_size: int) -> slice:
+        """Which samples of a batch are this rank's; those of all ranks make it up, in order."""
+        size = batch_size // self.count
+        return slice(self.rank * size, (self.rank + 1) * size)
 
     def from_first(self, value: Any) -> Any:
         """What rank 0 passed, on every rank."""
@@ -31,6 +43,13 @@ class Processes:
         if self.count > 1:
             dist.broadcast_object_list(holder, src=0)
         return holder[0]
+
+    def restore(self, run: Run | None, state: Mapping[str, Any]) -> int:
+        """As ``Run.restore``, on every rank, of which the first alone has a run."""
+        step, saved = self.from_first((run.restore(state), state_of(state)) if run else None)
+        if not run and step:
+            load_state(state, saved, Path("the checkpoint of rank 0"))
+        return step
 
     def leave(self) -> None:
         """Leaves the group when all ranks do: one that goes first cuts off who still receives."""
@@ -44,6 +63,11 @@ class Processes:
             with suppress(OSError):  # of a closed terminal: the run is finished
                 sys.stdout.flush()
             os._exit(0)
+
+
+def _leave_quietly(*_: object) -> None:
+    """What ends this process from here on, rank 0 being gone, is not shown."""
+    sys.excepthook = lambda *_: os._exit(130)
 
 
 def started(batch_size: int, device: torch.device) -> Processes:
