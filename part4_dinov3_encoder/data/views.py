@@ -39,6 +39,9 @@ class Mask:
     seen: Tensor
     wanted: Tensor
 
+    def share(self, rows: slice) -> "Mask":
+        return Mask(self.seen[rows], self.wanted[:, rows])
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -52,6 +55,11 @@ class Windows:
     grid: tuple[int, int, int]
     slices: Tensor = field(default_factory=lambda: torch.empty(0, 0))
 
+    def share(self, rows: slice) -> "Windows":
+        """What one of several processes computes with."""
+        masks = [mask.share(rows) for mask in self.masks]
+        return replace(self, x=self.x[rows], masks=masks)
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -64,6 +72,10 @@ class Labelled:
     x: Tensor
     place: Tensor
     cover: Tensor
+
+    def share(self, rows: slice) -> "Labelled":
+        """What one of several processes computes with."""
+        return Labelled(self.x[rows], self.place[rows], self.cover[rows])
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,11 @@ class Views:
     pairs: Tensor
     slices: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     is_anchored: bool = False
+
+    def share(self, rows: slice) -> "Views":
+        """What one of several processes computes with."""
+        parts = {name: getattr(self, name)[:, rows] for name in ("large", "small", "pairs")}
+        return replace(self, **parts)
 
 
 Batch = Windows | Views | Labelled

@@ -179,8 +179,8 @@ def test_every_patch_is_seen_and_predicted_at_times():
 
 
 def test_blocks_that_leave_nothing_to_see():
+    whole = {"target_scale": (1.0, 1.0), "target_aspect": (1.0, 1.0)}
     with pytest.raises(ValueError, match="use fewer or smaller blocks"):
-        whole = {"target_scale": (1.0, 1.0), "target_aspect": (1.0, 1.0)}
         picture_masks(8, 8, 4, seeded(), **(MASKS | whole))
     with pytest.raises(ValueError, match="use fewer or smaller blocks"):
         clip_masks(8, 8, 4, seeded(), **(LONG | {"least_context": 60}))
