@@ -2,12 +2,15 @@
 
 import copy
 import math
+from typing import TypeVar
 
 import torch
 from torch import nn
 
+M = TypeVar("M", bound=nn.Module)
 
-def make_teacher(student: nn.Module) -> nn.Module:
+
+def make_teacher(student: M) -> M:
     """A copy with the student's weights, in evaluation mode, without gradients."""
     return copy.deepcopy(student).requires_grad_(False).eval()
 
@@ -30,10 +33,10 @@ def update_teacher(teacher: nn.Module, student: nn.Module, rate: float) -> None:
 def ema_rate(step: int, num_steps: int, first: float) -> float:
     """The rate at a step: from ``first`` at 0 to 1 at the end along a cosine (BYOL, sec. 3.2).
 
-    Raises ValueError for a first rate outside [0, 1), which would leave no student to follow.
+    From 1 on the teacher stays as it was drawn. Raises ValueError for a first rate outside [0, 1].
     """
-    if not 0 <= first < 1:
-        raise ValueError(f"got an EMA rate of {first}; wanted a number in [0, 1)")
+    if not 0 <= first <= 1:
+        raise ValueError(f"got an EMA rate of {first}; wanted a number in [0, 1]")
     return 1 - (1 - first) * (1 + math.cos(math.pi * step / num_steps)) / 2
 
 

@@ -1,47 +1,84 @@
-"""Which patches a masked predictor sees, and which it has to predict: blocks, as in I-JEPA.
-
-V-JEPA (arXiv 2404.08471, sec. 3.2) hides short-range and long-range blocks, about 90% of a clip;
-here it gets I-JEPA's masks, held through all frames.
-"""
+"""Which patches a masked predictor sees, and which it has to predict: blocks of patches."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+ROUNDS = 20  # of drawing anew the samples that are left with too little context
+Range = tuple[float, float]
 
-def block_masks(
+
+def picture_masks(
     rows: int, columns: int, batch: int, generator: torch.Generator, *, num_targets: int,
-    target_scale: tuple[float, float], target_aspect: tuple[float, float],
-    context_scale: tuple[float, float],
+    target_scale: Range, target_aspect: Range, context_scale: Range, least_context: int,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Patches seen (B, n) and to be predicted (B, num_targets m), as indices row by row.
+    """I-JEPA's: patches seen (B, n), and the blocks to be predicted (num_targets, B, m).
 
-    I-JEPA, arXiv 2301.08243, sec. 3: num_targets blocks, of a share of the picture and a height /
-    width drawn in their ranges, at places of their own; the context is a square block of a share
-    in context_scale without any patch of a target. Shares and aspect are drawn once a batch, places
-    for every sample. So that n is one number, samples lose context patches, from a random end of
-    the picture, down to the fewest of the batch. Targets may overlap, and then repeat patches.
-
-    Raises ValueError where targets could cover the whole context.
+    arXiv 2301.08243, sec. 3: num_targets blocks, of a share of the picture and a height / width
+    drawn in their ranges; the context is a square block of a share in context_scale without any
+    patch of a target. See ``fewest`` for what all masks have in common.
     """
     height, width = _side(rows, columns, target_scale, target_aspect, generator)
     tall, wide = _side(rows, columns, context_scale, (1.0, 1.0), generator)
-    if num_targets * height * width >= tall * wide:
-        covers = f"{num_targets} targets of {height} x {width} patches can cover a context of"
-        advice = "use fewer or smaller targets, or a larger context"
-        raise ValueError(f"{covers} {tall} x {wide}: {advice}")
-    targets = _blocks(rows, columns, height, width, (batch, num_targets), generator)  # (B, M, r, c)
-    context = _blocks(rows, columns, tall, wide, (batch,), generator) & ~targets.any(1)
-    fewest = int(context.flatten(1).sum(1).min())
-    device = generator.device
-    order = torch.arange(rows * columns, device=device).expand(batch, -1)
-    is_kept = torch.rand(batch, 1, generator=generator, device=device) < 0.5
-    order = torch.where(is_kept, order, order.flip(1))
-    seen = context.flatten(1).gather(1, order)
-    first = seen.int().argsort(dim=1, descending=True, stable=True)[:, :fewest]
-    wanted = targets.flatten(2).nonzero()[:, 2].view(batch, -1)
-    return order.gather(1, first), wanted
+
+    def draw(count: int) -> tuple[Tensor, Tensor]:
+        blocks = _blocks(rows, columns, height, width, (count, num_targets), generator)
+        context = _blocks(rows, columns, tall, wide, (count,), generator)
+        return blocks, context & ~blocks.any(1)
+
+    blocks, context = _with_context(draw, batch, least_context)
+    wanted = blocks.flatten(2).nonzero()[:, 2].view(batch, num_targets, -1)
+    return fewest(context.flatten(1), generator), wanted.movedim(1, 0)
+
+
+def clip_masks(
+    rows: int, columns: int, batch: int, generator: torch.Generator, *, num_blocks: int,
+    scale: float, aspect: Range, least_context: int,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """V-JEPA's, held through all frames: patches seen (B, n), and to be predicted (1, B, m).
+
+    arXiv 2404.08471, sec. 3.2: num_blocks blocks of that share of the picture are hidden, what is
+    left of it is seen: short-range masks are many small blocks, long-range ones few large. See
+    ``fewest``.
+    """
+    height, width = _side(rows, columns, (scale, scale), aspect, generator)
+
+    def draw(count: int) -> tuple[Tensor, Tensor]:
+        hidden = _blocks(rows, columns, height, width, (count, num_blocks), generator).any(1)
+        return hidden, ~hidden
+
+    hidden, context = _with_context(draw, batch, least_context)
+    return fewest(context.flatten(1), generator), fewest(hidden.flatten(1), generator)[None]
+
+
+def fewest(chosen: Tensor, generator: torch.Generator) -> Tensor:
+    """Indices (B, n) of chosen (B, N) bool, as many of each sample as the poorest has.
+
+    As both papers' code: sizes of blocks are drawn once a batch, places for every sample. Those
+    with more lose patches from a random end of the picture.
+    """
+    batch, num = chosen.shape
+    draw = torch.rand(batch, 1, generator=generator, device=chosen.device)
+    order = torch.arange(num, device=chosen.device).expand(batch, -1)
+    order = torch.where(draw < 0.5, order, order.flip(1))
+    first = chosen.gather(1, order).int().argsort(dim=1, descending=True, stable=True)
+    return order.gather(1, first[:, : int(chosen.sum(1).min())])
+
+
+def patches_apart(seen: Tensor, hidden: Tensor, grid: tuple[int, int, int]) -> Tensor:
+    """How far tokens (B, n) are from the nearest of hidden ones (B, m), in patches, (B, n).
+
+    Of a grid (T, H, W) whose frames all hide the same patches: distance within a frame.
+    """
+    _, rows, columns = grid
+
+    def places(index: Tensor) -> Tensor:
+        patch = index % (rows * columns)
+        return torch.stack([patch // columns, patch % columns], dim=-1).float()
+
+    return torch.cdist(places(seen), places(hidden)).amin(-1)
 
 
 def block_size(rows: int, columns: int, share: float, ratio: float) -> tuple[int, int]:
@@ -52,22 +89,32 @@ def block_size(rows: int, columns: int, share: float, ratio: float) -> tuple[int
     return height, width
 
 
-def most_patches(rows: int, columns: int, share: float, aspect: tuple[float, float]) -> int:
-    """The most patches that a block of that share can have at any height / width of a range.
+def _with_context(
+    draw: Callable[[int], tuple[Tensor, Tensor]], batch: int, least: int
+) -> tuple[Tensor, Tensor]:
+    """Blocks and context of a batch, each with at least so many patches of context.
 
-    Rounding may add to it: of a share of 6.5 patches a block has up to 9. Of each height the block
-    is widest at the smallest ratio that is rounded to it.
+    Samples with fewer are drawn anew; the few that never fit take another's masks. Raises
+    ValueError where none fits.
     """
-    area = share * rows * columns
-    least, most = (block_size(rows, columns, share, ratio)[0] for ratio in aspect)
-    ratios = {h: max(aspect[0], (h - 0.5) ** 2 / area) for h in range(least, most + 1)}
-    return max(h * block_size(rows, columns, share, ratio)[1] for h, ratio in ratios.items())
+    blocks, context = draw(batch)
+    for _ in range(ROUNDS):
+        poor = context.flatten(1).sum(1) < least
+        if not poor.any():
+            return blocks, context
+        blocks[poor], context[poor] = draw(int(poor.sum()))
+    fits = context.flatten(1).sum(1) >= least
+    if not fits.any():
+        leaves = f"the hidden blocks leave fewer than least_context = {least} patches to be seen"
+        raise ValueError(f"{leaves}: use fewer or smaller blocks, or a lower mask.least_context")
+    one = fits.int().argmax()
+    blocks[~fits], context[~fits] = blocks[one].clone(), context[one].clone()
+    return blocks, context
 
 
 def _side(
-    rows: int, columns: int, scale: tuple[float, float], aspect: tuple[float, float],
-    generator: torch.Generator,
-) -> tuple[int, int]:  # fmt: skip
+    rows: int, columns: int, scale: Range, aspect: Range, generator: torch.Generator
+) -> tuple[int, int]:
     """Height and width in patches of a block of a drawn share and aspect."""
     share, ratio = (
         low + (high - low) * torch.rand((), generator=generator, device=generator.device).item()

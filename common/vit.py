@@ -114,6 +114,10 @@ class ViT(nn.Module):
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """keep (B, n): only these tokens are seen, and returned, (B, n, D)."""
+        return self.depths(x, keep)[-1]
+
+    def depths(self, x: Tensor, keep: Tensor | None = None) -> list[Tensor]:
+        """The tokens after each block, the last ones normed: depth x (B, N, D)."""
         if x.ndim == 4:
             x = x.unsqueeze(1).expand(-1, self.tubelet, -1, -1, -1)
         patches = patchify(x, self.patch_size, self.tubelet)  # (B, T', H', W', .)
@@ -121,19 +125,24 @@ class ViT(nn.Module):
         tokens = (self.patch(2 * patches - 1) + PLACE_SCALE * place).flatten(1, 3)  # (B, N, D)
         if keep is not None:
             tokens = pick_tokens(tokens, keep)
-        return self.norm(self.blocks(tokens))
+        found = []
+        for block in self.blocks:
+            tokens = block(tokens)
+            found.append(tokens)
+        return [*found[:-1], self.norm(tokens)]
 
 
 class TokenPredictor(nn.Module):
     """Tokens at other places, from tokens that were seen: a narrow transformer.
 
-    context (B, n, D) at places where (B, n), wanted places (B, m) of a grid (T', H', W') -> (B, m,
-    D). A wanted token is one learnt vector plus its place. I-JEPA, arXiv 2301.08243, sec. 3;
-    differs: I-JEPA runs its predictor once for each target block, here the wanted tokens of all
-    blocks attend to each other in one pass.
+    context (B, n, D) at places where (B, n), wanted places (B, m) of a grid (T', H', W') -> (B, n +
+    m, out_dim), D by default: of what was seen, then of what is wanted. A wanted token is one
+    learnt vector plus its place. I-JEPA, arXiv 2301.08243, sec. 3.
     """
 
-    def __init__(self, *, dim: int, hidden_dim: int, depth: int, num_heads: int) -> None:
+    def __init__(
+        self, *, dim: int, hidden_dim: int, depth: int, num_heads: int, out_dim: int | None = None
+    ) -> None:
         super().__init__()
         self.hidden_dim = hidden_dim
         self.enter = nn.Linear(dim, hidden_dim)
@@ -142,7 +151,7 @@ class TokenPredictor(nn.Module):
             *(Block(dim=hidden_dim, num_heads=num_heads) for _ in range(depth))
         )
         self.norm = nn.LayerNorm(hidden_dim)
-        self.leave = nn.Linear(hidden_dim, dim)
+        self.leave = nn.Linear(hidden_dim, out_dim or dim)
 
     def forward(
         self, context: Tensor, where: Tensor, wanted: Tensor, grid: tuple[int, int, int]
@@ -150,8 +159,7 @@ class TokenPredictor(nn.Module):
         place = places(grid, self.hidden_dim, context.device).flatten(0, 2)  # (N, hidden)
         seen = self.enter(context) + place[where]
         asked = self.mask_token + place[wanted]
-        tokens = self.blocks(torch.cat([seen, asked], dim=1))[:, seen.shape[1] :]
-        return self.leave(self.norm(tokens))
+        return self.leave(self.norm(self.blocks(torch.cat([seen, asked], dim=1))))
 
 
 def patchify(x: Tensor, patch_size: int, tubelet: int = 1) -> Tensor:

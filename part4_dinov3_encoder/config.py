@@ -2,23 +2,24 @@
 
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 import torch
 from pydantic import Field
 
 from common.harness.config import RunConfig, config, option
-from common.masking import block_size, most_patches
+from common.masking import clip_masks, picture_masks
 from common.schedules import stream
 from common.world import World
 
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part4" / "baseline.yaml"
-Method = Literal["ijepa", "vjepa", "dino", "lejepa"]
+Method = Literal["ijepa", "vjepa", "dino", "lejepa", "pixels", "supervised"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Aspect = Annotated[float, Field(gt=0, le=16)]
 Wavelength = Annotated[float, Field(ge=2, le=512)]
-MASKED, VIEWS = "method=ijepa|vjepa", "method=dino|lejepa"  # where an option is read
+MASKED, VIEWS = "method=ijepa|vjepa|pixels", "method=dino|lejepa"  # where an option is read
+PICTURES, CLIPS = "method=ijepa|pixels", "method=vjepa"
 
 
 class Stream(IntEnum):
@@ -28,6 +29,8 @@ class Stream(IntEnum):
     LABELLED_DATA = 2
     TEST_DATA = 3
     SAMPLES = 4
+    LABELLED_CLIPS = 5
+    TEST_CLIPS = 6
     TRACKED_CLIPS = 40
 
 
@@ -55,6 +58,8 @@ class ModelConfig:
     """Width of the predictor."""
     predictor_depth: int = option(2, ge=1, le=64, when=MASKED)
     """Blocks of the predictor."""
+    deep_targets: bool = option(False, when=CLIPS)
+    """Whether V-JEPA 2.1's targets are predicted: the teacher's tokens after each of its blocks."""
     head_dim: int = option(256, ge=1, le=16384, when=VIEWS)
     """Hidden width of the heads."""
     projection_dim: int = option(64, ge=2, le=4096, when=VIEWS)
@@ -63,21 +68,55 @@ class ModelConfig:
 
 @config
 class MaskConfig:
-    """What the masked methods hide (ijepa, vjepa)."""
+    """What the masked methods hide: blocks of a picture, or the same blocks of a clip's frames."""
 
-    num_targets: int = option(4, ge=1, le=64, when=MASKED)
-    """Blocks to be predicted; in a clip, through all of its frames."""
-    target_scale: tuple[Share, Share] = option((0.1, 0.18), when=MASKED)
+    num_targets: int = option(4, ge=1, le=64, when=PICTURES)
+    """Blocks to be predicted, each apart."""
+    target_scale: tuple[Share, Share] = option((0.15, 0.2), when=PICTURES)
     """Least and largest share of the picture of a target."""
     target_aspect: tuple[Aspect, Aspect] = option((0.75, 1.5), when=MASKED)
-    """Least and largest height / width of a target."""
-    context_scale: tuple[Share, Share] = option((0.85, 1.0), when=MASKED)
+    """Least and largest height / width of a block."""
+    context_scale: tuple[Share, Share] = option((0.85, 1.0), when=PICTURES)
     """Least and largest share of the block that the context is what is left of."""
+    short_range: tuple[int, Share] = option((8, 0.15), when=CLIPS)
+    """Blocks that are hidden in half of the predictions, and each one's share of the picture."""
+    long_range: tuple[int, Share] = option((2, 0.7), when=CLIPS)
+    """The same of the other half: few and large."""
+    least_context: int = option(10, ge=1, le=4096, when=MASKED)
+    """Patches that are seen at least: masks that leave fewer are drawn anew."""
 
     def __post_init__(self) -> None:
         for name in ("target_scale", "target_aspect", "context_scale"):
             low, high = getattr(self, name)
             need(low <= high, f"mask.{name} must run from low to high, got [{low:g}, {high:g}]")
+        for name in ("short_range", "long_range"):
+            count = getattr(self, name)[0]
+            need(1 <= count <= 64, f"mask.{name} must hold 1 to 64 blocks, got {count}")
+
+    def draw(
+        self, method: Method, side: int, batch: int, generator: torch.Generator
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Patches seen (B, n) and blocks of wanted ones (M, B, m) of side x side patches.
+
+        Of a clip twice: once with its short-range blocks hidden, once with the long-range ones.
+        Raises ValueError where blocks leave too little to be seen.
+        """
+        where = (side, side, batch, generator)
+        if method == "vjepa":
+            return [
+                clip_masks(
+                    *where, num_blocks=count, scale=share, aspect=self.target_aspect,
+                    least_context=self.least_context,
+                )
+                for count, share in (self.short_range, self.long_range)
+            ]  # fmt: skip
+        return [
+            picture_masks(
+                *where, num_targets=self.num_targets, target_scale=self.target_scale,
+                target_aspect=self.target_aspect, context_scale=self.context_scale,
+                least_context=self.least_context,
+            )
+        ]  # fmt: skip
 
 
 @config
@@ -108,11 +147,15 @@ class LossWeights:
     """Of Gram anchoring; 0 leaves it out."""
     gram_start: float = option(0.5, ge=0, le=1, when="method=dino")
     """Share of the steps after which it begins, and the Gram teacher is frozen."""
-    ema_rate: float = option(ge=0, lt=1, when="method=ijepa|vjepa|dino")
-    """How much of itself a teacher keeps each step, at the start; it rises to 1."""
+    visible: float = option(0.0, ge=0, le=1e3, when=CLIPS)
+    """Of V-JEPA 2.1's loss on tokens seen, over the root of their distance from the hidden ones."""
+    context_sigreg: float = option(0.0, ge=0, le=1e6, when="method=ijepa")
+    """Of SIGReg on the tokens that are seen, as sigreg_lambda; 0 leaves it out."""
+    ema_rate: float = option(ge=0, le=1, when="method=ijepa|vjepa|dino")
+    """How much of itself a teacher keeps each step, at the start; it rises to 1, which is still."""
     sigreg_lambda: float = option(ge=0, le=1e6, when="method=lejepa")
     """Weight of SIGReg per sample beside the mean squared error (common/sigreg.py)."""
-    num_slices: int = option(256, ge=1, le=65536, when="method=lejepa")
+    num_slices: int = option(256, ge=1, le=65536, when="method=lejepa|ijepa")
     """Random directions of SIGReg, drawn afresh each step."""
     num_prototypes: int = option(256, ge=2, le=65536, when="method=dino")
     """K, the prototypes that a student names."""
@@ -183,6 +226,8 @@ class Config(RunConfig):
     texture: Texture = Texture()
     eval_every: int = option(50, ge=1, le=10_000_000)
     """Steps between lines of the collapse measures."""
+    snapshots: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Steps after which the encoder is kept too, as encoder-<step>.pt."""
 
     def __post_init__(self) -> None:
         self._check_sizes()
@@ -200,13 +245,11 @@ class Config(RunConfig):
         need(tubelet == 1 or method == "vjepa", single)
         even = f"data.clip_length {length} must be divisible by model.tubelet {tubelet}"
         need(method != "vjepa" or length % tubelet == 0, even)
-        side, mask = self.data.view // self.model.patch_size, self.mask
-        tall, wide = block_size(side, side, mask.context_scale[0], 1.0)
-        most = most_patches(side, side, mask.target_scale[1], mask.target_aspect)
-        cover = f"mask.num_targets {mask.num_targets} of up to {most} patches can cover a context"
-        fewer = f"of {tall} x {wide}: use fewer or smaller targets, or a larger data.view"
-        is_masked, fits = method in ("ijepa", "vjepa"), mask.num_targets * most < tall * wide
-        need(fits or not is_masked, f"{cover} {fewer}")
+        if method in ("ijepa", "vjepa", "pixels"):  # a trial, so that training never has to refuse
+            side = self.data.view // self.model.patch_size
+            self.mask.draw(method, side, 256, torch.Generator().manual_seed(0))
+        labels = "photographs have no labels: with method supervised use data.photo_share 0"
+        need(method != "supervised" or self.data.photo_share == 0, labels)
 
     def _check_sizes(self) -> None:
         """Raises ValueError where windows, views or widths do not fit."""
@@ -238,6 +281,19 @@ class Config(RunConfig):
             need(
                 found == wanted, f"{what}data.clip_length: leave world.{name} {wanted}, got {found}"
             )
+
+    @property
+    def pictures_per_step(self) -> float:
+        """Windows of ``data.view`` px that a step gives the encoder; a small view is a quarter."""
+        match self.method:
+            case "ijepa" | "pixels" | "supervised":
+                return self.batch_size
+            case "vjepa":
+                return self.batch_size * self.data.clip_length
+            case "dino" | "lejepa":
+                return self.batch_size * (2 + self.views.num_local / 4)
+            case _:
+                assert_never(self.method)
 
     @property
     def vit_sizes(self) -> dict[str, int]:

@@ -9,8 +9,14 @@ them the same embedding and keeps all embeddings Gaussian. Half of a batch are s
 texture, half crops of photographs. Two minutes of one core, and it ends with what can be read from
 the frozen encoder: expect a position R² near 0.69 for LeJEPA, where an untrained ViT has 0.57.
 runs/part4/<name>-seed<k>/encoder.pt is what the other scripts of this part take as --weights.
+
+    torchrun --nproc_per_node 2 part4_dinov3_encoder/train.py --config configs/part4/dino.yaml
+
+trains on two processes, CPU or GPU, each with its share of every batch; loss and gradient are the
+same (see common/distributed.py). Files: runs/part4/<name>-ddp2-seed<k>/.
 """
 
+from dataclasses import replace
 from typing import assert_never
 
 import torch
@@ -18,21 +24,39 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from common.dino import cross_entropy, dino, gram_anchoring
+from common.distributed import all_reduce_sum, average, average_gradients, world_size
 from common.ema import ema_rate, initial_share, update_teacher
 from common.frozen import save_vit
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
 from common.harness.machine import autocast, device_name, pick_device
+from common.harness.processes import Processes, started
 from common.harness.runs import Run
 from common.losses import lejepa, squared_error
+from common.masking import patches_apart
 from common.schedules import warmup_cosine
-from common.sigreg import sigreg_share
+from common.sigreg import sigreg, sigreg_share
 from common.vit import pick_tokens
 from part4_dinov3_encoder.config import BASELINE, Config, Stream, generator, protocol
 from part4_dinov3_encoder.data.scenes import Scenes
-from part4_dinov3_encoder.data.views import Batch, Views, Windows, draw_batch, make_pool
-from part4_dinov3_encoder.model import Model, each, encode_views, make_model, tokens_at
+from part4_dinov3_encoder.data.views import (
+    Batch,
+    Labelled,
+    Views,
+    Windows,
+    draw_batch,
+    make_pool,
+)
+from part4_dinov3_encoder.model import (
+    Model,
+    each,
+    encode_views,
+    make_model,
+    tokens_at,
+    wanted_of,
+)
 from part4_dinov3_encoder.report.tables import RUN, RUN_NOTE
+from part4_dinov3_encoder.scoring.context import context_scores, test_windows
 from part4_dinov3_encoder.scoring.encoders import frozen_copy
 from part4_dinov3_encoder.scoring.features import features
 from part4_dinov3_encoder.scoring.scores import (
@@ -41,30 +65,84 @@ from part4_dinov3_encoder.scoring.scores import (
     limits,
     make_heldout,
     make_test,
+    position_scores,
 )
 
 Terms = dict[str, Tensor]
 
 
 def ijepa_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
-    """|| P(E(x_seen)) - LN(E'(x))_wanted ||^2, E' the slow teacher.
+    """|| P(E(x_seen)) - LN(E'(x))_block ||^2, mean over blocks; E' the slow teacher.
 
-    I-JEPA, arXiv 2301.08243, sec. 3; differs: all blocks are predicted in one pass, not one by one.
+    I-JEPA, arXiv 2301.08243, sec. 3. With context_sigreg, + SIGReg(E(x_seen)) over all tokens seen:
+    a teacher alone does not keep them from collapsing in part (C-JEPA, arXiv 2410.19560, with
+    VICReg's terms in its place).
     """
-    predicted, target = hidden_tokens(model, batch)
+    assert isinstance(batch, Windows)
+    (mask,) = batch.masks
+    context, _, predicted = model.predict(batch, mask)
+    target = wanted_of(model.targets(batch.x), mask)
+    loss = error = squared_error(predicted.flatten(0, 1), target.flatten(0, 1))
+    terms = {"prediction": error}
+    if cfg.loss_weights.context_sigreg:
+        tokens = context.flatten(0, 1)  # (B n, D)
+        terms["sigreg"] = sigreg(tokens, batch.slices) / (len(tokens) * world_size())
+        loss = loss + cfg.loss_weights.context_sigreg * terms["sigreg"]
+    return loss, terms
+
+
+def vjepa_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
+    """| P(E(x_seen)) - LN(E'(x))_hidden |, of clips x, mean over short- and long-range masks.
+
+    V-JEPA, arXiv 2404.08471, sec. 3. With ``visible``, + |P(E(x_seen))_seen - LN(E'(x))_seen| /
+    sqrt(d), d patches from the nearest hidden one: V-JEPA 2.1's dense loss, arXiv 2603.14482.
+    """
+    assert isinstance(batch, Windows)
+    target, w = model.targets(batch.x), cfg.loss_weights
+    hidden, visible = [], []
+    for mask in batch.masks:
+        _, at_seen, at_hidden = model.predict(batch, mask)
+        hidden.append((at_hidden - wanted_of(target, mask)).abs().mean())
+        if w.visible:
+            error = (at_seen - pick_tokens(target, mask.seen)).abs().mean(-1)  # (B, n)
+            distance = patches_apart(mask.seen, mask.wanted[0], batch.grid)
+            visible.append((error / distance.sqrt()).mean())
+    loss = torch.stack(hidden).mean()
+    terms = {"prediction": loss}
+    if w.visible:
+        terms["visible"] = torch.stack(visible).mean()
+        loss = loss + w.visible * terms["visible"]
+    return loss, terms
+
+
+def pixels_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
+    """|| P(E(x_seen)) - LN(x)_block ||^2: ijepa with pixels for targets, and so no teacher.
+
+    The control that masked autoencoders are (MAE, arXiv 2111.06377), at I-JEPA's masks.
+    """
+    assert isinstance(batch, Windows)
+    (mask,) = batch.masks
+    _, _, predicted = model.predict(batch, mask)
+    target = wanted_of(model.targets(batch.x), mask)
     error = squared_error(predicted.flatten(0, 1), target.flatten(0, 1))
     return error, {"prediction": error}
 
 
-def vjepa_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
-    """| P(E(x_seen)) - LN(E'(x))_wanted |, of clips x.
+def supervised_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
+    """|| W E(x) - place ||^2 + H(cover, w E(x)_patch): the upper bound, which is given labels.
 
-    V-JEPA, arXiv 2404.08471, sec. 3; differs: I-JEPA's masks through all frames, not its short- and
-    long-range ones of about 90%.
+    The place of the larger ball, where it is in the window, from all tokens side by side; the share
+    of each patch that a ball covers from that patch's token.
     """
-    predicted, target = hidden_tokens(model, batch)
-    error = (predicted - target).abs().mean()
-    return error, {"prediction": error}
+    assert isinstance(batch, Labelled)
+    tokens = model.encoder(batch.x)
+    is_inside = (batch.place.abs() < 1).all(1)
+    error = (model.place_head(tokens.flatten(1)) - batch.place).square().mean(1)
+    num_inside = all_reduce_sum(is_inside.float().sum()).clamp(min=1)
+    place = world_size() * (error * is_inside).sum() / num_inside  # averaged over ranks
+    logits = model.cover_head(tokens).squeeze(-1)
+    cover = F.binary_cross_entropy_with_logits(logits, batch.cover)
+    return place + cover, {"place": place, "cover": cover}
 
 
 def dino_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
@@ -113,7 +191,8 @@ def lejepa_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]
     tokens, pooled = encode_views(model, batch.large, batch.small)
     z_views = each(model.head, torch.cat(pooled))  # (V, B, P)
     terms = lejepa(z_views, batch.slices, num_global=2)
-    share = sigreg_share(w.sigreg_lambda, z_views.shape[1], prediction_scale=0.25)
+    num_samples = z_views.shape[1] * world_size()
+    share = sigreg_share(w.sigreg_lambda, num_samples, prediction_scale=0.25)
     loss = (1 - share) * terms["prediction"] + share * terms["sigreg"]
     if w.dense:
         z_patches = each(model.dense_head, tokens_at(tokens, batch.pairs))  # (2, B K, P)
@@ -136,26 +215,17 @@ def compute_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms
             return dino_loss(model, batch, cfg)
         case "lejepa":
             return lejepa_loss(model, batch, cfg)
+        case "pixels":
+            return pixels_loss(model, batch, cfg)
+        case "supervised":
+            return supervised_loss(model, batch, cfg)
         case _:
             assert_never(cfg.method)
 
 
-def hidden_tokens(model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The tokens that are wanted (B, m, D): predicted from those seen, and as the teacher has them.
-
-    Of the whole picture; each normalised over its coordinates, as in both papers' code.
-    """
-    assert isinstance(batch, Windows)
-    with torch.no_grad():
-        target = pick_tokens(model.teacher(batch.x), batch.wanted)
-        target = F.layer_norm(target, target.shape[-1:])
-    context = model.encoder(batch.x, batch.seen)
-    return model.predictor(context, batch.seen, batch.wanted, batch.grid), target
-
-
 def after_step(model: Model, terms: Terms, step: int, cfg: Config) -> None:
     """Moves what has no gradient: dino's centres, by the logits of the step, and the teachers."""
-    if cfg.method == "lejepa":
+    if cfg.method not in ("ijepa", "vjepa", "dino"):
         return
     rate = ema_rate(step, cfg.steps, cfg.loss_weights.ema_rate)
     update_teacher(model.teacher, model.encoder, rate)
@@ -169,51 +239,70 @@ def after_step(model: Model, terms: Terms, step: int, cfg: Config) -> None:
             model.gram_teacher.load_state_dict(model.teacher.state_dict())
 
 
-def train(cfg: Config, run: Run, device: torch.device) -> None:
-    """Trains one encoder, watches whether it collapses, scores it, and writes the run."""
+def train(cfg: Config, run: Run | None, here: Processes) -> None:
+    """Trains an encoder on this process's share of every batch; rank 0 alone scores and writes."""
     with before_training():
-        pool = make_pool(cfg, generator(cfg, Stream.TRAIN_DATA, device))
+        pool = make_pool(cfg, generator(cfg, Stream.TRAIN_DATA, here.device))
         test = make_test(cfg)
-    model = make_model(cfg).to(device)
+    model = make_model(cfg).to(here.device)
+    here.join()
     learnt = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         learnt, lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )
-    samples = generator(cfg, Stream.SAMPLES, device)
+    samples = generator(cfg, Stream.SAMPLES, here.device)
     state = {"model": model, "optimizer": optimizer, "samples": samples}
 
-    start = run.restore(state)
-    if not start:
+    start, share = here.restore(run, state), here.share(cfg.batch_size)
+    if run and not start:
         run.log(0, collapse(model, test))
 
-    for step in run.steps(start, cfg.steps):
+    for step in run.steps(start, cfg.steps) if run else range(start, cfg.steps):
         for group in optimizer.param_groups:
             group["lr"] = warmup_cosine(step, cfg.steps, cfg.learning_rate, cfg.warmup)
         done = step + 1
-        is_saved = done % cfg.save_every == 0 or done == cfg.steps or run.is_stopping
+        every = (cfg.log_every, cfg.eval_every, cfg.save_every)
+        log, look, save = (done % n == 0 or done == cfg.steps for n in every)
+        save = save or (run is not None and run.is_stopping)
         with stopping_at(done):
-            batch = draw_batch(cfg, pool, step, samples)
-            with autocast(device, cfg.precision):
+            batch = draw_batch(cfg, pool, step, samples).share(share)
+            with autocast(here.device, cfg.precision):
                 loss, terms = compute_loss(model, batch, cfg)
             optimizer.zero_grad()
             loss.backward()
+            average_gradients(learnt)
             optimizer.step()
             after_step(model, terms, step, cfg)
-            if done % cfg.eval_every == 0 or is_saved:
+            if look or save:
                 check_weights(model.parameters())
 
-        if done % cfg.log_every == 0 or done == cfg.steps:
-            scalars = {name: term.detach() for name, term in terms.items() if term.ndim == 0}
-            run.log(done, {"loss": loss.detach()} | scalars)
-        if done % cfg.eval_every == 0 or done == cfg.steps:
+        if log:
+            line = average({"loss": loss} | {k: t for k, t in terms.items() if t.ndim == 0})
+            if run:
+                run.log(done, line)
+        if run and look:
             run.log(done, collapse(model, test))
-        if is_saved:
+        if run and done in cfg.snapshots:
+            save_vit(run.folder / f"encoder-{done}.pt", model.kept, cfg.method, cfg.vit_sizes)
+        if run and save:
             run.save(done, state)
 
+    here.leave()  # what follows is rank 0's alone
+    if run:
+        finish(cfg, run, model)
+
+
+def finish(cfg: Config, run: Run, model: Model) -> None:
+    """Writes and scores a trained encoder, and prints its table."""
     save_vit(run.folder / "encoder.pt", model.kept, cfg.method, cfg.vit_sizes)
-    scores = evaluate(frozen_copy(model.kept), make_heldout(cfg), cfg)
-    if cfg.method != "lejepa":
+    held = make_heldout(cfg)
+    scores = evaluate(frozen_copy(model.kept), held, cfg)
+    if cfg.method in ("ijepa", "vjepa", "pixels"):
+        scores |= context_scores(model, test_windows(cfg))
+    if cfg.method in ("ijepa", "vjepa"):
         scores["initial_share"] = initial_share(cfg.steps, cfg.loss_weights.ema_rate)
+        found = position_scores(frozen_copy(model.teacher), held, cfg)
+        scores |= {f"teacher_{name}": value for name, value in found.items()}
     variants = {cfg.method: scores}
     run.finish({"variants": variants, "protocol": protocol(cfg), "limits": limits(scores)})
     print(f"{RUN.text(variants, {})}\n{RUN_NOTE}")
@@ -226,13 +315,19 @@ def collapse(model: Model, test: Scenes) -> dict[str, float]:
 
 def main() -> None:
     cfg, options = parse_config(Config, baseline=BASELINE, description=__doc__ or "")
-    torch.set_num_threads(cfg.threads)
-    device = pick_device(cfg.device, cfg.precision)
+    here = started(cfg.batch_size, pick_device(cfg.device, cfg.precision))
+    torch.set_num_threads(max(1, cfg.threads // here.count))
+    if here.rank > 0:
+        train(cfg, None, here)
+        here.end()
+    if here.count > 1:
+        options = replace(options, name=f"{options.name}-ddp{here.count}")
     with Run.open(
-        "part4", options, to_yaml(cfg), seed=cfg.seed, device=device_name(device),
+        "part4", options, to_yaml(cfg), seed=cfg.seed, device=device_name(here.device),
         precision=cfg.precision, logger=cfg.logger,
     ) as run:  # fmt: skip
-        train(cfg, run, device)
+        train(cfg, run, here)
+    here.end()
 
 
 if __name__ == "__main__":

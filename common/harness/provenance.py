@@ -17,7 +17,7 @@ from common.harness.strict_yaml import flatten, load_text
 MARKS = ("run.json", "config.yaml")  # a run's directory holds both; written in this order, first
 FILES = (  # the rest, in the order in which they are cleared
     "summary.json", "outcomes.npz", "checkpoint.pt", "encoder.pt", "metrics.jsonl",
-    "figures/*.png", "figures/*.gif", "figures/*.npz", "tensorboard/events.*",
+    "encoder-*.pt", "figures/*.png", "figures/*.gif", "figures/*.npz", "tensorboard/events.*",
 )  # fmt: skip
 MAY_CHANGE = ("threads", "device", "logger")  # options with which another config's run goes on
 

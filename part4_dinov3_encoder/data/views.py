@@ -3,41 +3,79 @@
 Windows are cut, never resized: a training frame is larger than a view of it.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from common.episodes import to_float
 from common.harness.machine import check_memory
-from common.masking import block_masks
 from common.sigreg import random_slices
 from common.simulator import uniform
 from part4_dinov3_encoder.config import Config
 from part4_dinov3_encoder.data.photos import photo_clips
-from part4_dinov3_encoder.data.scenes import make_scenes
+from part4_dinov3_encoder.data.scenes import Scenes, make_scenes
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Clips in uint8: balls (E, T, 1, S, S), photos (E, T, 3, S, S) or None."""
+    """Clips in uint8: balls (E, T, 1, S, S), photos (E, T, 3, S, S) or None.
+
+    truth: the scenes that the balls are of, for the supervised method alone.
+    """
 
     balls: Tensor
-    photos: Tensor | None
+    photos: Tensor | None = None
+    truth: Scenes | None = None
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Tokens that are seen, (B, n), and the blocks to be predicted from them, (M, B, m)."""
+
+    seen: Tensor
+    wanted: Tensor
+
+    def share(self, rows: slice) -> "Mask":
+        return Mask(self.seen[rows], self.wanted[:, rows])
 
 
 @dataclass(frozen=True)
 class Windows:
     """What a masked method sees in a step: windows x (B, T, 3, V, V) in [0, 1].
 
-    seen (B, n), wanted (B, m): tokens that it sees, and has to predict, of a grid (T', H', W').
+    masks are of a grid (T', H', W') of tokens. slices (D, M) of SIGReg, where ijepa has it.
     """
 
     x: Tensor
-    seen: Tensor
-    wanted: Tensor
+    masks: Sequence[Mask]
     grid: tuple[int, int, int]
+    slices: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+
+    def share(self, rows: slice) -> "Windows":
+        """What one of several processes computes with."""
+        masks = [mask.share(rows) for mask in self.masks]
+        return replace(self, x=self.x[rows], masks=masks)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What is learnt with labels: windows x (B, 1, 3, V, V) in [0, 1] of frames with balls.
+
+    place (B, 2): x, y of the larger ball in the window, -1 to 1 within it; cover (B, N): the share
+    of each patch that a ball covers.
+    """
+
+    x: Tensor
+    place: Tensor
+    cover: Tensor
+
+    def share(self, rows: slice) -> "Labelled":
+        """What one of several processes computes with."""
+        return Labelled(self.x[rows], self.place[rows], self.cover[rows])
 
 
 @dataclass(frozen=True)
@@ -55,8 +93,13 @@ class Views:
     slices: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     is_anchored: bool = False
 
+    def share(self, rows: slice) -> "Views":
+        """What one of several processes computes with."""
+        parts = {name: getattr(self, name)[:, rows] for name in ("large", "small", "pairs")}
+        return replace(self, **parts)
 
-Batch = Windows | Views
+
+Batch = Windows | Views | Labelled
 
 
 def make_pool(cfg: Config, generator: torch.Generator) -> Pool:
@@ -71,7 +114,8 @@ def make_pool(cfg: Config, generator: torch.Generator) -> Pool:
     scenes = make_scenes(world, cfg.texture, cfg.data.num_ball_clips, generator)
     size = (cfg.data.num_photo_clips, cfg.data.clip_length, cfg.data.canvas)
     photos = photo_clips(*size, generator) if cfg.data.photo_share > 0 else None
-    return Pool(scenes.frames[:, : cfg.data.clip_length], photos)
+    truth = scenes if cfg.method == "supervised" else None
+    return Pool(scenes.frames[:, : cfg.data.clip_length], photos, truth)
 
 
 def draw_clips(cfg: Config, pool: Pool, length: int, generator: torch.Generator) -> Tensor:
@@ -93,8 +137,12 @@ def draw_batch(cfg: Config, pool: Pool, step: int, generator: torch.Generator) -
     """All that the loss of a step reads and chance decides, drawn in this order."""
     w = cfg.loss_weights
     match cfg.method:
-        case "ijepa" | "vjepa":
-            return draw_windows(cfg, pool, generator)
+        case "ijepa" | "vjepa" | "pixels":
+            windows = draw_windows(cfg, pool, generator)
+            if not w.context_sigreg:
+                return windows
+            slices = random_slices(cfg.model.embedding_dim, w.num_slices, generator)
+            return replace(windows, slices=slices)
         case "dino":
             begun = w.gram > 0 and step >= w.gram_start * cfg.steps
             return replace(draw_views(cfg, pool, generator), is_anchored=begun)
@@ -102,28 +150,52 @@ def draw_batch(cfg: Config, pool: Pool, step: int, generator: torch.Generator) -
             views = draw_views(cfg, pool, generator)
             slices = random_slices(cfg.model.projection_dim, w.num_slices, generator)
             return replace(views, slices=slices)
+        case "supervised":
+            return draw_labelled(cfg, pool, generator)
         case _:
             assert_never(cfg.method)
 
 
 def draw_windows(cfg: Config, pool: Pool, generator: torch.Generator) -> Windows:
-    """One window of a clip each, and the blocks that are hidden in it; ijepa sees one frame."""
+    """One window of a clip each, and the blocks that are hidden in it; vjepa alone sees clips."""
     length = cfg.data.clip_length if cfg.method == "vjepa" else 1
     clips = draw_clips(cfg, pool, length, generator)
-    room = cfg.data.canvas - cfg.data.view + 1
-    corner = torch.randint(room, (len(clips), 2), generator=generator, device=generator.device)
+    corner = draw_corner(cfg, len(clips), generator)
     side = cfg.data.view // cfg.model.patch_size
     grid = (length // cfg.model.tubelet, side, side)
-    seen, wanted = block_masks(side, side, len(clips), generator, **asdict(cfg.mask))
-    x = to_float(cut(clips, corner, cfg.data.view))
-    return Windows(x, through_time(seen, grid), through_time(wanted, grid), grid)
+    masks = [
+        Mask(through_time(seen, grid), through_time(wanted, grid))
+        for seen, wanted in cfg.mask.draw(cfg.method, side, len(clips), generator)
+    ]
+    return Windows(to_float(cut(clips, corner, cfg.data.view)), masks, grid)
+
+
+def draw_labelled(cfg: Config, pool: Pool, generator: torch.Generator) -> Labelled:
+    """One window of a frame each, and what is true of it."""
+    truth, size = pool.truth, (cfg.batch_size,)
+    assert truth is not None
+    draw = {"size": size, "generator": generator, "device": generator.device}
+    episode, time = (torch.randint(0, n, **draw) for n in pool.balls.shape[:2])
+    corner, view = draw_corner(cfg, cfg.batch_size, generator), cfg.data.view
+    frames = pool.balls[episode, time, None].expand(-1, -1, 3, -1, -1)
+    cover = cut(truth.cover[episode, time, None], corner, view)
+    side = view // cfg.model.patch_size
+    share = F.adaptive_avg_pool2d(to_float(cover), (side, side)).flatten(1)
+    place = truth.states[episode, time, 0, :2] - corner.flip(1)  # corners are y, x
+    return Labelled(to_float(cut(frames, corner, view)), 2 * place / view - 1, share)
+
+
+def draw_corner(cfg: Config, count: int, generator: torch.Generator) -> Tensor:
+    """Upper left corners (B, 2), y and x, of windows anywhere in a canvas."""
+    room = cfg.data.canvas - cfg.data.view + 1
+    return torch.randint(room, (count, 2), generator=generator, device=generator.device)
 
 
 def through_time(index: Tensor, grid: tuple[int, int, int]) -> Tensor:
-    """Patches (B, n) of a picture as tokens of every time of a clip, (B, T n)."""
+    """Patches (..., n) of a picture as tokens of every time of a clip, (..., T n)."""
     length, rows, columns = grid
     time = torch.arange(length, device=index.device)
-    return (index[:, None] + time[:, None] * rows * columns).flatten(1)
+    return (index[..., None, :] + time[:, None] * rows * columns).flatten(-2)
 
 
 def draw_views(cfg: Config, pool: Pool, generator: torch.Generator) -> Views:

@@ -103,6 +103,21 @@ def motion_scores(
     return {f"velocity2_all_{num_labels}": r2} if r2 == r2 else {}
 
 
+def position_scores(encoder: FrozenEncoder, held: Heldout, cfg: Config) -> dict[str, float]:
+    """position_all_<labels> alone, from as many labels as there are."""
+    labelled, test = (features(encoder, scenes) for scenes in (held.labelled, held.test))
+    noise = torch.Generator().manual_seed(0)
+    z, z_test = (with_noise(f, noise).pooled("all")[0] for f in (labelled, test))
+    truth, test_truth = (
+        targets(s, cfg.model.patch_size)[:, TARGETS["position"]] for s in (held.labelled, held.test)
+    )
+    return {
+        f"position_all_{n}": ridge_probe(z[:n], truth[:n], z_test, test_truth).mean().item()
+        for n in LABELS
+        if n <= len(truth)
+    }
+
+
 def limits(metrics: Iterable[str]) -> dict[str, tuple[float | None, float | None]]:
     """{metric: (least, most)} that each can be by its definition, None for no limit."""
     families = {metric: metric.removeprefix("patch_").partition("_")[0] for metric in metrics}

@@ -18,10 +18,15 @@ from common.harness.errors import UserError
 from common.harness.files import read_lines
 from common.harness.processes import started
 
-PARTS = {"part3": "part3_collapse_regularizers", "part5": "part5_action_planning"}
+PARTS = {
+    "part3": "part3_collapse_regularizers", "part4": "part4_dinov3_encoder",
+    "part5": "part5_action_planning",
+}  # fmt: skip
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc_per_node", "2"]
 EASY = ["--learning_rate=0.001", "--figures=false"]  # part 3
 LONG = ["--steps=20", "--log_every=1", "--batch_size=8", "--figures=false"]  # part 5
+SEEN = [*LONG[:3], "--eval_every=20"]  # part 4
+ENCODERS = ("ijepa", "vjepa21", "dino_gram", "lejepa", "pixels", "supervised")
 
 
 def command(part: str, *methods: str) -> list[str]:
@@ -49,6 +54,7 @@ def assert_close(one: Path, two: Path, rel: float) -> None:
     ("part", "method", "arguments", "rel"),
     [
         *(("part3", name, EASY, 1e-3) for name in ("barlow", "vicreg", "sigreg", "byol", "dino")),
+        *(("part4", name, SEEN, 1e-5) for name in ENCODERS),
         *(("part5", name, LONG, 1e-5) for name in ("lewm", "pldm", "pixel", "dino_wm")),
     ],
 )
@@ -56,7 +62,7 @@ def test_two_processes_lose_what_one_does(tmp_path, run: Callable, part, method,
     words = [*command(part, method), *arguments]
     run(sys.executable, *words, "--run_dir", tmp_path / "one")
     done = run(sys.executable, *TORCHRUN, *words, "--run_dir", tmp_path / "two")
-    assert any(line.startswith("two ") for line in done.stdout.splitlines()), done.stdout
+    assert f"run: {tmp_path / 'two'}" in done.stdout
     assert_close(tmp_path / "one", tmp_path / "two", rel)  # gradients: test_distributed.py
 
 
@@ -65,6 +71,7 @@ def test_two_processes_lose_what_one_does(tmp_path, run: Callable, part, method,
     ("part", "method", "arguments", "rate", "rel"),
     [
         ("part3", "dino", EASY, "learning_rate", 1e-3),
+        ("part4", "dino", SEEN, "warmup_cosine", 1e-5),
         ("part5", "dino_wm", LONG, "warmup_cosine", 1e-5),
     ],
 )
@@ -117,6 +124,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     [
         ("part3", ["--batch_size=15"], "gives unequal batches: use a multiple of 2, such as 14"),
         ("part3", ["--loss_weights.num_slices=0"], "num_slices"),
+        ("part4", ["--batch_size=15"], "gives unequal batches: use a multiple of 2, such as 14"),
         ("part5", ["--batch_size=15"], "gives unequal batches: use a multiple of 2, such as 14"),
     ],
 )
@@ -150,6 +158,7 @@ def as_torchrun(monkeypatch) -> Callable[[int, int], None]:
     ("part", "crowded", "words"),
     [
         ("part3", "--world.radius=[29.0,29.0]", "use fewer or smaller balls"),
+        ("part4", "--data.num_ball_clips=1000000", "lower data.num_ball_clips"),
         ("part5", "--task.min_distance=100", "use a smaller task.min_distance"),
         ("part5", "--planner.num_samples=1000000", "lower planner.num_samples"),
     ],

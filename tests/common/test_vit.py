@@ -7,15 +7,17 @@ import torch
 from torch.nn import functional as F
 
 from common.dino import gram_anchoring
-from common.masking import block_masks, block_size, most_patches
+from common.masking import clip_masks, patches_apart, picture_masks
 from common.probes import kmeans, nearest
 from common.vit import Block, TokenPredictor, ViT, patchify, pick_tokens, places
 
 SIZES = {"channels": 3, "patch_size": 4, "dim": 16, "depth": 2, "num_heads": 2}
 MASKS = {
     "num_targets": 4, "target_scale": (0.1, 0.18), "target_aspect": (0.75, 1.5),
-    "context_scale": (0.85, 1.0),
+    "context_scale": (0.85, 1.0), "least_context": 4,
 }  # fmt: skip
+LONG = {"num_blocks": 2, "scale": 0.7, "aspect": (0.75, 1.5), "least_context": 4}
+SHORT = LONG | {"num_blocks": 8, "scale": 0.15}
 
 
 def make_vit(tubelet: int = 1) -> ViT:
@@ -118,10 +120,19 @@ def test_the_predictor_answers_for_the_places_asked():
     context, where = torch.randn(2, 3, 16), torch.tensor([[0, 1, 2], [3, 4, 5]])
     wanted = torch.tensor([[6, 7], [8, 0]])
     out = predictor(context, where, wanted, (1, 3, 3))
-    assert out.shape == (2, 2, 16)
-    torch.testing.assert_close(predictor(context, where, wanted.flip(1), (1, 3, 3)), out.flip(1))
+    assert out.shape == (2, 5, 16)  # those seen, then those wanted
+    turned = predictor(context, where, wanted.flip(1), (1, 3, 3))
+    torch.testing.assert_close(turned, torch.cat([out[:, :3], out[:, 3:].flip(1)], dim=1))
     moved = predictor(context, where.flip(1), wanted, (1, 3, 3))
     assert (moved - out).abs().max() > 1e-3
+
+
+def test_tokens_of_all_depths_end_in_those_of_the_last():
+    vit, x = make_vit(), torch.rand(2, 3, 16, 16)
+    depths = vit.depths(x)
+    assert len(depths) == SIZES["depth"]
+    assert torch.equal(depths[-1], vit(x))
+    torch.testing.assert_close(vit.norm(vit.blocks[1](depths[0])), depths[1])
 
 
 # Masks.
@@ -130,44 +141,55 @@ def test_the_predictor_answers_for_the_places_asked():
 @pytest.mark.parametrize(("rows", "columns"), [(8, 8), (8, 12)])
 def test_the_context_holds_no_target_and_no_patch_twice(rows, columns):
     for seed in range(20):
-        seen, wanted = block_masks(rows, columns, 16, seeded(seed), **MASKS)
-        assert seen.shape[0] == wanted.shape[0] == 16
-        assert seen.shape[1] >= 1
-        assert wanted.shape[1] % 4 == 0
-        for a, b in zip(seen.tolist(), wanted.tolist(), strict=True):
-            assert not set(a) & set(b)
-            assert len(set(a)) == len(a)
-            assert 0 <= min(a + b) <= max(a + b) < rows * columns
+        draws = (
+            picture_masks(rows, columns, 16, seeded(seed), **MASKS),
+            clip_masks(rows, columns, 16, seeded(seed), **SHORT),
+            clip_masks(rows, columns, 16, seeded(seed), **LONG),
+        )
+        for (seen, wanted), blocks in zip(draws, (4, 1, 1), strict=True):
+            assert wanted.shape[:2] == (blocks, 16)
+            assert seen.shape[0] == 16
+            assert seen.shape[1] >= 4
+            for a, b in zip(seen.tolist(), wanted.movedim(0, 1).flatten(1).tolist(), strict=True):
+                assert not set(a) & set(b)
+                assert len(set(a)) == len(a)
+                assert 0 <= min(a + b) <= max(a + b) < rows * columns
 
 
 def test_targets_are_blocks():
-    _, wanted = block_masks(8, 8, 8, seeded(3), **MASKS)
-    size = wanted.shape[1] // 4
-    for blocks in wanted.unflatten(1, (4, size)).tolist():
-        for block in blocks:
-            y, x = [i // 8 for i in block], [i % 8 for i in block]
-            assert (max(y) - min(y) + 1) * (max(x) - min(x) + 1) == size == len(set(block))
+    _, wanted = picture_masks(8, 8, 8, seeded(3), **MASKS)
+    for block in wanted.flatten(0, 1).tolist():
+        y, x = [i // 8 for i in block], [i % 8 for i in block]
+        area = (max(y) - min(y) + 1) * (max(x) - min(x) + 1)
+        assert area == wanted.shape[2] == len(set(block))
+
+
+def test_long_range_masks_hide_most_of_a_clip():
+    hidden = [clip_masks(8, 8, 64, seeded(seed), **LONG)[0].shape[1] for seed in range(20)]
+    assert max(hidden) <= 16  # of 64 patches are seen
 
 
 def test_every_patch_is_seen_and_predicted_at_times():
-    drawn = [block_masks(8, 8, 32, seeded(seed), **MASKS) for seed in range(10)]
-    for index in range(2):
-        assert len(torch.cat([masks[index].flatten() for masks in drawn]).unique()) == 64
+    for draw in (
+        lambda g: picture_masks(8, 8, 32, g, **MASKS), lambda g: clip_masks(8, 8, 32, g, **SHORT)
+    ):  # fmt: skip
+        drawn = [draw(seeded(seed)) for seed in range(10)]
+        for index in range(2):
+            assert len(torch.cat([masks[index].flatten() for masks in drawn]).unique()) == 64
 
 
-@pytest.mark.parametrize("share", [0.05, 0.18, 0.3, 0.9])
-@pytest.mark.parametrize("aspect", [(0.75, 1.5), (1.0, 1.0), (0.3, 3.0), (2.0, 8.0)])
-def test_the_most_patches_that_rounding_leaves_a_block(share, aspect):
-    for rows, columns in ((4, 4), (6, 6), (8, 8), (8, 12)):
-        ratios = torch.linspace(*aspect, 3001).tolist()
-        sizes = [block_size(rows, columns, share, ratio) for ratio in ratios]
-        wanted = max(height * width for height, width in sizes)
-        assert most_patches(rows, columns, share, aspect) == wanted
+def test_blocks_that_leave_nothing_to_see():
+    whole = {"target_scale": (1.0, 1.0), "target_aspect": (1.0, 1.0)}
+    with pytest.raises(ValueError, match="use fewer or smaller blocks"):
+        picture_masks(8, 8, 4, seeded(), **(MASKS | whole))
+    with pytest.raises(ValueError, match="use fewer or smaller blocks"):
+        clip_masks(8, 8, 4, seeded(), **(LONG | {"least_context": 60}))
 
 
-def test_targets_that_could_cover_the_context():
-    with pytest.raises(ValueError, match="use fewer or smaller targets"):
-        block_masks(8, 8, 4, seeded(), **(MASKS | {"target_scale": (0.3, 0.3)}))
+def test_patches_apart_by_hand():
+    seen, hidden = torch.tensor([[0, 7, 16 + 5]]), torch.tensor([[15, 16 + 15]])
+    found = patches_apart(seen, hidden, (2, 4, 4))  # (0, 0), (1, 3), (1, 1) from (3, 3)
+    torch.testing.assert_close(found, torch.tensor([[18**0.5, 2.0, 8**0.5]]))
 
 
 def test_pick_tokens():
