@@ -11,6 +11,7 @@ from common.harness.config import RunConfig, config, option
 from common.masking import clip_masks, picture_masks
 from common.schedules import stream
 from common.world import World
+from part4_dinov3_encoder.config_checks import check_config, need
 
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part4" / "baseline.yaml"
@@ -32,12 +33,6 @@ class Stream(IntEnum):
     LABELLED_CLIPS = 5
     TEST_CLIPS = 6
     TRACKED_CLIPS = 40
-
-
-def need(holds: bool, wanted: str) -> None:
-    """Raises ValueError, which says what is wanted, where options contradict each other."""
-    if not holds:
-        raise ValueError(wanted)
 
 
 @config
@@ -230,57 +225,7 @@ class Config(RunConfig):
     """Steps after which the encoder is kept too, as encoder-<step>.pt."""
 
     def __post_init__(self) -> None:
-        self._check_sizes()
-        self._check_world()
-        w, tubelet, length = self.loss_weights, self.model.tubelet, self.data.clip_length
-        starts, method = w.gram_start * self.steps, self.method
-        gram = (
-            f"loss_weights.gram_start {w.gram_start:g} of {self.steps} steps leaves Gram anchoring"
-        )
-        need(
-            not w.gram or round(starts) >= 1, f"{gram} an untrained teacher: use at least one step"
-        )
-        need(not w.gram or starts <= self.steps - 1, f"{gram} no step to run in: use less")
-        single = f"method {method} reads single frames: use model.tubelet 1, or method vjepa"
-        need(tubelet == 1 or method == "vjepa", single)
-        even = f"data.clip_length {length} must be divisible by model.tubelet {tubelet}"
-        need(method != "vjepa" or length % tubelet == 0, even)
-        if method in ("ijepa", "vjepa", "pixels"):  # a trial, so that training never has to refuse
-            side = self.data.view // self.model.patch_size
-            self.mask.draw(method, side, 256, torch.Generator().manual_seed(0))
-        labels = "photographs have no labels: with method supervised use data.photo_share 0"
-        need(method != "supervised" or self.data.photo_share == 0, labels)
-
-    def _check_sizes(self) -> None:
-        """Raises ValueError where windows, views or widths do not fit."""
-        patch, view, shift = self.model.patch_size, self.data.view, self.views.max_shift
-        even, use = 2 * patch, max(1, view // (2 * patch)) * 2 * patch
-        two = f"data.view must hold an even number of patches of {patch} px, got {view}: use {use}"
-        need(view % even == 0, two)
-        heads = self.model.num_heads
-        for name in ("embedding_dim", "predictor_dim"):
-            width = getattr(self.model, name)
-            wanted = f"model.{name} must be divisible by 4 and by model.num_heads {heads}"
-            need(width % 4 == 0 and width % heads == 0, f"{wanted}, got {width}")
-        views = f"two views of {view} px up to {shift} patches apart do not fit in data.canvas"
-        needed, canvas = view + shift * patch, self.data.canvas
-        need(needed <= canvas, f"{views} {canvas}: use {needed} or more")
-        apart = f"views.max_shift {shift} can leave the global views nothing in common"
-        need(shift * patch < view, f"{apart}: it must be below {view // patch}")
-
-    def _check_world(self) -> None:
-        """Raises ValueError for a world that this part does not draw."""
-        world, patch, drawn = self.world, self.model.patch_size, World(num_balls=2, axes=2)
-        whole = f"world.size must be divisible by the patch of {patch} px, got {world.size}"
-        need(world.size % patch == 0, whole)
-        what = (
-            "this part draws two grey balls in the plane, no inner wall, no thrust, and clips of "
-        )
-        for name in ("num_balls", "channels", "axes", "door_width", "max_thrust", "episode_length"):
-            found, wanted = getattr(world, name), getattr(drawn, name)
-            need(
-                found == wanted, f"{what}data.clip_length: leave world.{name} {wanted}, got {found}"
-            )
+        check_config(self)
 
     @property
     def pictures_per_step(self) -> float:

@@ -25,7 +25,6 @@ from common.world import World
 from part5_action_planning.config import ACTION_DIM, Config, Task
 from part5_action_planning.model.encoders import make_decoder
 from part5_action_planning.model.jepa import ActionPredictor, LatentModel, Seeing
-from part5_action_planning.model.token_predictors import BlockCausalPredictor, TokenMLP
 from part5_action_planning.tasks.rules import advance, largest_action
 
 if TYPE_CHECKING:
@@ -62,6 +61,11 @@ class TokenModel(nn.Module):
     """
 
     def __init__(self, cfg: Config, frozen: "FrozenEncoder") -> None:
+        from part5_action_planning.model.token_predictors import (  # needed by no other model
+            BlockCausalPredictor,
+            TokenMLP,
+        )
+
         super().__init__()
         self.history_length, self.frame_skip = cfg.model.span, cfg.model.frame_skip
         self.frozen = frozen
