@@ -28,6 +28,7 @@ QUESTIONS = {  # name: module:function in ROOM, and what is asked
     "planner_bench": ("planner_bench:planner_bench", "do planners find optima that are known?"),
     "planner_timing": ("planner_bench:planner_timing", "which planner is best at equal seconds?"),
     "planning_time": ("planning_time:main", 'where does "48x faster" come from?'),
+    "whole_plan": ("whole_plan:main", "how long does a whole plan take, on this device?"),
     "critical_agreement": (
         "critical_agreement:main",
         "do runs collapse on the side of the threshold that theory names?",

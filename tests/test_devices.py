@@ -167,7 +167,7 @@ def train_there(part: str, names: list[str], changes: dict[str, Any], folder: Pa
     few = {"figures": False} if "figures" in known else {}
     cfg = load_config(config.Config, files, few | {"steps": 2} | changes)
     with Run.open(part, RunOptions("there", folder), to_yaml(cfg), seed=0, device="mps") as run:
-        place = Processes(0, 1, MPS) if part in ("part3", "part5") else MPS
+        place = MPS if part == "part2" else Processes(0, 1, MPS)
         script.train(cfg, run, place)
     assert (folder / "summary.json").exists()
 
@@ -183,7 +183,8 @@ METHODS = [
     ("part2", "tokens", {"tokens.num_words": 16}),
     *(("part3", name, {}) for name in ("none", "vicreg", "barlow", "sigreg", "dino", "byol")),
     *(("part3", name, {}) for name in ("simsiam", "stopgrad", "supervised", "next_frame")),
-    *(("part4", name, {}) for name in ("ijepa", "vjepa", "dino", "dino_gram", "lejepa")),
+    *(("part4", name, {}) for name in ("ijepa", "vjepa", "vjepa21", "dino", "dino_gram", "lejepa")),
+    *(("part4", name, {}) for name in ("pixels", "supervised")),
     *(("part5", name, {}) for name in ("lewm", "lewm_adaln", "lewm_vit", "pldm", "pixel")),
     *(("part5", name, {}) for name in ("cloning", "left_right", "dino_mlp", "vjepa_mlp")),
     *(("part5", name, {}) for name in ("dino_wm", "vjepa2_ac", "lewm_published")),

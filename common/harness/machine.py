@@ -61,6 +61,14 @@ def device_of(module: nn.Module) -> torch.device:
     return next((p.device for p in module.parameters()), torch.device("cpu"))
 
 
+def wait_for(device: torch.device) -> None:
+    """Until all that was launched on it is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def to_device(part: T, device: torch.device | str) -> T:
     """A tensor on a device, or a dataclass with all its tensors there; anything else as it is."""
     if isinstance(part, torch.Tensor):

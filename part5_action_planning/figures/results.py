@@ -178,6 +178,10 @@ def planning_time_figure(folder: Path) -> Figure:
     rows = {label: {label: ratio[metric]} for label, metric in RATIOS.items()}
     gpu = {"mean": times, "low": None, "high": None, "values": [times]}
     rows["authors' GPU"] = {"authors' GPU": gpu}
+    for path in sorted(folder.glob("whole_plan_*.json")):  # of machines that had the device
+        device = path.stem.rpartition("_")[2]
+        for name, each in read_results(path)["variants"].items():
+            rows[f"{device}, {name}"] = {f"{device}, {name}": each["metrics"]["ratio"]}
     note = (
         "One step ahead at the published sizes, history of three frames, random weights. "
         f"{protocol['threads']} CPU threads. Bands: fastest and slowest run."

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from common.episodes import draw_batch as draw_transitions
 from common.episodes import make_clips
 from common.harness.config import load_config
+from common.harness.machine import wait_for
 from common.sigreg import random_slices
 from part2_pixel_vs_jepa import config as part2
 from part2_pixel_vs_jepa import train as train2
@@ -45,14 +46,6 @@ Loss = Callable[[], Tensor]  # draws a batch and returns its loss
 def devices() -> list[torch.device]:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return [torch.device(name) for name in ("cpu", *(n for n, found in there.items() if found))]
-
-
-def wait(device: torch.device) -> None:
-    """Until all that was launched is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 def part2_pixels(device: torch.device) -> tuple[nn.Module, Loss, int]:
@@ -127,7 +120,7 @@ def measure(case: Callable[..., Any], device: torch.device, peak: float) -> dict
         optimizer.zero_grad()
         loss().backward()
         optimizer.step()
-        wait(device)
+        wait_for(device)
 
     for _ in range(WARM):
         step()
@@ -148,10 +141,10 @@ def matmul_peak(device: torch.device) -> float:
     a, b = (torch.randn(MATRIX, MATRIX, device=device) for _ in range(2))
     times = []
     for _ in range(5):
-        wait(device)
+        wait_for(device)
         begin = time.perf_counter()
         torch.mm(a, b)
-        wait(device)
+        wait_for(device)
         times.append(time.perf_counter() - begin)
     return 2 * MATRIX**3 / min(times)
 
