@@ -28,6 +28,7 @@ from common.harness.errors import UserError, nearest
 from common.vit import ViT
 
 METHODS = ("ijepa", "vjepa", "dino", "lejepa")
+CONTROLS = ("pixels", "supervised")  # part 4 trains them too; none ships
 UNTRAINED = "vit_random"
 DEFAULT = "lejepa"  # whose probes are best
 WEIGHTS = Path(__file__).resolve().parent / "weights"  # published: encoders that ship
@@ -157,7 +158,8 @@ def load_frozen(
 ) -> FrozenEncoder:  # fmt: skip
     """The encoder of that name, one of NAMES.
 
-    weights: what to read instead of the default: of a method, the encoder.pt of a run; of DINOv3,
+    weights: what to read instead of the default: of a method, or of one of CONTROLS, which have no
+    default, the encoder.pt of a run; of DINOv3,
     a folder written by save_pretrained (any size under the name "dinov3") or a weights file.
     resolution: see FrozenEncoder; by default 224 for DINOv3, a picture's own size for others.
     pretrained=False: random weights, said in ``name``. Raises UserError, which says what would do.
@@ -175,7 +177,7 @@ def load_frozen(
         if path is not None:
             raise UserError(f"{UNTRAINED} has no weights to read: leave {path}, or name a method")
         return untrained_vit(resolution=resolution)
-    elif name in METHODS:
+    elif name in METHODS + CONTROLS and (path is not None or name in METHODS):
         return _load_own(name, path or WEIGHTS / f"{name}.pt", resolution)
     else:
         raise UserError(f"unknown encoder {name!r}{nearest(name, NAMES)}; use {', '.join(NAMES)}")

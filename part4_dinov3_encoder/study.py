@@ -13,7 +13,7 @@ STUDIES = {
     "references": Study("what do raw pixels and an untrained ViT tell?", f"{HERE}.references:main"),
     "tracking": Study("how well does each encoder follow the ball?", f"{HERE}.tracking:main"),
     "growth": Study("what does an encoder know after how many pictures?", f"{HERE}.growth:main"),
-    "publish": Study("no experiment: ships the encoders of four runs", f"{HERE}.publish:main"),
+    "publish": Study("no experiment: ships four encoders of length", f"{HERE}.publish:main"),
 }
 
 if __name__ == "__main__":

@@ -1,38 +1,34 @@
-"""Copies the encoders of runs into common/weights, where load_frozen finds them by name.
+"""Copies encoders of the sweep ``length`` into common/weights, where load_frozen finds them.
 
-    for method in ijepa vjepa dino lejepa; do
-        python part4_dinov3_encoder/train.py --config configs/part4/$method.yaml --threads=1
-    done
-    python part4_dinov3_encoder/study.py publish runs/part4
+    python part4_dinov3_encoder/study.py length
+    python part4_dinov3_encoder/study.py publish
 
-<method>.pt: in half precision, below 3 MB; <method>.yaml: the config it was trained with, whole.
-They are of seed 0, on which the settings were chosen, and trained apart from the sweep, whose seeds
-are others; one thread, as there. None of them is DINOv3, and each says what it is on every figure
-and page.
+<method>.pt: in half precision, below 3 MB; <method>.yaml: the config it was trained with, whole. Of
+each method the run of the sweep's first seed, whatever it scored. None of them is DINOv3, and each
+says what it is on every figure and page.
 """
 
-import argparse
 import shutil
 
 from common.frozen import METHODS, WEIGHTS, load_frozen
-from common.harness.errors import typed_path
+from common.harness.config import REPOSITORY
+from common.harness.errors import no_options
 from common.harness.publish import finished
+from common.harness.runs import RUNS
+from common.sweep import read_sweep
+
+SWEEP = REPOSITORY / "configs" / "part4" / "sweeps" / "length.yaml"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "runs", type=typed_path, help="the folder that holds ijepa-seed0 and the others"
-    )
-    folder = parser.parse_args().runs
-    runs = {method: folder / f"{method}-seed0" for method in METHODS}
-    for method, run in runs.items():
-        finished(run, f"python part4_dinov3_encoder/train.py --config configs/part4/{method}.yaml")
-        load_frozen(method, run)  # refuses what is not this method's
+    no_options(__doc__)
+    asked, jobs = read_sweep(SWEEP, RUNS)
+    first = {job.variant: job for job in jobs if job.seed == asked.seeds[0]}
+    for method in METHODS:
+        finished(first[method].folder, "python part4_dinov3_encoder/study.py length")
+        load_frozen(method, first[method].folder)  # refuses what is not this method's
     WEIGHTS.mkdir(parents=True, exist_ok=True)
-    for method, run in runs.items():
-        shutil.copy(run / "encoder.pt", WEIGHTS / f"{method}.pt")
-        shutil.copy(run / "config.yaml", WEIGHTS / f"{method}.yaml")
+    for method in METHODS:
+        shutil.copy(first[method].folder / "encoder.pt", WEIGHTS / f"{method}.pt")
+        shutil.copy(first[method].folder / "config.yaml", WEIGHTS / f"{method}.yaml")
         print(WEIGHTS / f"{method}.pt")
