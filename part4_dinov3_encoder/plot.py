@@ -6,8 +6,8 @@
 features.png: two photographs that no method has seen and two scenes of the textured world; for
 each, what is like the marked patch to the encoder, and to plain colour, its principal directions as
 colours, and its foreground without labels. foreground.png: scenes, the truth, and what clusters of
-raw pixels and of the encoder name ball, all on the encoder's grid. probes.png, from the results
-files. Scenes are shown at 8 x 8 tokens, to DINOv3 as well. Each figure names its encoder, and has
+raw pixels and of the encoder name ball, all on the encoder's grid. probes.png and growth.png, what
+is read after how many pictures, from the results files. Scenes are shown at 8 x 8 tokens, to DINOv3 as well. Each figure names its encoder, and has
 the arrays it was drawn from beside it.
 """
 
@@ -22,18 +22,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from common.episodes import to_float
-from common.figures.charts import Bars, panels
+from common.figures.charts import Bars, Curves, panels
 from common.figures.style import DPI, FONT, QUIET, WIDTH, wrap, write_png
 from common.frozen import DEFAULT, FrozenEncoder
 from common.harness.config import load_config
 from common.harness.errors import run_script, typed_path
+from common.harness.results import read_results
 from common.harness.tables import find
 from part4_dinov3_encoder.config import BASELINE, PART, Config
 from part4_dinov3_encoder.data.photos import HELD_OUT, load_photo
 from part4_dinov3_encoder.data.scenes import ball_patches
 from part4_dinov3_encoder.demo.similarity import color_likeness, cosines, mean_colors, pca_colors
 from part4_dinov3_encoder.demo.similarity import foreground as two_clusters
-from part4_dinov3_encoder.report.tables import BASELINES, CONV_JEPA, METHODS
+from part4_dinov3_encoder.report.tables import BASELINES, CONV_JEPA, LONG, METHODS
 from part4_dinov3_encoder.scoring.encoders import (
     asked_for,
     encoder_parser,
@@ -52,6 +53,10 @@ PROBES = {
     "balls_max_1000": "number of balls",
     "velocity2_all_1000": "velocity, two frames",
 }
+GROWTH = {
+    "position_all_1000": "position R², linear", "position_attentive": "position R², attentive",
+    "foreground_labelled": "IoU, labels", "effective_rank": "rank of frames",
+}  # fmt: skip
 
 
 def picture_row(frame: Tensor, encoder: FrozenEncoder, query: tuple[float, float]) -> list:
@@ -163,6 +168,24 @@ def probes_figure() -> Figure:
     return figure
 
 
+def growth_figure() -> Figure:
+    """What is read from each encoder after how many pictures, beside what no training gives."""
+    content = read_results(PART / "results" / "growth.json")
+    names, contents = {name: label.replace("*", "") for name, label in LONG.items()}, []
+    for metric, title in GROWTH.items():
+        series = {names[name]: curves[metric] for name, curves in content["curves"].items()}
+        bounds = {
+            names[name]: content["variants"][name]["metrics"][metric]["mean"]
+            for name in ("untrained", "raw_pixels")
+        }
+        contents.append(Curves(series, "pictures seen", title, bounds, log_x=True))
+    note = (
+        "The textured world, probes as in probes.png. A frame of a clip counts as a picture, a small "
+        f"view as a quarter. Seeds: {len(content['seeds'])}."
+    )
+    return panels(contents, note=note, columns=2)
+
+
 def main() -> None:
     parser = encoder_parser(__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
@@ -180,6 +203,7 @@ def main() -> None:
         "features": features_figure(encoder, cfg),
         "foreground": foreground_figure(encoder, cfg),
         "probes": (probes_figure(), {}),
+        "growth": (growth_figure(), {}),
     }
     for name, (figure, arrays) in drawn.items():
         write_png(out / f"{name}.png", figure, **arrays)

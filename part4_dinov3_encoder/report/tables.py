@@ -7,6 +7,13 @@ from part4_dinov3_encoder.report.claims import CLAIMS
 METHODS = {"ijepa": "I-JEPA", "vjepa": "V-JEPA", "dino": "DINO", "lejepa": "LeJEPA"}
 BASELINES = {"untrained": "untrained ViT", "raw_pixels": "raw pixels"}
 CONV_JEPA = {"part2_jepa": "part 2's JEPA"}
+LONG = {
+    "supervised": "*upper bound:* labels", "lejepa": "LeJEPA", "dino": "DINO", "ijepa": "I-JEPA",
+    "ijepa-sigreg": "I-JEPA + SIGReg", "vjepa": "V-JEPA",
+    "ijepa-random": "*control:* I-JEPA, random teacher", "pixels": "*control:* masked pixels",
+    "untrained": "untrained ViT", "untrained_clips": "untrained ViT of clips",
+    "raw_pixels": "raw pixels",
+}  # fmt: skip
 LABELS = {
     "position_all_1000": ("position", 2), "position_all_100": ("position, 100 labels", 2),
     "position_mean_1000": ("mean token", 2), "position_max_1000": ("maximum token", 2),
@@ -18,7 +25,9 @@ LABELS = {
     "leakage_removed": ("place's share, after", 2), "place_directions": ("directions", 0),
     "patch_effective_rank": ("rank", 1), "patch_collapse_ratio": ("collapse ratio", 3),
     "effective_rank": ("rank, frames", 1), "collapse_ratio": ("collapse ratio, frames", 3),
-    "mean_std": ("mean std, frames", 3), "initial_share": ("initial share", 3),
+    "mean_std": ("mean std, frames", 3), "position_attentive": ("position, attentive", 2),
+    "velocity_attentive": ("velocity, attentive", 2), "error_px": ("px off, followed", 2),
+    "context_explains": ("context explains", 2),
 }  # fmt: skip
 RUN_NOTE = """
 rank: effective, of patch tokens. position to velocity: R² of noisy linear probes from 1,000
@@ -42,12 +51,9 @@ RUN = table(
     "balls_max_1000", "velocity_all_1000", "velocity2_all_1000", "foreground",
     "foreground_labelled", conv_jepa=True,
 )  # fmt: skip
-TEACHER = Table("teacher_rate", {
-    "ijepa": "I-JEPA", "ijepa-forgets": "I-JEPA, a teacher that forgets",
-    "vjepa": "V-JEPA", "vjepa-forgets": "V-JEPA, a teacher that forgets",
-}, {name: LABELS[name] for name in (
-    "initial_share", "position_all_100", "position_all_1000", "foreground", "patch_effective_rank"
-)})  # fmt: skip
+LENGTH = Table("growth", LONG, {name: LABELS[name] for name in (
+    "position_all_1000", "position_attentive", "foreground_labelled", "effective_rank", "error_px",
+    "velocity_attentive", "context_explains")}, corner="seeds: {n}")  # fmt: skip
 FOLLOWERS = METHODS | {
     "vit_random": "untrained ViT", "raw_pixels": "raw pixels",
     "true_labels": "upper bound: true labels", "never_moving": "a point that never moves",
@@ -64,7 +70,7 @@ PAGES = {
     },
     "results/README.md": {
         "claims": Claims(CLAIMS, criteria=True), "run": RUN, "error": ERROR, "lost": LOST,
-        "teacher": TEACHER,
+        "length": LENGTH,
         "position": table("position_all_100", "position_all_1000", "position_mean_1000",
                           "position_max_1000", less="position_all_100", conv_jepa=True),
         "foreground": table("foreground", "foreground_removed", less="foreground"),

@@ -21,7 +21,7 @@ from part4_dinov3_encoder.scoring.positional import blank_directions, leakage, r
 LABELS = (100, 1000)  # labelled frames that a probe learns from
 LIMITS: dict[str, tuple[float, float | None]] = {  # by a metric's first word; of all else, of R^2
     "collapse": (0.0, 1.0), "foreground": (0.0, 1.0), "leakage": (0.0, 1.0), "initial": (0.0, 1.0),
-    "effective": (1.0, None), "mean": (0.0, None), "place": (0.0, None),
+    "effective": (1.0, None), "mean": (0.0, None), "place": (0.0, None), "error": (0.0, None),
 }  # fmt: skip
 FIRST_SEED = 5  # of the worlds that results are scored in; 0 served to choose settings
 TARGETS = {

@@ -89,7 +89,9 @@ def measure(jobs: list[Job], seeds: Sequence[int]) -> tuple[dict[str, list[Score
             ends.setdefault(name, []).append(score(encoder, True))
         for job in tqdm([job for job in jobs if job.seed == seed], desc=f"seed {seed}"):
             found = scored(job.folder, score)
-            ends.setdefault(job.variant, []).append(found[max(found)])
+            told = read_json(job.folder / "summary.json")["variants"].values()
+            context = {k: v for each in told for k, v in each.items() if k == "context_explains"}
+            ends.setdefault(job.variant, []).append(found[max(found)] | context)
             for pictures, scores in found.items():
                 way.setdefault(job.variant, {}).setdefault(pictures, []).append(scores)
     return ends, way
@@ -102,7 +104,7 @@ def main() -> None:
     torch.set_num_threads(1)  # as the sweep's runs
     asked, jobs = sweep.read_sweep(SWEEP, RUNS)
     ends, way = measure(jobs, asked.seeds)
-    bounds = {"limits": limits(ends["untrained"][0])}
+    bounds = {"limits": limits([metric for runs in ends.values() for metric in runs[0]])}
     variants = {
         name: {"params": {"method": name}, "metrics": metric_intervals(name, runs, bounds)}
         for name, runs in ends.items()
