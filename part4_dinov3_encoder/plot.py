@@ -6,9 +6,9 @@
 features.png: two photographs that no method has seen and two scenes of the textured world; for
 each, what is like the marked patch to the encoder, and to plain colour, its principal directions as
 colours, and its foreground without labels. foreground.png: scenes, the truth, and what clusters of
-raw pixels and of the encoder name ball, all on the encoder's grid. probes.png and growth.png, what
-is read after how many pictures, from the results files. Scenes are shown at 8 x 8 tokens, to DINOv3 as well. Each figure names its encoder, and has
-the arrays it was drawn from beside it.
+raw pixels and of the encoder name ball, all on the encoder's grid. probes.png, and growth.png, what
+is read after how many pictures: from the results files. Scenes are shown at 8 x 8 tokens, to DINOv3
+as well. Each figure names its encoder, and has the arrays it was drawn from beside it.
 """
 
 from collections.abc import Sequence
@@ -180,8 +180,8 @@ def growth_figure() -> Figure:
         }
         contents.append(Curves(series, "pictures seen", title, bounds, log_x=True))
     note = (
-        "The textured world, probes as in probes.png. A frame of a clip counts as a picture, a small "
-        f"view as a quarter. Seeds: {len(content['seeds'])}."
+        "The textured world, probes as in probes.png. A frame of a clip counts as a picture, a "
+        f"small view as a quarter. Seeds: {len(content['seeds'])}."
     )
     return panels(contents, note=note, columns=2)
 
