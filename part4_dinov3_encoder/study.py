@@ -13,6 +13,7 @@ STUDIES = {
     "references": Study("what do raw pixels and an untrained ViT tell?", f"{HERE}.references:main"),
     "tracking": Study("how well does each encoder follow the ball?", f"{HERE}.tracking:main"),
     "growth": Study("what does an encoder know after how many pictures?", f"{HERE}.growth:main"),
+    "likeness": Study("does hover.py show more than colour?", f"{HERE}.likeness:main"),
     "publish": Study("no experiment: ships four encoders of length", f"{HERE}.publish:main"),
 }
 

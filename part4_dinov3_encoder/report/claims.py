@@ -15,6 +15,12 @@ def above_untrained(r: Results, *methods: str) -> bool | None:
     return None if any(d.low <= 0 <= d.high for d in less) else all(d.low > 0 for d in less)
 
 
+def at_length(r: Results) -> bool | None:
+    less = [r["growth"][method]["differences.position_all_1000"] for method in ("ijepa", "vjepa")]
+    several = all(len(cell.values) > 1 for cell in less)
+    return all(cell.low > 0 for cell in less) if several else None
+
+
 CLAIMS = (
     Claim("Two views teach an encoder where things are.",
           "position R² of DINO and of LeJEPA, paired, is above that of the untrained ViT", "holds",
@@ -26,6 +32,13 @@ CLAIMS = (
           "At this length both read worse than no training does: I-JEPA's R² is "
           "{methods[ijepa][position_all_1000]}, V-JEPA's {methods[vjepa][position_all_1000]}.",
           lambda r: above_untrained(r, "ijepa", "vjepa")),
+    Claim("At fifty times the length, hidden blocks teach it.",
+          "the same after 250,000 pictures and, V-JEPA, 500,000; a single seed shows nothing",
+          "not shown",
+          "In the one seed trained so long I-JEPA's R² is {growth[ijepa][position_all_1000]}, "
+          "V-JEPA's {growth[vjepa][position_all_1000]}, no training's "
+          "{growth[untrained][position_all_1000]}; of an encoder that predicts the pixels of the "
+          "same blocks {growth[pixels][position_all_1000]}.", at_length),
     Claim("The mean of an encoder's tokens still tells where things are.",
           "position R² of a method's mean token is above half of that of all its tokens", "fails",
           "Averaging loses most: LeJEPA's R² falls from {methods[lejepa][position_all_1000]} to "
@@ -46,24 +59,26 @@ CLAIMS = (
           >= max(0.8, r["references"]["raw_pixels"]["foreground"].mean)),
     Claim("Frozen patches follow a ball to half a patch.",
           "on each of three grids a method's whole interval is within half a patch side", "fails",
-          "A mark handed on to the most similar patch of the next frame surely stays that near "
-          "only with LeJEPA on 16 x 16 patches, {tracking[lejepa@128][error_px]} px off; with raw "
-          "pixels, without any encoder, it is {tracking[raw_pixels@128][error_px]} px off.",
+          "A mark is handed on from frame to frame, each time to the most similar patches. With 16 "
+          "x 16 patches a frame it is {tracking[lejepa@128][error_px]} px off in LeJEPA's tokens, "
+          "half a patch being 2 px; among raw pixels, with no encoder at all, "
+          "{tracking[raw_pixels@128][error_px]} px.",
           lambda r: all(
               any(r["tracking"][f"{m}@{side}"]["error_px"].high <= half for m in METHODS)
               for side, half in HALVES.items())),
     Claim("A blank picture shows which directions of an untrained token tell its place.",
           "place's share of the untrained ViT's variance, paired: above that of raw pixels before "
           "those directions are taken out, and not after", "holds",
-          "Place explains {references[untrained][leakage]:%} of how an untrained ViT's tokens "
-          "vary, {references[untrained][leakage_removed]:%} without those directions, and "
-          "{references[raw_pixels][leakage]:%} of raw pixels, which know no place.",
+          "Where a patch lies explains {references[untrained][leakage]:%} of how an untrained "
+          "ViT's tokens vary, and {references[untrained][leakage_removed]:%} once those directions "
+          "are taken out. Patches of raw pixels, which are told no place, are at "
+          "{references[raw_pixels][leakage]:%}: balls keep off the border.",
           lambda r: r["references"]["raw_pixels"]["differences.leakage"].high < 0
           and r["references"]["raw_pixels"]["differences.leakage_removed"].low >= 0),
     Claim("No method collapses.",
           "patches' collapse ratio is above 0.003 and effective rank above 3, in every seed",
           "holds",
-          "Patch tokens spread over {methods[ijepa][patch_effective_rank]:.0f} directions or more; "
+          "Patch tokens spread over {methods[ijepa][patch_effective_rank]:.1f} directions or more; "
           "but I-JEPA's whole frames over {methods[ijepa][effective_rank]:.1f} only, an untrained "
           "ViT's over {references[untrained][effective_rank]:.1f}.",
           lambda r: min(v for c in cells(r, "patch_collapse_ratio") for v in c.values) > 0.003

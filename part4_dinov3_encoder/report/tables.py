@@ -71,6 +71,9 @@ PAGES = {
     "results/README.md": {
         "claims": Claims(CLAIMS, criteria=True), "run": RUN, "error": ERROR, "lost": LOST,
         "length": LENGTH,
+        "likeness": Table("likeness", METHODS | {"vit_random": "untrained ViT"} | {
+            "raw_pixels": "raw pixels"}, {"chelsea": ("chelsea", 2), "grace_hopper":
+            ("grace_hopper", 2)}, corner="correlation with colour"),
         "position": table("position_all_100", "position_all_1000", "position_mean_1000",
                           "position_max_1000", less="position_all_100", conv_jepa=True),
         "foreground": table("foreground", "foreground_removed", less="foreground"),
