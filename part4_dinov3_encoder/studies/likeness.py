@@ -42,7 +42,7 @@ def main() -> None:
     begin, cfg = time.monotonic(), load_config(Config, [BASELINE])
     encoders = {name: load_frozen(name) for name in (*METHODS, UNTRAINED)}
     encoders["raw_pixels"] = raw_pixels(cfg)
-    photos = {name: load_photo(name) for name in HELD_OUT}
+    photos = {name.partition(".")[0]: load_photo(name) for name in HELD_OUT}
     found = {
         row: {name: color_correlation(encoder, photo) for name, photo in photos.items()}
         for row, encoder in encoders.items()
