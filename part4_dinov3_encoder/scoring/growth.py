@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from common.attentive import attentive_probe
 from common.episodes import to_float
 from common.frozen import FrozenEncoder, OwnBackbone
 from common.probes import ridge_probe
 from part4_dinov3_encoder.config import Config, Stream, generator
 from part4_dinov3_encoder.data.scenes import Scenes, ball_patches, make_scenes
+from part4_dinov3_encoder.scoring.attentive import attentive_probe
 from part4_dinov3_encoder.scoring.features import features, with_noise
 from part4_dinov3_encoder.scoring.foreground import iou, labelled_foreground
 from part4_dinov3_encoder.scoring.scores import (

@@ -2,7 +2,7 @@
 
 import torch
 
-from common.attentive import attentive_probe
+from part4_dinov3_encoder.scoring.attentive import attentive_probe
 
 
 def scenes(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
