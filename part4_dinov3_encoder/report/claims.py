@@ -12,7 +12,9 @@ def cells(r: Results, metric: str, *methods: str) -> list[Cell]:
 
 def above_untrained(r: Results, *methods: str) -> bool | None:
     less = cells(r, "differences.position_all_1000", *methods)
-    return None if any(d.low <= 0 <= d.high for d in less) else all(d.low > 0 for d in less)
+    if any(d.high < 0 for d in less):
+        return False
+    return all(d.low > 0 for d in less) or None
 
 
 def at_length(r: Results) -> bool | None:
@@ -29,7 +31,7 @@ CLAIMS = (
           "an untrained encoder's {references[untrained][position_all_1000]}.",
           lambda r: above_untrained(r, "dino", "lejepa")),
     Claim("Predicting hidden blocks teaches it too.", "the same of I-JEPA and V-JEPA", "fails",
-          "At this length both read worse than no training does: I-JEPA's R² is "
+          "At this length neither reads better than no training does: I-JEPA's R² is "
           "{methods[ijepa][position_all_1000]}, V-JEPA's {methods[vjepa][position_all_1000]}.",
           lambda r: above_untrained(r, "ijepa", "vjepa")),
     Claim("At fifty times the length, hidden blocks teach it.",
@@ -52,8 +54,8 @@ CLAIMS = (
           lambda r: any(cell.low > 0 for cell in cells(r, "velocity2_all_1000")) or None),
     Claim("Patch features find balls without labels where grey levels do not.",
           "a method's clusters have IoU of 0.8 or more, and more than those of raw pixels", "fails",
-          "Of patches put in two clusters, the best, V-JEPA's, overlap the balls by "
-          "{methods[vjepa][foreground]} (intersection over union), those of raw pixels by "
+          "Of patches put in two clusters, the best, LeJEPA's, overlap the balls by "
+          "{methods[lejepa][foreground]} (intersection over union), those of raw pixels by "
           "{references[raw_pixels][foreground]}.",
           lambda r: max(cell.mean for cell in cells(r, "foreground"))
           >= max(0.8, r["references"]["raw_pixels"]["foreground"].mean)),
@@ -78,8 +80,8 @@ CLAIMS = (
     Claim("No method collapses.",
           "patches' collapse ratio is above 0.003 and effective rank above 3, in every seed",
           "holds",
-          "Patch tokens spread over {methods[ijepa][patch_effective_rank]:.1f} directions or more; "
-          "but I-JEPA's whole frames over {methods[ijepa][effective_rank]:.1f} only, an untrained "
+          "Patch tokens spread over {methods[vjepa][patch_effective_rank]:.1f} directions or more; "
+          "but V-JEPA's whole frames over {methods[vjepa][effective_rank]:.1f} only, an untrained "
           "ViT's over {references[untrained][effective_rank]:.1f}.",
           lambda r: min(v for c in cells(r, "patch_collapse_ratio") for v in c.values) > 0.003
           and min(v for c in cells(r, "patch_effective_rank") for v in c.values) > 3),
