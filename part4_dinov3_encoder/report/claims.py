@@ -34,13 +34,13 @@ CLAIMS = (
           "At this length neither reads better than no training does: I-JEPA's R² is "
           "{methods[ijepa][position_all_1000]}, V-JEPA's {methods[vjepa][position_all_1000]}.",
           lambda r: above_untrained(r, "ijepa", "vjepa")),
-    Claim("At fifty times the length, hidden blocks teach it.",
+    Claim("At fifteen times the length, hidden blocks teach it.",
           "the same after 250,000 pictures and, V-JEPA, 500,000; a single seed shows nothing",
           "not shown",
-          "In the one seed trained so long I-JEPA's R² is {growth[ijepa][position_all_1000]}, "
-          "V-JEPA's {growth[vjepa][position_all_1000]}, no training's "
-          "{growth[untrained][position_all_1000]}; of an encoder that predicts the pixels of the "
-          "same blocks {growth[pixels][position_all_1000]}.", at_length),
+          "In one seed I-JEPA's R² is {growth[ijepa][position_all_1000]}, V-JEPA's "
+          "{growth[vjepa][position_all_1000]}, no training's "
+          "{growth[untrained][position_all_1000]}; with pixels to predict instead "
+          "{growth[pixels][position_all_1000]}.", at_length),
     Claim("The mean of an encoder's tokens still tells where things are.",
           "position R² of a method's mean token is above half of that of all its tokens", "fails",
           "Averaging loses most: LeJEPA's R² falls from {methods[lejepa][position_all_1000]} to "
@@ -61,20 +61,18 @@ CLAIMS = (
           >= max(0.8, r["references"]["raw_pixels"]["foreground"].mean)),
     Claim("Frozen patches follow a ball to half a patch.",
           "on each of three grids a method's whole interval is within half a patch side", "fails",
-          "A mark is handed on from frame to frame, each time to the most similar patches. With 16 "
-          "x 16 patches a frame it is {tracking[lejepa@128][error_px]} px off in LeJEPA's tokens, "
-          "half a patch being 2 px; among raw pixels, with no encoder at all, "
-          "{tracking[raw_pixels@128][error_px]} px.",
+          "A mark handed on, frame by frame, to the most similar patches is "
+          "{tracking[lejepa@128][error_px]} px off with LeJEPA on 16 x 16 patches (half a patch: 2 "
+          "px), and {tracking[raw_pixels@128][error_px]} with raw pixels, without any encoder.",
           lambda r: all(
               any(r["tracking"][f"{m}@{side}"]["error_px"].high <= half for m in METHODS)
               for side, half in HALVES.items())),
     Claim("A blank picture shows which directions of an untrained token tell its place.",
           "place's share of the untrained ViT's variance, paired: above that of raw pixels before "
           "those directions are taken out, and not after", "holds",
-          "Where a patch lies explains {references[untrained][leakage]:%} of how an untrained "
-          "ViT's tokens vary, and {references[untrained][leakage_removed]:%} once those directions "
-          "are taken out. Patches of raw pixels, which are told no place, are at "
-          "{references[raw_pixels][leakage]:%}: balls keep off the border.",
+          "Where a patch lies explains {references[untrained][leakage]:%} of how untrained tokens "
+          "vary, {references[untrained][leakage_removed]:%} once those directions are out; of raw "
+          "pixels, told no place, {references[raw_pixels][leakage]:%}: balls keep off the border.",
           lambda r: r["references"]["raw_pixels"]["differences.leakage"].high < 0
           and r["references"]["raw_pixels"]["differences.leakage_removed"].low >= 0),
     Claim("No method collapses.",
