@@ -49,13 +49,13 @@ CLAIMS = (
               cells(r, "position_mean_1000"), cells(r, "position_all_1000"), strict=True))),
     Claim("Two frames tell how fast the ball moves.",
           "velocity R² from two frames: a method's interval is above 0", "not shown",
-          "A linear probe reads no velocity from any encoder; from V-JEPA, which sees both frames "
-          "as one clip, with R² {methods[vjepa][velocity2_all_1000]:i2}.",
+          "A linear probe reads none; from V-JEPA, which sees both frames as one clip, R² "
+          "{methods[vjepa][velocity2_all_1000]:i2}.",
           lambda r: any(cell.low > 0 for cell in cells(r, "velocity2_all_1000")) or None),
     Claim("Patch features find balls without labels where grey levels do not.",
           "a method's clusters have IoU of 0.8 or more, and more than those of raw pixels", "fails",
           "Of patches put in two clusters, the best, LeJEPA's, overlap the balls by "
-          "{methods[lejepa][foreground]} (intersection over union), those of raw pixels by "
+          "{methods[lejepa][foreground]}, those of raw pixels by "
           "{references[raw_pixels][foreground]}.",
           lambda r: max(cell.mean for cell in cells(r, "foreground"))
           >= max(0.8, r["references"]["raw_pixels"]["foreground"].mean)),
