@@ -146,7 +146,8 @@ def _draw_curves(ax: Axes, content: Curves, looks: Mapping[str, Look]) -> None:
             ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
     if content.log_x:  # ticks where something was measured, as far as there is room
         places = sorted({x for curve in content.series.values() for x in curve["x"]})
-        apart, ticks = (places[-1] / places[0]) ** 0.12, places[:1]
+        apart = (places[-1] / places[0]) ** 0.12 if len(places) > 4 else 1.0
+        ticks = places[:1]
         for x in places:
             ticks += [x] if x > apart * ticks[-1] else []
         ax.set_xscale("log")
