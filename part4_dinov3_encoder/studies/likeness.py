@@ -33,8 +33,8 @@ def color_correlation(encoder: FrozenEncoder, photo: torch.Tensor) -> float:
     finer = replace(encoder, resolution=PATCHES * encoder.patch_size)
     tokens, grid = finer.encode(frame)[0].float(), finer.grid(*frame.shape[2:])
     maps = cosines(tokens, centred=True), color_likeness(mean_colors(frame, grid))
-    centred = [each - each.mean(1, keepdim=True) for each in maps]
-    return F.cosine_similarity(*centred).mean().item()
+    by_tokens, by_color = (each - each.mean(1, keepdim=True) for each in maps)
+    return F.cosine_similarity(by_tokens, by_color).mean().item()
 
 
 def main() -> None:
