@@ -144,14 +144,10 @@ def _draw_curves(ax: Axes, content: Curves, looks: Mapping[str, Look]) -> None:
         if "low" in curve:
             low, high = (np.array(curve[end], dtype=float) for end in ("low", "high"))
             ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-    if content.log_x:  # ticks where something was measured, as far as there is room
+    if content.log_x:  # ticks where something was measured
         places = sorted({x for curve in content.series.values() for x in curve["x"]})
-        apart = (places[-1] / places[0]) ** 0.12 if len(places) > 4 else 1.0
-        ticks = places[:1]
-        for x in places:
-            ticks += [x] if x > apart * ticks[-1] else []
         ax.set_xscale("log")
-        ax.set_xticks(ticks, [_short(x) for x in ticks])
+        ax.set_xticks(places, [_short(x) for x in places])
         ax.xaxis.set_minor_locator(NullLocator())
     if content.log_y:
         ax.set_yscale("log")
