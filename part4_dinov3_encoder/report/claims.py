@@ -18,9 +18,10 @@ def above_untrained(r: Results, *methods: str) -> bool | None:
 
 
 def at_length(r: Results) -> bool | None:
-    less = [r["growth"][method]["differences.position_all_1000"] for method in ("ijepa", "vjepa")]
-    several = all(len(cell.values) > 1 for cell in less)
-    return all(cell.low > 0 for cell in less) if several else None
+    rows = [r["growth"][method] for method in ("ijepa", "vjepa")]
+    if any(len(row["position_all_1000"].values) == 1 for row in rows):
+        return None
+    return all(row["differences.position_all_1000"].low > 0 for row in rows)
 
 
 CLAIMS = (
