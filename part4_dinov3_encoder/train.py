@@ -28,7 +28,7 @@ from common.ema import ema_rate, initial_share, update_teacher
 from common.frozen import save_vit
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
-from common.harness.machine import autocast, device_name, pick_device
+from common.harness.machine import autocast, device_name, device_of, pick_device
 from common.harness.processes import Processes, started
 from common.harness.runs import Run
 from common.losses import lejepa, squared_error
@@ -267,7 +267,7 @@ def finish(cfg: Config, run: Run, model: Model) -> None:
     held = make_heldout(cfg)
     scores = evaluate(frozen_copy(model.kept), held, cfg)
     if cfg.method in ("ijepa", "vjepa", "pixels"):
-        scores |= context_scores(model, test_windows(cfg))
+        scores |= context_scores(model, test_windows(cfg, device_of(model)))
     if cfg.method in ("ijepa", "vjepa"):
         scores["initial_share"] = initial_share(cfg.steps, cfg.loss_weights.ema_rate)
         found = position_scores(frozen_copy(model.teacher), held, cfg)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from common.harness.machine import to_device
 from part4_dinov3_encoder.config import Config, Stream, generator
 from part4_dinov3_encoder.data.views import Windows, draw_windows, make_pool
 from part4_dinov3_encoder.model import Model, wanted_of
@@ -11,11 +12,13 @@ from part4_dinov3_encoder.model import Model, wanted_of
 WINDOWS = 256  # of clips that no method was trained on
 
 
-def test_windows(cfg: Config) -> Windows:
-    """Windows and masks as in training, of clips of their own."""
+def test_windows(cfg: Config, device: torch.device) -> Windows:
+    """Windows and masks as in training, of clips of their own: the same on every device."""
     data = replace(cfg.data, num_ball_clips=WINDOWS, num_photo_clips=WINDOWS)
     cfg, draw = replace(cfg, data=data, batch_size=WINDOWS), generator(cfg, Stream.TEST_DATA)
-    return draw_windows(cfg, make_pool(cfg, draw), draw)
+    drawn = draw_windows(cfg, make_pool(cfg, draw), draw)
+    masks = [to_device(mask, device) for mask in drawn.masks]
+    return replace(drawn, x=drawn.x.to(device), masks=masks)
 
 
 @torch.no_grad()
