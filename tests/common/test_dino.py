@@ -140,8 +140,8 @@ def test_no_gradient_reaches_the_teacher() -> None:
             "got 32 of 32 values that are not finite",
         ),
         (lambda: Centre(8, momentum=1.0), r"got momentum=1.0; wanted a number in \[0, 1\)"),
-        (lambda: ema_rate(0, 10, 1.0), r"got an EMA rate of 1.0; wanted a number in \[0, 1\)"),
-        (lambda: ema_rate(0, 10, -0.1), r"got an EMA rate of -0.1; wanted a number in \[0, 1\)"),
+        (lambda: ema_rate(0, 10, 1.1), r"got an EMA rate of 1.1; wanted a number in \[0, 1\]"),
+        (lambda: ema_rate(0, 10, -0.1), r"got an EMA rate of -0.1; wanted a number in \[0, 1\]"),
         (
             lambda: update_teacher(nn.Linear(1, 1), nn.Linear(1, 1), 1.5),
             r"got an EMA rate of 1.5; wanted a number in \[0, 1\]",
