@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.dino import Centre
-from common.ema import make_teacher
+from common.ema import ema_rate, make_teacher, update_teacher
 from common.heads import MLP, DinoHead
 from common.vit import TokenPredictor, ViT, patchify, pick_tokens
 from part4_dinov3_encoder.config import Config
@@ -99,6 +99,22 @@ def make_model(cfg: Config) -> Model:
     """The model of a config; its encoder's first weights depend on seed and sizes alone."""
     torch.manual_seed(cfg.seed)
     return Model(cfg)
+
+
+def after_step(model: Model, terms: dict[str, Tensor], step: int, cfg: Config) -> None:
+    """Moves what has no gradient: dino's centres, by the logits of the step, and the teachers."""
+    if cfg.method not in ("ijepa", "vjepa", "dino"):
+        return
+    rate = ema_rate(step, cfg.steps, cfg.loss_weights.ema_rate)
+    update_teacher(model.teacher, model.encoder, rate)
+    if cfg.method == "dino":
+        model.centre.update(terms["teacher_logits"])
+        model.dense_centre.update(terms["teacher_dense_logits"])
+        update_teacher(model.teacher_head, model.head, rate)
+        update_teacher(model.teacher_dense_head, model.dense_head, rate)
+        w = cfg.loss_weights
+        if w.gram and step + 1 == round(w.gram_start * cfg.steps):
+            model.gram_teacher.load_state_dict(model.teacher.state_dict())
 
 
 def each(module: nn.Module, x: Tensor) -> Tensor:

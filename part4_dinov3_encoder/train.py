@@ -24,7 +24,7 @@ from torch import Tensor
 
 from common.dino import cross_entropy, dino, gram_anchoring
 from common.distributed import average, average_gradients, world_size
-from common.ema import ema_rate, initial_share, update_teacher
+from common.ema import initial_share
 from common.frozen import save_vit
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
@@ -48,6 +48,7 @@ from part4_dinov3_encoder.data.views import (
 )
 from part4_dinov3_encoder.model import (
     Model,
+    after_step,
     each,
     encode_views,
     make_model,
@@ -190,22 +191,6 @@ def compute_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms
             return supervised_loss(model, batch, cfg)
         case _:
             assert_never(cfg.method)
-
-
-def after_step(model: Model, terms: Terms, step: int, cfg: Config) -> None:
-    """Moves what has no gradient: dino's centres, by the logits of the step, and the teachers."""
-    if cfg.method not in ("ijepa", "vjepa", "dino"):
-        return
-    rate = ema_rate(step, cfg.steps, cfg.loss_weights.ema_rate)
-    update_teacher(model.teacher, model.encoder, rate)
-    if cfg.method == "dino":
-        model.centre.update(terms["teacher_logits"])
-        model.dense_centre.update(terms["teacher_dense_logits"])
-        update_teacher(model.teacher_head, model.head, rate)
-        update_teacher(model.teacher_dense_head, model.dense_head, rate)
-        w = cfg.loss_weights
-        if w.gram and step + 1 == round(w.gram_start * cfg.steps):
-            model.gram_teacher.load_state_dict(model.teacher.state_dict())
 
 
 def train(cfg: Config, run: Run | None, here: Processes) -> None:

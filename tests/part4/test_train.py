@@ -31,7 +31,7 @@ from part4_dinov3_encoder.data.views import (
     shared_places,
     through_time,
 )
-from part4_dinov3_encoder.model import make_model, wanted_of
+from part4_dinov3_encoder.model import after_step, make_model, wanted_of
 from part4_dinov3_encoder.report.tables import METHODS as METHOD_LABELS
 from part4_dinov3_encoder.scoring.context import context_scores
 from part4_dinov3_encoder.scoring.encoders import (
@@ -60,7 +60,7 @@ from part4_dinov3_encoder.scoring.scores import (
     motion_scores,
     targets,
 )
-from part4_dinov3_encoder.train import after_step, compute_loss, main
+from part4_dinov3_encoder.train import compute_loss, main
 
 CONFIGS = REPOSITORY / "configs" / "part4"
 SMOKE = CONFIGS / "smoke.yaml"
