@@ -158,7 +158,7 @@ def load_frozen(
 ) -> FrozenEncoder:  # fmt: skip
     """The encoder of that name, one of NAMES.
 
-    weights: what to read instead of the default: of a method (CONTROLS have none) a run's encoder.pt;
+    weights: read in place of the default: of a method (CONTROLS have none) a run's encoder.pt;
     of DINOv3 a folder written by save_pretrained (any size named "dinov3"), or a weights file.
     resolution: see FrozenEncoder; by default 224 for DINOv3, a picture's own size for others.
     pretrained=False: random weights, said in ``name``. Raises UserError, which says what would do.
