@@ -8,10 +8,9 @@ import torch
 from pydantic import Field
 
 from common.harness.config import RunConfig, config, option
-from common.masking import clip_masks, picture_masks
 from common.schedules import stream
 from common.world import World
-from part4_dinov3_encoder.config_checks import check_config, need
+from part4_dinov3_encoder.config_checks import check_config
 
 PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part4" / "baseline.yaml"
@@ -77,41 +76,10 @@ class MaskConfig:
     """Blocks that are hidden in half of the predictions, and each one's share of the picture."""
     long_range: tuple[int, Share] = option((2, 0.7), when=CLIPS)
     """The same of the other half: few and large."""
+    context_frames: int = option(0, ge=0, le=64, when=CLIPS)
+    """From the start, those of which something is seen; 0: of all. Of later ones all is hidden."""
     least_context: int = option(10, ge=1, le=4096, when=MASKED)
     """Patches that are seen at least: masks that leave fewer are drawn anew."""
-
-    def __post_init__(self) -> None:
-        for name in ("target_scale", "target_aspect", "context_scale"):
-            low, high = getattr(self, name)
-            need(low <= high, f"mask.{name} must run from low to high, got [{low:g}, {high:g}]")
-        for name in ("short_range", "long_range"):
-            count = getattr(self, name)[0]
-            need(1 <= count <= 64, f"mask.{name} must hold 1 to 64 blocks, got {count}")
-
-    def draw(
-        self, method: Method, side: int, batch: int, generator: torch.Generator
-    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Patches seen (B, n) and blocks of wanted ones (M, B, m) of side x side patches.
-
-        Of a clip twice: once with its short-range blocks hidden, once with the long-range ones.
-        Raises ValueError where blocks leave too little to be seen.
-        """
-        where = (side, side, batch, generator)
-        if method == "vjepa":
-            return [
-                clip_masks(
-                    *where, num_blocks=count, scale=share, aspect=self.target_aspect,
-                    least_context=self.least_context,
-                )
-                for count, share in (self.short_range, self.long_range)
-            ]  # fmt: skip
-        return [
-            picture_masks(
-                *where, num_targets=self.num_targets, target_scale=self.target_scale,
-                target_aspect=self.target_aspect, context_scale=self.context_scale,
-                least_context=self.least_context,
-            )
-        ]  # fmt: skip
 
 
 @config
@@ -144,13 +112,13 @@ class LossWeights:
     """Share of the steps after which it begins, and the Gram teacher is frozen."""
     visible: float = option(0.0, ge=0, le=1e3, when=CLIPS)
     """Of V-JEPA 2.1's loss on tokens seen, over the root of their distance from the hidden ones."""
-    context_sigreg: float = option(0.0, ge=0, le=1e6, when="method=ijepa")
+    context_sigreg: float = option(0.0, ge=0, le=1e6, when="method=ijepa|vjepa")
     """Of SIGReg on the tokens that are seen, as sigreg_lambda; 0 leaves it out."""
     ema_rate: float = option(ge=0, le=1, when="method=ijepa|vjepa|dino")
     """How much of itself a teacher keeps each step, at the start; it rises to 1, which is still."""
     sigreg_lambda: float = option(ge=0, le=1e6, when="method=lejepa")
     """Weight of SIGReg per sample beside the mean squared error (common/sigreg.py)."""
-    num_slices: int = option(256, ge=1, le=65536, when="method=lejepa|ijepa")
+    num_slices: int = option(256, ge=1, le=65536, when="method=lejepa|ijepa|vjepa")
     """Random directions of SIGReg, drawn afresh each step."""
     num_prototypes: int = option(256, ge=2, le=65536, when="method=dino")
     """K, the prototypes that a student names."""

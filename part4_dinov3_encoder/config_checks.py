@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from common.world import World
+from part4_dinov3_encoder.data.masks import draw_masks
 
 
 def need(holds: bool, wanted: str) -> None:
@@ -26,11 +27,30 @@ def check_config(cfg: Any) -> None:
     need(tubelet == 1 or method == "vjepa", single)
     even = f"data.clip_length {length} must be divisible by model.tubelet {tubelet}"
     need(method != "vjepa" or length % tubelet == 0, even)
-    if method in ("ijepa", "vjepa", "pixels"):  # a trial, so that training never has to refuse
-        side = cfg.data.view // cfg.model.patch_size
-        cfg.mask.draw(method, side, 256, torch.Generator().manual_seed(0))
+    check_masks(cfg)
     labels = "photographs have no labels: with method supervised use data.photo_share 0"
     need(method != "supervised" or cfg.data.photo_share == 0, labels)
+
+
+def check_masks(cfg: Any) -> None:
+    """That masks leave something to be seen and something to be predicted."""
+    mask, tubelet, length = cfg.mask, cfg.model.tubelet, cfg.data.clip_length
+    for name in ("target_scale", "target_aspect", "context_scale"):
+        low, high = getattr(mask, name)
+        need(low <= high, f"mask.{name} must run from low to high, got [{low:g}, {high:g}]")
+    for name in ("short_range", "long_range"):
+        count = getattr(mask, name)[0]
+        need(1 <= count <= 64, f"mask.{name} must hold 1 to 64 blocks, got {count}")
+    first = mask.context_frames
+    some = f"mask.context_frames must be below data.clip_length {length} and divisible by "
+    need(
+        not first or (first < length and first % tubelet == 0),
+        f"{some}model.tubelet {tubelet}, got {first}",
+    )
+    dense = "loss_weights.visible weighs tokens seen by how far hidden ones are in their frame"
+    need(not (first and cfg.loss_weights.visible), f"{dense}: use mask.context_frames 0")
+    if cfg.method in ("ijepa", "vjepa", "pixels"):  # a trial, so that training never has to refuse
+        draw_masks(cfg, 256, torch.Generator().manual_seed(0))
 
 
 def check_sizes(cfg: Any) -> None:

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from common.distributed import all_reduce_sum, world_size
 from common.losses import squared_error
 from part4_dinov3_encoder.config import Config
-from part4_dinov3_encoder.data.views import Batch, Labelled, Windows
+from part4_dinov3_encoder.data.batches import Batch, Labelled, Windows
 from part4_dinov3_encoder.model import Model, wanted_of
 
 

@@ -11,7 +11,7 @@ from common.ema import ema_rate, make_teacher, update_teacher
 from common.heads import MLP, DinoHead
 from common.vit import TokenPredictor, ViT, patchify, pick_tokens
 from part4_dinov3_encoder.config import Config
-from part4_dinov3_encoder.data.views import Mask, Windows
+from part4_dinov3_encoder.data.batches import Mask, Views, Windows
 
 
 class Model(nn.Module):
@@ -130,6 +130,14 @@ def encode_views(model: Model, large: Tensor, small: Tensor) -> tuple[Tensor, li
     tokens = each(model.encoder, large)
     pooled = [each(model.encoder, small).mean(2)] if len(small) else []
     return tokens, [tokens.mean(2), *pooled]
+
+
+@torch.no_grad()
+def teacher_logits(model: Model, batch: Views) -> tuple[Tensor, Tensor]:
+    """Of dino's teacher: of the large views (2, B, K), of the patches they share (2, B K', K)."""
+    tokens = each(model.teacher, batch.large)
+    shared = model.teacher_dense_head(tokens_at(tokens, batch.pairs))
+    return each(model.teacher_head, tokens.mean(2)), shared
 
 
 def wanted_of(target: Tensor, mask: Mask) -> Tensor:

@@ -24,11 +24,10 @@ from torch import Tensor
 
 from common.dino import cross_entropy, dino, gram_anchoring
 from common.distributed import average, average_gradients, world_size
-from common.ema import initial_share
 from common.frozen import save_vit
 from common.harness.config import parse_config, to_yaml
 from common.harness.errors import before_training, check_weights, run_script, stopping_at
-from common.harness.machine import autocast, device_name, device_of, pick_device
+from common.harness.machine import autocast, device_name, pick_device
 from common.harness.processes import Processes, started
 from common.harness.runs import Run
 from common.losses import lejepa, squared_error
@@ -36,37 +35,22 @@ from common.masking import patches_apart
 from common.schedules import warmup_cosine
 from common.sigreg import sigreg, sigreg_share
 from common.vit import pick_tokens
-from part4_dinov3_encoder.config import BASELINE, Config, Stream, generator, protocol
+from part4_dinov3_encoder.config import BASELINE, Config, Stream, generator
 from part4_dinov3_encoder.controls import pixels_loss, supervised_loss
-from part4_dinov3_encoder.data.scenes import Scenes
-from part4_dinov3_encoder.data.views import (
-    Batch,
-    Views,
-    Windows,
-    draw_batch,
-    make_pool,
-)
+from part4_dinov3_encoder.data.batches import Batch, Views, Windows
+from part4_dinov3_encoder.data.views import draw_batch, make_pool
 from part4_dinov3_encoder.model import (
     Model,
     after_step,
     each,
     encode_views,
     make_model,
+    teacher_logits,
     tokens_at,
     wanted_of,
-)
-from part4_dinov3_encoder.report.tables import RUN, RUN_NOTE
-from part4_dinov3_encoder.scoring.context import context_scores, test_windows
-from part4_dinov3_encoder.scoring.encoders import frozen_copy
-from part4_dinov3_encoder.scoring.features import features
-from part4_dinov3_encoder.scoring.scores import (
-    collapse_scores,
-    evaluate,
-    limits,
-    make_heldout,
-    make_test,
-    position_scores,
-)
+)  # fmt: skip
+from part4_dinov3_encoder.scoring.run_scores import collapse, finish
+from part4_dinov3_encoder.scoring.scores import make_test
 
 Terms = dict[str, Tensor]
 
@@ -85,8 +69,7 @@ def ijepa_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
     loss = error = squared_error(predicted.flatten(0, 1), target.flatten(0, 1))
     terms = {"prediction": error}
     if cfg.loss_weights.context_sigreg:
-        tokens = context.flatten(0, 1)  # (B n, D)
-        terms["sigreg"] = sigreg(tokens, batch.slices) / (len(tokens) * world_size())
+        terms["sigreg"] = sigreg_of_tokens(context, batch.slices)
         loss = loss + cfg.loss_weights.context_sigreg * terms["sigreg"]
     return loss, terms
 
@@ -95,24 +78,35 @@ def vjepa_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
     """| P(E(x_seen)) - LN(E'(x))_hidden |, of clips x, mean over short- and long-range masks.
 
     V-JEPA, arXiv 2404.08471, sec. 3. With ``visible``, + |P(E(x_seen))_seen - LN(E'(x))_seen| /
-    sqrt(d), d patches from the nearest hidden one: V-JEPA 2.1's dense loss, arXiv 2603.14482.
+    sqrt(d), d patches from the nearest hidden one: V-JEPA 2.1's dense loss, arXiv 2603.14482. With
+    context_sigreg, + SIGReg(E(x_seen)), as in ``ijepa_loss``.
     """
     assert isinstance(batch, Windows)
     target, w = model.targets(batch.x), cfg.loss_weights
-    hidden, visible = [], []
+    hidden, visible, spread = [], [], []
     for mask in batch.masks:
-        _, at_seen, at_hidden = model.predict(batch, mask)
+        context, at_seen, at_hidden = model.predict(batch, mask)
         hidden.append((at_hidden - wanted_of(target, mask)).abs().mean())
         if w.visible:
             error = (at_seen - pick_tokens(target, mask.seen)).abs().mean(-1)  # (B, n)
             distance = patches_apart(mask.seen, mask.wanted[0], batch.grid)
             visible.append((error / distance.sqrt()).mean())
+        if w.context_sigreg:
+            spread.append(sigreg_of_tokens(context, batch.slices))
     loss = torch.stack(hidden).mean()
     terms = {"prediction": loss}
-    if w.visible:
-        terms["visible"] = torch.stack(visible).mean()
-        loss = loss + w.visible * terms["visible"]
+    for name, weight, found in (
+        ("visible", w.visible, visible), ("sigreg", w.context_sigreg, spread)
+    ):  # fmt: skip
+        if weight:
+            terms[name] = torch.stack(found).mean()
+            loss = loss + weight * terms[name]
     return loss, terms
+
+
+def sigreg_of_tokens(tokens: Tensor, slices: Tensor) -> Tensor:
+    """SIGReg per token, of tokens (B, n, D) as B n samples."""
+    return sigreg(tokens.flatten(0, 1), slices) / (tokens.shape[:2].numel() * world_size())
 
 
 def dino_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
@@ -127,16 +121,13 @@ def dino_loss(model: Model, batch: Batch, cfg: Config) -> tuple[Tensor, Terms]:
     temperatures = {
         "student_temperature": w.student_temperature, "teacher_temperature": w.teacher_temperature
     }  # fmt: skip
-    with torch.no_grad():
-        seen = each(model.teacher, batch.large)  # (2, B, N, D)
-        named = each(model.teacher_head, seen.mean(2))  # (2, B, K)
-        named_patches = model.teacher_dense_head(tokens_at(seen, batch.pairs))
+    named, named_patches = teacher_logits(model, batch)  # (2, B, K), (2, B K', K)
     tokens, pooled = encode_views(model, batch.large, batch.small)
     student = torch.cat([each(model.head, view) for view in pooled])  # (V, B, K)
     terms = dino(student, named, model.centre.mean, **temperatures)
     loss = terms["cross_entropy"]
     if w.dense:
-        patches = model.dense_head(tokens_at(tokens, batch.pairs))  # (2, B K', prototypes)
+        patches = model.dense_head(tokens_at(tokens, batch.pairs))  # (2, B K', K)
         centre = model.dense_centre.mean
         pairs = ((patches[v], named_patches[1 - v]) for v in range(2))
         crossed = [cross_entropy(*pair, centre, **temperatures) for pair in pairs]
@@ -244,27 +235,6 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
     here.leave()  # what follows is rank 0's alone
     if run:
         finish(cfg, run, model)
-
-
-def finish(cfg: Config, run: Run, model: Model) -> None:
-    """Writes and scores a trained encoder, and prints its table."""
-    save_vit(run.folder / "encoder.pt", model.kept, cfg.method, cfg.vit_sizes)
-    held = make_heldout(cfg)
-    scores = evaluate(frozen_copy(model.kept), held, cfg)
-    if cfg.method in ("ijepa", "vjepa", "pixels"):
-        scores |= context_scores(model, test_windows(cfg, device_of(model)))
-    if cfg.method in ("ijepa", "vjepa"):
-        scores["initial_share"] = initial_share(cfg.steps, cfg.loss_weights.ema_rate)
-        found = position_scores(frozen_copy(model.teacher), held, cfg)
-        scores |= {f"teacher_{name}": value for name, value in found.items()}
-    variants = {cfg.method: scores}
-    run.finish({"variants": variants, "protocol": protocol(cfg), "limits": limits(scores)})
-    print(f"{RUN.text(variants, {})}\n{RUN_NOTE}")
-
-
-def collapse(model: Model, test: Scenes) -> dict[str, float]:
-    """The collapse measures on held-out frames."""
-    return collapse_scores(features(frozen_copy(model.kept), test))
 
 
 def main() -> None:

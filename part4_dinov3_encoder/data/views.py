@@ -3,8 +3,7 @@
 Windows are cut, never resized: a training frame is larger than a view of it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import torch
@@ -16,6 +15,8 @@ from common.harness.machine import check_memory
 from common.sigreg import random_slices
 from common.simulator import uniform
 from part4_dinov3_encoder.config import Config
+from part4_dinov3_encoder.data.batches import Batch, Labelled, Views, Windows
+from part4_dinov3_encoder.data.masks import draw_masks
 from part4_dinov3_encoder.data.photos import photo_clips
 from part4_dinov3_encoder.data.scenes import Scenes, make_scenes
 
@@ -30,76 +31,6 @@ class Pool:
     balls: Tensor
     photos: Tensor | None = None
     truth: Scenes | None = None
-
-
-@dataclass(frozen=True)
-class Mask:
-    """Tokens that are seen, (B, n), and the blocks to be predicted from them, (M, B, m)."""
-
-    seen: Tensor
-    wanted: Tensor
-
-    def share(self, rows: slice) -> "Mask":
-        return Mask(self.seen[rows], self.wanted[:, rows])
-
-
-@dataclass(frozen=True)
-class Windows:
-    """What a masked method sees in a step: windows x (B, T, 3, V, V) in [0, 1].
-
-    masks are of a grid (T', H', W') of tokens. slices (D, M) of SIGReg, where ijepa has it.
-    """
-
-    x: Tensor
-    masks: Sequence[Mask]
-    grid: tuple[int, int, int]
-    slices: Tensor = field(default_factory=lambda: torch.empty(0, 0))
-
-    def share(self, rows: slice) -> "Windows":
-        """What one of several processes computes with."""
-        masks = [mask.share(rows) for mask in self.masks]
-        return replace(self, x=self.x[rows], masks=masks)
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """What is learnt with labels: windows x (B, 1, 3, V, V) in [0, 1] of frames with balls.
-
-    place (B, 2): x, y of the larger ball in the window, -1 to 1 within it; cover (B, N): the share
-    of each patch that a ball covers.
-    """
-
-    x: Tensor
-    place: Tensor
-    cover: Tensor
-
-    def share(self, rows: slice) -> "Labelled":
-        """What one of several processes computes with."""
-        return Labelled(self.x[rows], self.place[rows], self.cover[rows])
-
-
-@dataclass(frozen=True)
-class Views:
-    """What dino and lejepa see in a step: views of B frames, in [0, 1].
-
-    large (2, B, 3, V, V); small (L, B, 3, V / 2, V / 2); pairs (2, B, K): the token of each large
-    view at K places that both of them see. slices (P, M) of SIGReg, for lejepa. is_anchored:
-    whether dino's Gram anchoring has begun.
-    """
-
-    large: Tensor
-    small: Tensor
-    pairs: Tensor
-    slices: Tensor = field(default_factory=lambda: torch.empty(0, 0))
-    is_anchored: bool = False
-
-    def share(self, rows: slice) -> "Views":
-        """What one of several processes computes with."""
-        parts = {name: getattr(self, name)[:, rows] for name in ("large", "small", "pairs")}
-        return replace(self, **parts)
-
-
-Batch = Windows | Views | Labelled
 
 
 def make_pool(cfg: Config, generator: torch.Generator) -> Pool:
@@ -161,12 +92,7 @@ def draw_windows(cfg: Config, pool: Pool, generator: torch.Generator) -> Windows
     length = cfg.data.clip_length if cfg.method == "vjepa" else 1
     clips = draw_clips(cfg, pool, length, generator)
     corner = draw_corner(cfg, len(clips), generator)
-    side = cfg.data.view // cfg.model.patch_size
-    grid = (length // cfg.model.tubelet, side, side)
-    masks = [
-        Mask(through_time(seen, grid), through_time(wanted, grid))
-        for seen, wanted in cfg.mask.draw(cfg.method, side, len(clips), generator)
-    ]
+    grid, masks = draw_masks(cfg, len(clips), generator)
     return Windows(to_float(cut(clips, corner, cfg.data.view)), masks, grid)
 
 
@@ -189,13 +115,6 @@ def draw_corner(cfg: Config, count: int, generator: torch.Generator) -> Tensor:
     """Upper left corners (B, 2), y and x, of windows anywhere in a canvas."""
     room = cfg.data.canvas - cfg.data.view + 1
     return torch.randint(room, (count, 2), generator=generator, device=generator.device)
-
-
-def through_time(index: Tensor, grid: tuple[int, int, int]) -> Tensor:
-    """Patches (..., n) of a picture as tokens of every time of a clip, (..., T n)."""
-    length, rows, columns = grid
-    time = torch.arange(length, device=index.device)
-    return (index[..., None, :] + time[:, None] * rows * columns).flatten(-2)
 
 
 def draw_views(cfg: Config, pool: Pool, generator: torch.Generator) -> Views:

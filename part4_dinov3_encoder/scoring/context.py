@@ -6,7 +6,8 @@ import torch
 
 from common.harness.machine import to_device
 from part4_dinov3_encoder.config import Config, Stream, generator
-from part4_dinov3_encoder.data.views import Windows, draw_windows, make_pool
+from part4_dinov3_encoder.data.batches import Windows
+from part4_dinov3_encoder.data.views import draw_windows, make_pool
 from part4_dinov3_encoder.model import Model, wanted_of
 
 WINDOWS = 256  # of clips that no method was trained on

@@ -20,6 +20,7 @@ from common.vit import ViT, patchify
 from part4_dinov3_encoder import plot, probe
 from part4_dinov3_encoder.config import BASELINE, Config, Stream, generator
 from part4_dinov3_encoder.data import photos
+from part4_dinov3_encoder.data.masks import draw_masks, through_time
 from part4_dinov3_encoder.data.photos import HELD_OUT, TRAINED, load_photo, photo_clips
 from part4_dinov3_encoder.data.scenes import ball_patches, make_scenes
 from part4_dinov3_encoder.data.views import (
@@ -29,7 +30,6 @@ from part4_dinov3_encoder.data.views import (
     draw_windows,
     make_pool,
     shared_places,
-    through_time,
 )
 from part4_dinov3_encoder.model import after_step, make_model, wanted_of
 from part4_dinov3_encoder.report.tables import METHODS as METHOD_LABELS
@@ -222,7 +222,9 @@ def test_a_share_of_a_batch_are_photographs_and_they_come_last(share, num_photos
 # The losses.
 
 
-@pytest.mark.parametrize("name", [*METHODS, "dino_gram", "vjepa21", "pixels", "supervised"])
+@pytest.mark.parametrize(
+    "name", [*METHODS, "dino_gram", "vjepa21", "vjepa_causal", "pixels", "supervised"]
+)
 def test_every_method_learns_and_its_teacher_does_not(name):
     cfg = config(name, "smoke", steps=4, loss_weights__gram_start=0.25)
     model = make_model(cfg)
@@ -259,8 +261,26 @@ def test_the_baseline_weighs_sigreg_as_lejepa_does():
 
 
 def test_a_hidden_block_is_hidden_at_all_times():
-    index = through_time(torch.tensor([[0, 5]]), (3, 2, 4))
-    assert index.tolist() == [[0, 5, 8, 13, 16, 21]]
+    index = through_time(torch.tensor([[0, 5]]), range(3), 4)
+    assert index.tolist() == [[0, 5, 16, 21, 32, 37]]
+
+
+@pytest.mark.parametrize("name", ["vjepa", "vjepa_causal"])
+def test_a_clip_is_seen_or_hidden_and_of_causal_masks_the_later_half_is_hidden(name):
+    cfg = config(name)
+    (length, rows, columns), masks = draw_masks(cfg, 5, seeded())
+    assert len(masks) == 2
+    for mask in masks:
+        both = torch.cat([mask.seen, mask.wanted[0]], dim=1).sort().values
+        if name == "vjepa_causal":  # every token is one or the other
+            assert mask.seen.max() < length * rows * columns // 2
+        for row in both:
+            assert len(row.unique()) == len(row)
+        times = [(mask.wanted[0] // (rows * columns) == t).sum(1) for t in range(length)]
+        later = times[length // 2 :] if name == "vjepa_causal" else []
+        for count in later:
+            fewest = times[0] + (mask.seen // (rows * columns) == 0).sum(1)
+            assert torch.equal(count, fewest)
 
 
 def test_the_teacher_follows_unless_its_rate_is_one():
@@ -510,6 +530,11 @@ def test_every_config_of_the_part_loads():
         (["--method=supervised"], "use data.photo_share 0"),
         (["--method=vjepa", "--mask.long_range=[0, 0.5]"], "1 to 64 blocks, got 0"),
         (["--model.tubelet=2"], "use model.tubelet 1, or method vjepa"),
+        (["--method=vjepa", "--mask.context_frames=4"], "below data.clip_length 4"),
+        (
+            ["--method=vjepa", "--loss_weights.visible=1", "--mask.context_frames=2"],
+            "use mask.context_frames 0",
+        ),
         (["--data.view=60"], "use 48"),
         (["--data.canvas=64"], "use 88 or more"),
         (["--model.num_heads=5"], "divisible by"),
