@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -15,8 +15,10 @@ PART = Path(__file__).resolve().parent
 BASELINE = PART.parent / "configs" / "part2" / "baseline.yaml"
 HORIZONS = (1, 2, 5, 10, 20, 40)  # steps of feeding predictions back, after which they are scored
 
-Method = Literal["pixels", "pixels_z", "jepa", "jepa_z", "tokens"]
-METHODS: tuple[Method, ...] = ("pixels", "pixels_z", "jepa", "jepa_z", "tokens")
+Method = Literal["pixels", "pixels_z", "jepa", "jepa_z", "pixels_nll", "pixels_nll_z", "tokens"]
+METHODS: tuple[Method, ...] = get_args(Method)
+PIXELS = "methods=pixels|pixels_z|pixels_nll|pixels_nll_z"  # where an option is read
+WITH_Z = "methods=pixels_z|jepa_z|pixels_nll_z"
 
 
 class Stream(IntEnum):
@@ -40,7 +42,7 @@ class ModelConfig:
     """D, the width of an embedding, the same in every method."""
     width: float = option(ge=0.05, le=16)
     """Factor on every other layer; parameters grow with its square."""
-    pixels_hidden: int = option(668, ge=1, le=16384, when="methods=pixels|pixels_z")
+    pixels_hidden: int = option(668, ge=1, le=16384, when=PIXELS)
     """Width of the predictor of the pixel methods, at width 1."""
     jepa_hidden: int = option(738, ge=1, le=16384, when="methods=jepa|jepa_z")
     """Width of the predictor of the jepa methods, at width 1."""
@@ -103,11 +105,11 @@ class Config(RunConfig):
     """One run of part 2: some of the methods, on one world."""
 
     methods: tuple[Method, ...]
-    """What to train: predictors of pixels or of embeddings (jepa), each deterministic or with a
-    latent z (_z); or tokens, a language model of patches."""
+    """What to train: predictors of pixels, by squared error or likelihood (nll), or of embeddings
+    (jepa), each deterministic or with a latent z (_z); or tokens, a language model of patches."""
     regularizer: Literal["vicreg", "sigreg"] = option(when="methods=jepa|jepa_z")
     """What keeps the embeddings of the jepa methods from collapsing."""
-    num_hypotheses: int = option(ge=1, le=256, when="methods=pixels_z|jepa_z")
+    num_hypotheses: int = option(ge=1, le=256, when=WITH_Z)
     """K, the number of values of z in the _z methods."""
     give_action: bool
     """True shows every method the ball's heading and share of the top speed."""
@@ -127,7 +129,7 @@ class Config(RunConfig):
     def __post_init__(self) -> None:
         if not self.methods or len(set(self.methods)) < len(self.methods):
             raise ValueError(f"methods must name different methods of {', '.join(METHODS)}")
-        if self.num_hypotheses == 1 and {"pixels_z", "jepa_z"} & set(self.methods):
+        if self.num_hypotheses == 1 and any(name.endswith("_z") for name in self.methods):
             raise ValueError(
                 "num_hypotheses 1 leaves a latent z nothing to choose: use 2 or more, or the "
                 "methods pixels and jepa"
@@ -135,6 +137,11 @@ class Config(RunConfig):
         world = self.world
         if "tokens" in self.methods:
             self._check_tokens()
+        if any("nll" in name for name in self.methods) and self.has_grey:
+            raise ValueError(
+                "the methods pixels_nll and pixels_nll_z take pixels to be black or white: use "
+                "world.antialias false and another distractor.kind than background"
+            )
         if world.size % 16:
             raise ValueError(f"world.size must be divisible by 16, got {world.size}")
         if world.num_balls > 1 or world.channels > 1 or world.max_thrust or world.door_width:
@@ -180,6 +187,11 @@ class Config(RunConfig):
             )
         if self.give_action:
             raise ValueError("the method tokens reads frames alone: use give_action false")
+
+    @property
+    def has_grey(self) -> bool:
+        """True where frames are not black and white."""
+        return self.world.antialias or self.distractor.kind == "background"
 
     @property
     def unlisted(self) -> str:

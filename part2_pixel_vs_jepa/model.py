@@ -1,9 +1,11 @@
-"""The four predictors: {pixels, embeddings} x {deterministic, latent z}; a fifth: tokens.py."""
+"""The predictors: {pixels, pixels by likelihood, embeddings} x {deterministic, latent z}."""
 
+import math
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from common.encoders import ConvDecoder, ConvEncoder
 from common.episodes import Batch
@@ -25,8 +27,8 @@ class Model(nn.Module):
     def __init__(self, method: Method, cfg: Config) -> None:
         super().__init__()
         self.method: Method = method
-        self.in_pixels = method in ("pixels", "pixels_z")
-        self.has_z = method in ("pixels_z", "jepa_z")
+        self.in_pixels = method.startswith("pixels")
+        self.has_z = method.endswith("_z")
         self.sees_action = cfg.give_action
         width = cfg.model.width
         channels = (round(CHANNELS[0] * width), round(CHANNELS[1] * width))
@@ -67,6 +69,33 @@ class Model(nn.Module):
         return sum(p.numel() for module in own for p in module.parameters())
 
 
+class LikelihoodModel(Model):
+    """A pixel model that says of each pixel how likely it is white, in place of its mean.
+
+    With K = 1 all pixels are independent given the past; with z it is a mixture of K such frames
+    (Bishop 1994, "Mixture density networks"). Frames must be black and white.
+    """
+
+    def bits(self, batch: Batch) -> Tensor:
+        """-log2 p(x_next | x_t), (B,), where p = sum_z p(z | x_t) prod_i p(pixel_i | z, x_t)."""
+        _, z_pred, log_odds = self.predict(batch)
+        white = super().decode(z_pred)  # (B, K, C, H, W), log-odds
+        x = batch.x_next.unsqueeze(1).expand_as(white)
+        log_p = -binary_cross_entropy_with_logits(white, x, reduction="none").sum((2, 3, 4))
+        return -(log_odds.log_softmax(1) + log_p).logsumexp(1) / math.log(2)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Embeddings (B, K, D) -> how likely each pixel is white, (B, K, C, H, W)."""
+        return super().decode(z).sigmoid()
+
+    def sample(self, batch: Batch, times: int, generator: torch.Generator) -> Tensor:
+        """Next frames (B, times, H, W), drawn: z, then each pixel for itself."""
+        white, log_odds = self.hypotheses(batch)
+        z = torch.multinomial(log_odds.softmax(1), times, True, generator=generator)
+        return torch.bernoulli(white.take_along_dim(z[:, :, None, None], 1), generator=generator)
+
+
+Sampler = LikelihoodModel | TokenModel
 Arm = Model | TokenModel
 
 
@@ -75,7 +104,13 @@ def make_models(cfg: Config) -> dict[str, Arm]:
     models: dict[str, Arm] = {}
     for method in cfg.methods:
         torch.manual_seed(cfg.seed)
-        models[method] = TokenModel(cfg) if method == "tokens" else Model(method, cfg)
+        match method:
+            case "tokens":
+                models[method] = TokenModel(cfg)
+            case "pixels_nll" | "pixels_nll_z":
+                models[method] = LikelihoodModel(method, cfg)
+            case _:
+                models[method] = Model(method, cfg)
     return models
 
 

@@ -29,7 +29,7 @@ from part2_pixel_vs_jepa.scoring.scores import frame_variance
 LONGEST = 24  # frames of the GIF
 TRAINING = (
     "On held-out episodes. MSE: of the next frame. Unexplained variance: of the next frame's "
-    "embedding; 0 is a perfect prediction. Bits: of the next frame's words."
+    "embedding; 0 is a perfect prediction. Bits: of the next frame."
 )
 
 
@@ -81,7 +81,7 @@ def training_figure(curves: Mapping[str, Mapping[str, list[float]]], held: Heldo
     for names, label, lines in (
         (("pixels", "pixels_z"), error, bounds),
         (("jepa", "jepa_z"), "unexplained variance", {"mean embedding": 1.0}),
-        (("tokens",), "bits / bits of random words", {}),
+        (("pixels_nll", "pixels_nll_z", "tokens"), "bits / those of a random frame", {}),
     ):
         if drawn := {look_of(name)[0]: curves[name] for name in names if name in curves}:
             contents.append(Curves(drawn, "optimizer steps", label, lines, log_y=True))

@@ -6,11 +6,9 @@ from torch import Tensor, nn
 from common.episodes import Batch, Clips, to_float
 from common.language.codebook import Codebook
 from common.language.gpt import GPT
-from common.schedules import stream
-from part2_pixel_vs_jepa.config import Config, Method, Stream
+from part2_pixel_vs_jepa.config import Config, Method
 
 FRAMES = 4096  # that the codebook is made of
-SHOWN = 4  # samples that a figure shows
 
 
 class TokenModel(nn.Module):
@@ -57,18 +55,10 @@ class TokenModel(nn.Module):
         return self.gpt.bits(self.read(batch.x_past), self.codebook.encode(batch.x_next))
 
     def sample(self, batch: Batch, times: int, generator: torch.Generator) -> Tensor:
-        """Words (B, times, N) of next frames, drawn."""
-        return self.gpt.sample(self.read(batch.x_past), self.num_words, times, generator)
-
-    def draw(self, words: Tensor) -> Tensor:
-        """Words (B, K, N) as frames (B, K, H, W)."""
-        return self.codebook.decode(words.flatten(0, 1))[:, 0].unflatten(0, words.shape[:2])
-
-    def hypotheses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Some samples (B, K, H, W), always the same ones, and their log-odds (B, K), all alike."""
-        draws = stream(0, Stream.SAMPLES, batch.x_past.device)
-        frames = self.draw(self.sample(batch, SHOWN, draws))
-        return frames, frames.new_zeros(frames.shape[:2])
+        """Next frames (B, times, H, W), drawn word by word."""
+        words = self.gpt.sample(self.read(batch.x_past), self.num_words, times, generator)
+        frames = self.codebook.decode(words.flatten(0, 1))[:, 0]  # (B times, H, W)
+        return frames.unflatten(0, words.shape[:2])
 
     def num_parameters(self) -> int:
         """How many parameters are trained; the codebook's words are not."""

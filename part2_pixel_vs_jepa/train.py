@@ -28,7 +28,7 @@ from common.losses import vicreg_spread
 from common.schedules import warmup_cosine
 from common.sigreg import random_slices, sigreg
 from part2_pixel_vs_jepa.config import BASELINE, Config, Stream, generator
-from part2_pixel_vs_jepa.model import Arm, Model, make_models
+from part2_pixel_vs_jepa.model import Arm, LikelihoodModel, Model, make_models
 from part2_pixel_vs_jepa.report.tables import run_text
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
 from part2_pixel_vs_jepa.scoring.scores import heldout_error, score_run
@@ -104,6 +104,12 @@ def sigreg_loss(prediction: Tensor, z: Pair, cfg: Config, slices: Tensor) -> Los
     return loss, {"sigreg": statistic}
 
 
+def likelihood_loss(model: LikelihoodModel, batch: Batch) -> Loss:
+    """-log sum_z p(z | x_t) prod_i p(pixel_i | z, x_t), a pixel: no squared error anywhere."""
+    bits = model.bits(batch)  # (B,)
+    return bits.mean() * math.log(2) / batch.x_next[0].numel(), {"bits": bits.mean()}
+
+
 def token_loss(model: TokenModel, batch: Batch) -> Loss:
     """The recipe of language models: -log p(word | words before it), of the next frame's words."""
     bits = model.bits(batch)  # (B, N)
@@ -114,6 +120,8 @@ def compute_loss(model: Arm, batch: Batch, cfg: Config, slices: Tensor) -> Loss:
     """The loss of one method, and its unweighted terms; slices (D, M) from ``draw_slices``."""
     if isinstance(model, TokenModel):
         return token_loss(model, batch)
+    if isinstance(model, LikelihoodModel):
+        return likelihood_loss(model, batch)
     return (pixel_loss if model.in_pixels else jepa_loss)(model, batch, cfg, slices)
 
 

@@ -11,11 +11,13 @@ from common.figures.style import PALETTE, QUIET, write_png
 from common.harness.errors import UserError
 from common.harness.results import read_results
 from part2_pixel_vs_jepa.config import HORIZONS
-from part2_pixel_vs_jepa.report.tables import METHODS
+from part2_pixel_vs_jepa.report.tables import DRAWN, METHODS
 
 HUES = ("vermillion", "orange", "blue", "sky", "green", "purple")
 LOOKS = {
     **{name: (METHODS[name], PALETTE[hue]) for name, hue in zip(METHODS, HUES, strict=True)},
+    "pixels_nll": (DRAWN["pixels_nll"], PALETTE["vermillion"]),
+    "pixels_nll_z": (DRAWN["pixels_nll_z"], PALETTE["orange"]),
     "tokens": ("tokens", PALETTE["black"]),
     "copy": ("a ball that stays", QUIET),
     "oracle": ("true dynamics, drawn again", PALETTE["black"]),

@@ -9,20 +9,24 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from common.episodes import Batch
 from common.figures.frames import Group, strip
 from common.figures.style import QUIET
 from common.metrics import smear_terms
+from common.schedules import stream
+from part2_pixel_vs_jepa.config import Stream
 from part2_pixel_vs_jepa.figures.results import look_of
-from part2_pixel_vs_jepa.model import Arm
+from part2_pixel_vs_jepa.model import Arm, Sampler
 from part2_pixel_vs_jepa.scoring.heldout import Heldout, basis_of, take
 
 NUM_PAIRS = 4  # rows of the strip
+SHOWN = 4  # samples of a method that draws
 MOST_FUTURES, MOST_COLUMNS = 6, 14  # of a strip that is still legible
 ROOMY = 8  # columns up to which there is room for words
 NOTE = (
     "Below a real future, its probability. Below a prediction, its smear: 0 is a real future, 1 "
     "the exact blur of them all; none where only one future is possible. JEPA's embeddings are "
-    "decoded; tokens are samples."
+    "decoded; of tokens and likelihoods, samples."
 )
 
 
@@ -61,7 +65,7 @@ def strip_columns(models: Mapping[str, Arm], held: Heldout, pairs: Tensor) -> li
     order = x.argsort(dim=1, stable=True)  # real futures first, from left to right
     probabilities = probabilities.gather(1, order)
     futures, shifted = (_pick(kind[pairs], order) for kind in (held.futures, held.shifted))
-    said = {name: model.hypotheses(batch) for name, model in models.items()}
+    said = {name: hypotheses(model, batch) for name, model in models.items()}
     count, sizes = futures.shape[1], [log_odds.shape[1] for _, log_odds in said.values()]
     seen = batch.x_past[:, -2:, 0]  # (P, 1 or 2, H, W)
     room = MOST_COLUMNS - seen.shape[1] - min(count, MOST_FUTURES)
@@ -91,6 +95,14 @@ def strip_columns(models: Mapping[str, Arm], held: Heldout, pairs: Tensor) -> li
         frames, smear = _pick(frames, order), smear.gather(1, order)
         columns.append(Columns(name, title, color, "smear " if roomy else "", frames, smear))
     return columns
+
+
+def hypotheses(model: Arm, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Frames (B, K, H, W) and their log-odds (B, K); of a method that draws the same samples."""
+    if not isinstance(model, Sampler):
+        return model.hypotheses(batch)
+    frames = model.sample(batch, SHOWN, stream(0, Stream.SAMPLES, batch.x_past.device))
+    return frames, frames.new_zeros(frames.shape[:2])
 
 
 def draw_strip(columns: Sequence[Columns], rows: Iterable[int]) -> Figure:

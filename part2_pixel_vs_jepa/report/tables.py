@@ -55,21 +55,21 @@ COVERED = {f"coverage_{k}": (f"coverage of {k}", 2) for k in (1, 2, 4, 8)}
 COVERED |= {"coverage": ("of 16", 2)}
 BITS = {"bits": ("bits", 2), "bits_above": ("above the exact", 2),
         "bits_ball": ("on the ball", 2), "bits_elsewhere": ("elsewhere", 2)}  # fmt: skip
-WORDS = {"tokens": "tokens"}
-SAMPLED = {"sampler": "*true dynamics, drawn afresh*",
+DRAWN = {"pixels_nll": "pixels, likelihood", "pixels_nll_z": "pixels + z, likelihood",
+         "tokens": "tokens"}  # fmt: skip
+WORDS = pick(DRAWN, "tokens")
+SAMPLED = {"sampler": "*true dynamics, drawn afresh*", "frames": "*true dynamics*",
            "codebook": "*every real future, in words*",
            "shown": "*every real future, as it is seen*"}  # fmt: skip
 PLAINLY = {name: label.strip("*") for name, label in SAMPLED.items()}
 FAR = {"distance": ("px", 2), "mse": ("MSE", 5)}
-RUN_WORDS = Table("tokens", WORDS, bare(COVERED | BITS | FAR), PLAINLY)
+RUN_DRAWN = Table("tokens", DRAWN, bare(COVERED | BITS | FAR), PLAINLY)
 BESIDE = {"tokens": "tokens, a sample", "main:pixels": "pixels, other seeds",
           "main:pixels_z": "pixels + z, other seeds"}  # fmt: skip
 SHARP = {"smear": ("smear", 2), "grey_mass": ("grey mass", 3), "precision": ("precision", 2),
          "mse_over_bayes": ("MSE / Bayes floor", 2)}  # fmt: skip
 RATES = {f"rate-{rate}": f"rate {rate}" for rate in ("0.003", "0.01")}
-ARMS = {
-    name: METHODS.get(name, name) for name in ("pixels", "pixels_z", "jepa", "jepa_z", "tokens")
-}
+ARMS = pick(METHODS, "pixels", "pixels_z", "jepa", "jepa_z") | DRAWN
 RESULTS: dict[str, Renders] = {
     "criteria": Claims(CLAIMS, criteria=True),
     "run": RUN,
@@ -139,11 +139,10 @@ def run_text(summary: Mapping[str, Any], regularizer: str) -> str:
     for name in ("jepa", "jepa_z"):
         if regularizer != "vicreg" and name in rows:
             rows[f"{name}_{regularizer}"] = rows.pop(name)
-    words = ""
-    if "tokens" in rows:
-        only = {"tokens": rows.pop("tokens")}
-        rows["tokens, 16 samples"] = only["tokens"]
-        words = f"\n\n{RUN_WORDS.text(only, summary['bounds'])}"
+    words, drawn = "", {name: rows.pop(name) for name in DRAWN if name in rows}
+    if drawn:
+        rows |= {f"{DRAWN[name]}, 16 samples": scores for name, scores in drawn.items()}
+        words = f"\n\n{RUN_DRAWN.text(drawn, summary['bounds'])}"
     return (
         f"{RUN.text(rows, summary['bounds'])}{words}\n\nsmear: 0 a real future, 1 the exact blur "
         f"of them all; on the {pairs['ambiguous']:.0f} of {pairs['count']:.0f}\nheld-out pairs "

@@ -1,17 +1,21 @@
 """Long horizons: every model fed its own predictions, 1 to 40 frames ahead.
 
 Pixel predictors are fed their frames, JEPAs their embeddings. Of K hypotheses the likeliest goes
-on. The ball is read out of the frame as its centre of mass; that of real frames, embedded and
-decoded, is the best a JEPA can do, and a ball that stays where it was last seen the baseline.
+on, of methods that draw one sample. The ball is read out of the frame as its centre of mass; that
+of real frames, embedded and decoded, is the best a JEPA can do, and a ball that stays where it was
+last seen the baseline.
 """
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from common.episodes import Clips, to_float
+from common.episodes import Clips, gather_pairs, to_float
 from common.simulator import step
 from part2_pixel_vs_jepa.config import HORIZONS, Config, Stream, generator
-from part2_pixel_vs_jepa.model import Model
+from part2_pixel_vs_jepa.model import Arm, Sampler
+from part2_pixel_vs_jepa.tokens import TokenModel
 
 LIT = 0.25  # a pixel below this does not count towards the centre of mass
 
@@ -35,10 +39,12 @@ def start_and_length(cfg: Config) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def rollout(model: Model, clips: Clips, cfg: Config) -> Tensor:
+def rollout(model: Arm, clips: Clips, cfg: Config) -> Tensor:
     """Frames (E, length, H, W) predicted from the first history_length frames of each episode."""
     start, length = start_and_length(cfg)
     x_past = to_float(clips.frames[:, : start + 1])
+    if isinstance(model, Sampler):
+        return sampled_rollout(model, clips, x_past, cfg)
     z_past, frames = model.encode(x_past), []
     for t in range(start, start + length):
         a_t = clips.states[:, t, 0, 2:] / max(cfg.world.speeds) if cfg.give_action else None
@@ -51,8 +57,22 @@ def rollout(model: Model, clips: Clips, cfg: Config) -> Tensor:
     return torch.stack(frames, dim=1)
 
 
+def sampled_rollout(model: Sampler, clips: Clips, x_past: Tensor, cfg: Config) -> Tensor:
+    """The same of a method that draws: each sample is what the next is drawn after."""
+    start, length = start_and_length(cfg)
+    draws = generator(cfg, Stream.ROLLOUT, clips.states.device)
+    episode, frames = torch.arange(len(clips.frames), device=draws.device), []
+    for t in range(start, start + length):
+        now = torch.full_like(episode, t)
+        true = gather_pairs(clips, episode, now, cfg.history_length, max(cfg.world.speeds))
+        frame = model.sample(replace(true, x_past=x_past), 1, draws)  # (E, 1, H, W)
+        frames.append(frame[:, 0])
+        x_past = torch.cat([x_past[:, 1:], frame.unsqueeze(2)], dim=1)
+    return torch.stack(frames, dim=1)
+
+
 @torch.no_grad()
-def rollout_scores(model: Model, clips: Clips, cfg: Config) -> dict[str, float]:
+def rollout_scores(model: Arm, clips: Clips, cfg: Config) -> dict[str, float]:
     """Position error (px) and sharpness of the predicted ball at each horizon.
 
     sharpness is E[x^2] / E[x] of a frame: 1 for a binary disc, 1/2 where it is smeared over twice
@@ -68,7 +88,7 @@ def rollout_scores(model: Model, clips: Clips, cfg: Config) -> dict[str, float]:
     for h in (h for h in HORIZONS if h <= length):
         scores[f"position_error_at_{h}"] = error[h - 1].item()
         scores[f"sharpness_at_{h}"] = sharp[:, h - 1].mean().item()
-    if not model.in_pixels:
+    if not isinstance(model, TokenModel) and not model.in_pixels:
         real = to_float(clips.frames[:, start + 1 : start + 1 + length])
         seen = model.decode(model.encode(real))
         readout = (centre_of_mass(seen[:, :, 0]) - truth).norm(dim=-1).mean()

@@ -17,7 +17,7 @@ from common.metrics import (
     weight_error,
 )
 from part2_pixel_vs_jepa.config import Config
-from part2_pixel_vs_jepa.model import Arm, Model
+from part2_pixel_vs_jepa.model import Arm, Model, Sampler
 from part2_pixel_vs_jepa.scoring.heldout import CHUNK, Heldout, answers, basis_of, real_of
 from part2_pixel_vs_jepa.scoring.probes import (
     embedding_scores,
@@ -26,8 +26,7 @@ from part2_pixel_vs_jepa.scoring.probes import (
     raw_pixels,
 )
 from part2_pixel_vs_jepa.scoring.rollout import rollout_bounds, rollout_scores
-from part2_pixel_vs_jepa.scoring.words import heldout_bits, random_bits, score_tokens
-from part2_pixel_vs_jepa.tokens import TokenModel
+from part2_pixel_vs_jepa.scoring.words import heldout_bits, random_bits, score_sampler
 
 SHARES = ("coverage", "precision")  # of ambiguous pairs
 IN_UNIT_INTERVAL = (
@@ -39,13 +38,13 @@ IN_UNIT_INTERVAL = (
 def heldout_error(model: Arm, held: Heldout) -> tuple[float, float]:
     """Held-out prediction error and what it is measured against.
 
-    Tokens: bits of a frame, and those of words drawn at random. Pixel methods: pixel MSE of the
+    Tokens, likelihoods: bits of a frame, and those of a random one. Pixel methods: pixel MSE of the
     weighted mean of the hypotheses, and the Bayes floor, or where that is zero the variance of the
     frames. Jepa methods: squared error of the nearest hypothesis' embedding, and the variance of
     the target's.
     """
-    if isinstance(model, TokenModel):
-        return heldout_bits(model, held).sum(1).mean().item(), random_bits(model)
+    if isinstance(model, Sampler):
+        return heldout_bits(model, held).sum().item() / len(held.best), random_bits(model, held)
     if model.in_pixels:
         total = 0.0
         for _, batch, z_pred, log_odds in answers(model, held):
@@ -80,11 +79,11 @@ def score_run(
     """A run's summary, and the single pairs' scores under the names of outcomes.npz."""
     scored, rows = {}, bounds(held, train, cfg)
     for name, model in models.items():
-        if isinstance(model, TokenModel):
-            *scored[name], own = score_tokens(model, held, cfg)
-            rows |= own
-        else:
+        if not isinstance(model, Sampler):
             scored[name] = score_model(model, held, train, cfg)
+            continue
+        *scored[name], own = score_sampler(model, held, cfg)
+        rows |= {row: rows.get(row, {}) | found for row, found in own.items()}
     variants = {name: scores for name, (scores, _) in scored.items()}
     trials = int(rows["pairs"]["ambiguous"])
     summary = {

@@ -10,9 +10,8 @@ from common.harness.errors import no_options
 from common.harness.results import write_results
 from common.intervals import mean_interval
 from part2_pixel_vs_jepa.config import BASELINE, METHODS, PART, Config, Stream, generator
-from part2_pixel_vs_jepa.model import Arm, make_models
+from part2_pixel_vs_jepa.model import Arm, Sampler, make_models
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout, take
-from part2_pixel_vs_jepa.tokens import TokenModel
 
 FRAMES, REPEATS = 256, 5  # predicted at once, so many times over
 
@@ -21,7 +20,7 @@ def frame_time() -> None:
     """Milliseconds of one core per predicted frame: results/frame_time.json.
 
     Of untrained models, which take as long as trained ones, on 256 frames at once; a method with z
-    makes K = 2 frames of each, and tokens one sample. Processor time, whatever else is running.
+    makes K = 2 frames of each, tokens and likelihoods draw one. Processor time, whatever else runs.
     """
     no_options(frame_time.__doc__)
     start, seeds = time.monotonic(), [0, 1, 2]
@@ -53,8 +52,8 @@ def frame_time() -> None:
 def _seconds(model: Arm, batch: Batch, cfg: Config) -> float:
     """Of one core, for a frame (or K) after each of the batch's."""
     begin = time.process_time()
-    if isinstance(model, TokenModel):
-        model.draw(model.sample(batch, 1, generator(cfg, Stream.SAMPLES)))
+    if isinstance(model, Sampler):
+        model.sample(batch, 1, generator(cfg, Stream.SAMPLES))
     else:
         model.hypotheses(batch)
     return time.process_time() - begin
