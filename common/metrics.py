@@ -84,6 +84,21 @@ def grey_mass(frames: Tensor) -> float:
     return ((frames > GREY[0]) & (frames < GREY[1])).float().mean().item()
 
 
+def centre_of_mass(frames: Tensor, lit: float = 0.25) -> Tensor:
+    """x, y (px) of what is lit in frames (..., H, W): (..., 2); the middle where nothing is.
+
+    lit: a pixel below this does not count.
+    """
+    size = frames.shape[-1]
+    mass = frames.clamp(0, 1) * (frames > lit)
+    pixel = torch.arange(size, device=frames.device)
+    total = mass.sum(dim=(-2, -1))
+    x = (mass.sum(-2) * pixel).sum(-1) / total.clamp(min=1e-6)
+    y = (mass.sum(-1) * pixel).sum(-1) / total.clamp(min=1e-6)
+    middle = torch.full_like(x, size / 2)
+    return torch.stack([torch.where(total > 0, x, middle), torch.where(total > 0, y, middle)], -1)
+
+
 def weight_error(log_odds: Tensor, nearest: Tensor, probabilities: Tensor) -> float:
     """Calibration of weighted hypotheses: total variation, 0 to 1, to the true probabilities.
 

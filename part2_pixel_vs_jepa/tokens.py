@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from common.episodes import Batch, Clips, to_float
 from common.language.codebook import Codebook
-from common.language.gpt import GPT
+from common.language.gpt import GPT, Reader
 from part2_pixel_vs_jepa.config import Config, Method
 
 FRAMES = 4096  # that the codebook is made of
@@ -23,20 +23,19 @@ class TokenModel(nn.Module):
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         tokens, size = cfg.tokens, cfg.world.size
-        dim, self.together = tokens.dim, tokens.words_at_once
+        dim = tokens.dim
         self.num_words = (size // tokens.patch_size) ** 2  # N, of a frame
         self.codebook = Codebook(
             num_words=tokens.num_words, patch_size=tokens.patch_size, channels=1, size=size
         )
-        past = cfg.history_length * self.num_words // self.together
+        past = cfg.history_length * self.num_words // tokens.words_at_once
         self.gpt = GPT(
             num_words=tokens.num_words, length=past + self.num_words, dim=dim,
             depth=tokens.depth, num_heads=tokens.num_heads,
         )  # fmt: skip
-        self.reader = nn.Sequential(
-            nn.Linear(self.together * dim, tokens.reader_hidden), nn.GELU(),
-            nn.Linear(tokens.reader_hidden, dim),
-        )  # fmt: skip
+        self.reader = Reader(
+            together=tokens.words_at_once, dim=dim, hidden_dim=tokens.reader_hidden
+        )
 
     def fit_codebook(self, clips: Clips, generator: torch.Generator) -> None:
         """Makes the codebook of some training frames; raises ValueError for too few patches."""
@@ -47,8 +46,7 @@ class TokenModel(nn.Module):
     def read(self, x_past: Tensor) -> Tensor:
         """Frames (B, n, C, H, W) -> what the transformer knows of them, (B, P, D)."""
         words = self.codebook.encode(x_past.flatten(0, 1)).view(len(x_past), -1)  # (B, n N)
-        vectors = self.gpt.embed(words).unflatten(1, (-1, self.together))
-        return self.reader(vectors.flatten(2))
+        return self.reader(self.gpt.embed(words))
 
     def bits(self, batch: Batch) -> Tensor:
         """-log2 p of each word of the frame that came, (B, N)."""

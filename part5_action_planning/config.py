@@ -20,6 +20,7 @@ ACTION_DIM = 2
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 SEARCHED = "task.kind=reach|two_rooms|bank_shot"  # tasks whose actions no list can hold
 WORLD_MODELS = "method=lewm|pldm|pixel|dino_wm|vjepa2_ac"
+WORDS = "method=words"
 
 
 @config
@@ -59,6 +60,43 @@ class ModelConfig:
     def span(self) -> int:
         """Frames from the oldest that a prediction sees to the newest, both of them counted."""
         return (self.history_length - 1) * self.frame_skip + 1
+
+
+@config
+class WordsConfig:
+    """The method words: a codebook of patches, and a transformer that predicts a frame's words."""
+
+    patch_size: int = option(16, ge=2, le=64, when=WORDS)
+    """Side of the patch that one word stands for (px)."""
+    num_words: int = option(512, ge=2, le=4096, when=WORDS)
+    """Words in the codebook."""
+    num_action_words: int = option(33, ge=2, le=1024, when=WORDS)
+    """Words for either component of an action, evenly spaced between its bounds."""
+    dim: int = option(96, ge=4, le=1024, when=WORDS)
+    """Width of the transformer."""
+    depth: int = option(3, ge=1, le=24, when=WORDS)
+    """Its blocks."""
+    num_heads: int = option(4, ge=1, le=64, when=WORDS)
+    """Attention heads of a block."""
+    words_at_once: int = option(4, ge=1, le=4096, when=WORDS)
+    """Words of a past frame that are read as one vector; 1 is the plain transformer."""
+    reader_hidden: int = option(384, ge=1, le=16384, when=WORDS)
+    """Hidden width of the layer that reads them."""
+    say: Literal["sample", "likeliest"] = option("likeliest", when=WORDS)
+    """How a rollout goes on: each word drawn, or the likeliest one."""
+    goal: Literal["frame", "place"] = option("frame", when=WORDS)
+    """What the distance to the goal compares: the frames, as the pixel model's, or the places of
+    the ball in them (their centres of what is white)."""
+
+
+@config
+class SequenceConfig:
+    """The method cloning_gpt: a transformer over what was seen and done, of width hidden_dim."""
+
+    context: int = option(8, ge=1, le=64, when="method=cloning_gpt")
+    """Frames, and the actions between them, that it looks back on."""
+    depth: int = option(3, ge=1, le=64, when="method=cloning_gpt")
+    """Its blocks of attention."""
 
 
 @config
@@ -188,14 +226,20 @@ class EvaluationConfig:
 class Config(RunConfig):
     """One run of part 5: one world model, on one task, with one planner."""
 
-    method: Literal["lewm", "pldm", "vjepa2_ac", "dino_wm", "pixel", "cloning", "oracle"]
+    method: Literal[
+        "lewm", "pldm", "vjepa2_ac", "dino_wm", "pixel", "words", "cloning", "cloning_gpt", "oracle"
+    ]
     """The loss. lewm, next embedding + SIGReg (LeWorldModel's); pldm, next embedding + VICReg +
     inverse dynamics; vjepa2_ac, L1 on frozen tokens, teacher forcing and rollout (V-JEPA 2-AC's);
-    dino_wm, squared error on frozen tokens (DINO-WM's); pixel, next frame; cloning, no world model:
-    the action that led to what was seen later; oracle, the true dynamics, untrained."""
+    dino_wm, squared error on frozen tokens (DINO-WM's); pixel, next frame; words, the next
+    frame's words by likelihood; cloning, no world model: the action that led to what was seen
+    later; cloning_gpt, the same by a transformer over what was seen and done before; oracle, the
+    true dynamics, untrained."""
     rollout: int = option(ge=1, le=1000, when=WORLD_MODELS)
     """Steps predicted in training, each from the prediction before."""
     model: ModelConfig
+    words: WordsConfig = WordsConfig()
+    sequence: SequenceConfig = SequenceConfig()
     loss_weights: LossWeights
     data: DataConfig
     task: Task
@@ -226,6 +270,8 @@ class Stream(IntEnum):
     PLANNER = 6
     RANKED_CANDIDATES = 7
     GREEDY = 8
+    CODEBOOK = 10
+    SAMPLES = 11
     ASIDE = 9  # a figure's search, a study's disturbance: nothing that a run's numbers need
 
 

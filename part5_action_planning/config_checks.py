@@ -25,7 +25,7 @@ def check_steps(task: Any) -> None:
 
 def check_config(cfg: Any) -> None:
     """Of options in different groups."""
-    for check in (check_task, check_data, check_plan, check_model):
+    for check in (check_task, check_data, check_plan, check_model, check_words):
         check(cfg)
 
 
@@ -163,4 +163,38 @@ def check_model(cfg: Any) -> None:
         model.predictor != ("adaln" if tokens else "block_causal"),
         f"model.predictor {model.predictor} does not predict what {cfg.method} has as its state: "
         f"use mlp or {'block_causal' if tokens else 'adaln'}",
+    )
+    require(
+        cfg.method != "cloning_gpt" or model.hidden_dim % 16 == 0,
+        f"method cloning_gpt has a head for every 16 of model.hidden_dim: use a multiple of 16, "
+        f"got {model.hidden_dim}",
+    )
+
+
+def check_words(cfg: Any) -> None:
+    """Of methods that are language models: of frames, or of what was seen and done."""
+    words, sequence, size = cfg.words, cfg.sequence, cfg.world.size
+    if cfg.method == "words":
+        require(
+            size % words.patch_size == 0,
+            f"a frame of {size} px cannot be cut into patches of {words.patch_size} px: "
+            "words.patch_size must divide world.size",
+        )
+        count = (size // words.patch_size) ** 2
+        require(
+            count % words.words_at_once == 0,
+            f"words.words_at_once {words.words_at_once} must divide the {count} words of a frame",
+        )
+        require(
+            words.dim % words.num_heads == 0,
+            f"words.dim {words.dim} must be divisible by words.num_heads {words.num_heads}",
+        )
+        require(
+            words.goal == "frame" or cfg.distractor.kind == "none",
+            "words.goal place takes what is white for the ball: use distractor.kind none",
+        )
+    require(
+        cfg.method != "cloning_gpt" or cfg.data.clip_length > sequence.context,
+        f"data.clip_length {cfg.data.clip_length} has no goal behind a sequence.context of "
+        f"{sequence.context} frames: use {sequence.context + 1} or more",
     )

@@ -17,10 +17,12 @@ from common.simulator import Scene, sample_scene, sample_start
 from common.world import World
 from part5_action_planning.config import Config, Task
 from part5_action_planning.model.jepa import group
+from part5_action_planning.model.words import WordModel
 from part5_action_planning.model.world_models import TokenModel
 from part5_action_planning.tasks.rules import advance_all
 
 CHUNK = 256  # frames encoded at a time
+WORDS_OF = 8192  # frames whose patches the words are made of
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,13 @@ def read_tokens(model: TokenModel, recording: Recording, folder: Path) -> np.nda
 
     tokens = cached_features(model.frozen, recording.frames, folder, "recording")
     return tokens.reshape(*recording.states.shape[:2], *tokens.shape[1:])
+
+
+def fit_codebook(model: WordModel, recording: Recording, generator: torch.Generator) -> None:
+    """Makes a model's words of some recorded frames; raises ValueError for too few patches."""
+    frames = recording.frames.flatten(0, 1)
+    drawn = torch.randperm(len(frames), generator=generator, device=frames.device)[:WORDS_OF]
+    model.codebook.fit(to_float(frames[drawn]), generator)
 
 
 @torch.no_grad()

@@ -19,10 +19,11 @@ from common.harness.runs import Run
 from part5_action_planning.config import Config, SharedStream, Stream, generator, shared_generator
 from part5_action_planning.data import Recording, crossing_share, make_recording
 from part5_action_planning.model.loading import model_of_command
-from part5_action_planning.model.world_models import Model, Oracle, Policy
+from part5_action_planning.model.policies import AnyPolicy
+from part5_action_planning.model.world_models import Model, Oracle
 from part5_action_planning.planning.agents import (
-    CloningAgent,
     GreedyAgent,
+    PlanningAgent,
     RandomAgent,
     RestingAgent,
     make_agent,
@@ -57,7 +58,7 @@ def evaluate(
     played = episodes.play(agent, progress=True)
     steps = cfg.task.budget * len(played.distance)
     scores = success(played, cfg.task) | {"ms_per_step": 1000 * played.seconds / steps}
-    if isinstance(model, Policy) or isinstance(agent, CloningAgent):
+    if isinstance(model, AnyPolicy) or not isinstance(agent, PlanningAgent):
         return scores, played
     scores["calls_per_step"] = agent.calls / cfg.task.budget
     if isinstance(model, Oracle):

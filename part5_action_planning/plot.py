@@ -26,7 +26,8 @@ from part5_action_planning.figures.episode import (
 )
 from part5_action_planning.figures.search import landscape_figure, search_figure, searches_of
 from part5_action_planning.model.loading import load_run
-from part5_action_planning.model.world_models import Model, Policy, TokenModel
+from part5_action_planning.model.policies import AnyPolicy
+from part5_action_planning.model.world_models import Model, TokenModel
 from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
 
 NUM_DRAWN = 8  # episodes of a run's figures
@@ -43,7 +44,7 @@ def draw_figures(
         figures["imagined.png"] = moments_figure(
             played, moments, key_times(played, episodes.cfg.task), goal
         )
-    if not isinstance(model, Policy):
+    if not isinstance(model, AnyPolicy):
         searches = searches_of(model, played, episodes)
         if searches:
             figures["landscape.png"] = landscape_figure(searches, played, episodes.cfg)

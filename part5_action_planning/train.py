@@ -19,6 +19,7 @@ trains on two processes, CPU or GPU, each with its share of every batch; loss an
 same (see common/distributed.py). Files: runs/part5/<name>-ddp2-seed<k>/.
 """
 
+import math
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -37,9 +38,17 @@ from common.losses import covariance_penalty, variance_hinge
 from common.schedules import warmup_cosine
 from common.sigreg import CURVATURE, random_slices, sigreg
 from part5_action_planning.config import BASELINE, Config, Stream, generator
-from part5_action_planning.data import Batch, draw_batch, make_recording, read_tokens
+from part5_action_planning.data import (
+    Batch,
+    draw_batch,
+    fit_codebook,
+    make_recording,
+    read_tokens,
+)  # fmt: skip
 from part5_action_planning.model.jepa import LatentModel, predict_clips, rollout_windows
-from part5_action_planning.model.world_models import PixelModel, Policy, TokenModel, make_model
+from part5_action_planning.model.policies import AnyPolicy, Policy, SequencePolicy
+from part5_action_planning.model.words import WordModel
+from part5_action_planning.model.world_models import PixelModel, TokenModel, make_model
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 
 Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and its unweighted terms
@@ -58,8 +67,12 @@ def compute_loss(model: Any, batch: Batch, cfg: Config) -> Loss:
             return dino_wm_loss(model, batch, cfg)
         case "pixel":
             return pixel_loss(model, batch, cfg)
+        case "words":
+            return words_loss(model, batch, cfg)
         case "cloning":
             return cloning_loss(model, batch, cfg)
+        case "cloning_gpt":
+            return sequence_loss(model, batch, cfg)
         case "oracle":
             raise ValueError("method oracle has no loss: nothing is trained")
         case _:
@@ -130,6 +143,16 @@ def pixel_loss(model: PixelModel, batch: Batch, cfg: Config) -> Loss:
     return loss, {"prediction": loss}
 
 
+def words_loss(model: WordModel, batch: Batch, cfg: Config) -> Loss:
+    """-log p(word | words before it, actions), of each frame's words: as language models learn."""
+    n = model.history_length
+    words = model.codebook.encode(batch.seen.flatten(0, 1)).unflatten(0, batch.seen.shape[:2])
+    frames = words.unfold(1, n + 1, 1).movedim(-1, 2)  # (B, W, n + 1, N)
+    actions = batch.actions.unfold(1, n, 1).movedim(-1, 2)  # (B, W, n, A)
+    bits = model.bits(frames.flatten(0, 1), actions.flatten(0, 1))  # (B W, N)
+    return bits.mean() * math.log(2), {"bits": bits.sum(1).mean()}
+
+
 def cloning_loss(model: Policy, batch: Batch, cfg: Config) -> Loss:
     """|policy(z_past, z_goal) - a_t|^2, given any later frame of the clip as the goal."""
     z, n = encode_clips(model, batch), model.history_length
@@ -141,7 +164,18 @@ def cloning_loss(model: Policy, batch: Batch, cfg: Config) -> Loss:
     return loss, {"prediction": loss}
 
 
-def encode_clips(model: LatentModel | PixelModel | Policy, batch: Batch) -> Tensor:
+def sequence_loss(model: SequencePolicy, batch: Batch, cfg: Config) -> Loss:
+    """|policy(z_1, a_1, .., z_t, z_goal) - a_t|^2 at every t, given any later frame as the goal."""
+    z, n = encode_clips(model, batch), model.context
+    goals = z[:, n:].flatten(0, 1)  # (B G, D)
+    each = z.shape[1] - n  # G, the goals of a clip
+    past, actions = (x[:, :n].repeat_interleave(each, 0) for x in (z, batch.actions))
+    action = model(past, actions[:, : n - 1], goals)  # (B G, n, A)
+    loss = ((action - actions) / model.scale).square().mean()
+    return loss, {"prediction": loss}
+
+
+def encode_clips(model: LatentModel | PixelModel | AnyPolicy, batch: Batch) -> Tensor:
     """z (B, T, D) of clips of frames."""
     return model.encode(batch.seen.flatten(0, 1)).unflatten(0, batch.seen.shape[:2])
 
@@ -186,6 +220,9 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
             tokens = read_tokens(model, recording, folder)
         some = torch.from_numpy(np.array(tokens[::4, ::4])).flatten(0, 1)
         model.standardise(some.float().to(device))
+    if isinstance(model, WordModel):
+        with before_training():
+            fit_codebook(model, recording, generator(cfg, Stream.CODEBOOK, device))
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )

@@ -36,15 +36,24 @@ class GPT(nn.Module):
         nats = cross_entropy(log_odds.flatten(0, 1), words.flatten(), reduction="none")
         return nats.view(words.shape) / nats.new_tensor(2.0).log()
 
-    def sample(self, known: Tensor, length: int, times: int, generator: torch.Generator) -> Tensor:
-        """Sentences (B, times, length), each word drawn from what is said of it."""
+    def sample(
+        self, known: Tensor, length: int, times: int, generator: torch.Generator | None
+    ) -> Tensor:
+        """Sentences (B, times, length), each word drawn from what is said of it.
+
+        Without a generator it is the likeliest word, given those before.
+        """
         caches = [Cache(known.shape[1] + length) for _ in self.blocks]
         x = self._read(known, 0, caches)[:, -1].repeat_interleave(times, 0)  # (B times, D)
         for cache in caches:
             cache.repeat(times)
         said = []
         for i in range(length):
-            word = torch.multinomial(self._say(x).softmax(-1), 1, generator=generator)
+            log_odds = self._say(x)
+            if generator is None:
+                word = log_odds.argmax(-1, keepdim=True)
+            else:
+                word = torch.multinomial(log_odds.softmax(-1), 1, generator=generator)
             said.append(word)  # (B times, 1)
             if i + 1 < length:
                 x = self._read(self.embed(word), known.shape[1] + i, caches)[:, -1]
@@ -60,3 +69,18 @@ class GPT(nn.Module):
     def _say(self, x: Tensor) -> Tensor:
         """Log-odds (B, n, V) of the word behind each token (B, n, D)."""
         return x @ self.embed.weight.T
+
+
+class Reader(nn.Sequential):
+    """Vectors of words (B, L, D), so many together through one hidden layer: (B, L / together, D).
+
+    What a transformer is told then costs it fewer tokens than there are words.
+    """
+
+    def __init__(self, *, together: int, dim: int, hidden_dim: int) -> None:
+        first, last = nn.Linear(together * dim, hidden_dim), nn.Linear(hidden_dim, dim)
+        super().__init__(first, nn.GELU(), last)
+        self.together = together
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return super().forward(vectors.unflatten(1, (-1, self.together)).flatten(2))

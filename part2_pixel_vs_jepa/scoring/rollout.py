@@ -12,24 +12,11 @@ import torch
 from torch import Tensor
 
 from common.episodes import Clips, gather_pairs, to_float
+from common.metrics import centre_of_mass
 from common.simulator import step
 from part2_pixel_vs_jepa.config import HORIZONS, Config, Stream, generator
 from part2_pixel_vs_jepa.model import Arm, Sampler
 from part2_pixel_vs_jepa.tokens import TokenModel
-
-LIT = 0.25  # a pixel below this does not count towards the centre of mass
-
-
-def centre_of_mass(frames: Tensor) -> Tensor:
-    """(x, y) in px of what is lit in frames (..., H, W); the middle where nothing is."""
-    size = frames.shape[-1]
-    mass = frames.clamp(0, 1) * (frames > LIT)
-    pixel = torch.arange(size, device=frames.device)
-    total = mass.sum(dim=(-2, -1))
-    x = (mass.sum(-2) * pixel).sum(-1) / total.clamp(min=1e-6)
-    y = (mass.sum(-1) * pixel).sum(-1) / total.clamp(min=1e-6)
-    middle = torch.full_like(x, size / 2)
-    return torch.stack([torch.where(total > 0, x, middle), torch.where(total > 0, y, middle)], -1)
 
 
 def start_and_length(cfg: Config) -> tuple[int, int]:

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.metrics import grey_mass, smear_index, smear_terms
+from common.metrics import centre_of_mass, grey_mass, smear_index, smear_terms
 from part2_pixel_vs_jepa.config import Config, Stream, generator
 from part2_pixel_vs_jepa.model import Sampler
 from part2_pixel_vs_jepa.scoring.heldout import CHUNK, Heldout, real_of, take
-from part2_pixel_vs_jepa.scoring.rollout import centre_of_mass
 
 KS = (1, 2, 4, 8, 16)  # samples of a pair, of which coverage is told
 Scores = dict[str, float]

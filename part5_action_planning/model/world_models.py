@@ -19,12 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.heads import MLP
 from common.simulator import Scene
 from common.world import World
 from part5_action_planning.config import ACTION_DIM, Config, Task
 from part5_action_planning.model.encoders import make_decoder
 from part5_action_planning.model.jepa import ActionPredictor, LatentModel, Seeing
+from part5_action_planning.model.policies import AnyPolicy, Policy, SequencePolicy
+from part5_action_planning.model.words import WordModel
 from part5_action_planning.tasks.rules import advance, largest_action
 
 if TYPE_CHECKING:
@@ -158,24 +159,7 @@ class Oracle:
         return z[..., :2]
 
 
-class Policy(Seeing):
-    """Goal-conditioned behaviour cloning: history and goal -> action, no world model."""
-
-    def __init__(self, cfg: Config) -> None:
-        super().__init__(cfg)
-        self.scale = largest_action(cfg.task, cfg.world)
-        self.head = MLP(
-            in_dim=(cfg.model.history_length + 1) * cfg.model.embedding_dim,
-            hidden_dim=cfg.model.hidden_dim, out_dim=ACTION_DIM, normalise=False,
-        )  # fmt: skip
-
-    def forward(self, z_past: Tensor, z_goal: Tensor) -> Tensor:
-        """Actions (B, A) within bounds, of embeddings (B, n, D) and the goal's (B, D)."""
-        seen = torch.cat([z_past.flatten(1), z_goal], dim=1)
-        return self.scale * torch.tanh(self.head(seen))
-
-
-Model = LatentModel | PixelModel | TokenModel | Policy
+Model = LatentModel | PixelModel | TokenModel | WordModel | AnyPolicy
 
 
 def make_model(cfg: Config) -> Model:
@@ -191,8 +175,12 @@ def make_model(cfg: Config) -> Model:
             return TokenModel(cfg, frozen.averaged(cfg.model.token_grid))
         case "pixel":
             return PixelModel(cfg)
+        case "words":
+            return WordModel(cfg)
         case "cloning":
             return Policy(cfg)
+        case "cloning_gpt":
+            return SequencePolicy(cfg)
         case "oracle":
             raise ValueError("method oracle has no weights: nothing is trained")
         case _:

@@ -17,7 +17,7 @@ from common.harness.machine import check_memory
 from part5_action_planning.config import ACTION_DIM, Config, Stream, generator
 from part5_action_planning.data import random_actions
 from part5_action_planning.model.jepa import WorldModel
-from part5_action_planning.model.world_models import Policy
+from part5_action_planning.model.policies import AnyPolicy, Policy, SequencePolicy
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.planning.costs import goal_distance, make_cost
 from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
@@ -226,6 +226,28 @@ class CloningAgent:
         return action
 
 
+class SequenceAgent:
+    """A transformer over the episode so far: one forward pass a step."""
+
+    def __init__(self, cfg: Config, policy: SequencePolicy, goal_frames: Tensor) -> None:
+        check_goals(cfg, goal_frames)
+        self.policy, self.options = policy, choices(cfg.task, goal_frames.device)
+        self.z_goal = policy.encode(goal_frames)
+        self.seen: deque[Tensor] = deque(maxlen=policy.context)
+        self.done: deque[Tensor] = deque(maxlen=policy.context)
+
+    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
+        self.seen.append(self.policy.encode(frames))
+        between = [*self.done][-(len(self.seen) - 1) :] if len(self.seen) > 1 else []
+        none = frames.new_zeros(len(frames), 0, ACTION_DIM)
+        actions = torch.stack(between, 1) if between else none
+        action = self.policy(torch.stack([*self.seen], 1), actions, self.z_goal)[:, -1]
+        if self.options is not None:
+            action = self.options[(action[:, 0] > 0).long()]
+        self.done.append(action)
+        return action
+
+
 def plan_choices(
     horizon: int, cost_fn: CostFn, options: Tensor, episodes: int, generator: torch.Generator
 ) -> Plan:
@@ -237,9 +259,13 @@ def plan_choices(
     return Plan(options[found.actions], found.cost, found.calls)
 
 
-def make_agent(model: WorldModel | Policy, episodes: EvalEpisodes) -> PlanningAgent | CloningAgent:
+def make_agent(
+    model: WorldModel | AnyPolicy, episodes: EvalEpisodes
+) -> PlanningAgent | CloningAgent | SequenceAgent:
     """Acts on what was trained: a planner on a world model, or the policy itself."""
     cfg = episodes.cfg
+    if isinstance(model, SequencePolicy):
+        return SequenceAgent(cfg, model, episodes.goal_frames)
     if isinstance(model, Policy):
         return CloningAgent(cfg, model, episodes.goal_frames)
     goal = episodes.goal_frames, episodes.goal_states

@@ -26,7 +26,8 @@ from part5_action_planning.config import ACTION_DIM, Config, SharedStream, share
 from part5_action_planning.data import CHUNK, make_recording
 from part5_action_planning.model.jepa import WorldModel
 from part5_action_planning.model.loading import load_run
-from part5_action_planning.model.world_models import Oracle, Policy
+from part5_action_planning.model.policies import AnyPolicy
+from part5_action_planning.model.world_models import Oracle
 from part5_action_planning.planning.agents import make_agent
 from part5_action_planning.planning.closed_loop import EvalEpisodes, success
 from part5_action_planning.scoring.model_metrics import describe
@@ -104,7 +105,7 @@ def measure() -> dict[str, Any]:
             )
         cfg, model = load_run(job.folder)
         torch.set_num_threads(1)
-        assert not isinstance(model, Policy)
+        assert not isinstance(model, AnyPolicy)
         found = {job.variant: score(cfg, model)}
         if job.variant == FRAMES:
             found["frames"] = score(cfg, Pixels(1))

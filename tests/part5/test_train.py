@@ -37,7 +37,8 @@ from part5_action_planning.data import (
 from part5_action_planning.evaluate import SHARES
 from part5_action_planning.model.jepa import LatentModel, rollout, rollout_windows
 from part5_action_planning.model.loading import load_run
-from part5_action_planning.model.world_models import Oracle, Policy, TokenModel, make_model
+from part5_action_planning.model.policies import Policy
+from part5_action_planning.model.world_models import Oracle, TokenModel, make_model
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.scoring.model_metrics import describe, rank_correlation, straightness
 from part5_action_planning.scoring.surprise import BEFORE, auroc, bounces, make_pair, surprise
