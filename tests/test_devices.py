@@ -188,6 +188,8 @@ METHODS = [
     *(("part4", name, {}) for name in ("vjepa_causal", "pixels", "supervised")),
     *(("part5", name, {}) for name in ("lewm", "lewm_adaln", "lewm_vit", "pldm", "pixel")),
     *(("part5", name, {}) for name in ("cloning", "left_right", "dino_mlp", "vjepa_mlp")),
+    ("part5", "words", {"words.num_words": 16}),
+    ("part5", "cloning_gpt", {}),
     *(("part5", name, {}) for name in ("dino_wm", "vjepa2_ac", "lewm_published")),
 ]
 
@@ -217,6 +219,8 @@ SCORED = [
     ("part4", ["vjepa"], {}),
     ("part5", ["lewm"], {"figures": True, "evaluation.num_surprise_clips": 4}),
     ("part5", ["cloning"], {"figures": True}),
+    ("part5", ["cloning_gpt"], {"figures": True}),
+    ("part5", ["words"], {"figures": True, "words.num_words": 16, "words.say": "sample"}),
     ("part5", ["left_right"], {"figures": True}),
     ("part5", ["bank_shot"], {}),
     ("part5", ["dino_mlp"], {}),
