@@ -15,6 +15,7 @@ ROOM = "part5_action_planning.studies"
 QUESTIONS = {  # name: module:function in ROOM, and what is asked
     "baselines": ("baselines:main", "what do plans and probes score without learning?"),
     "precision": ("precision:main", "how precise must a world model be?"),
+    "spaces": ("spaces:main", "what is a distance worth to true dynamics, space by space?"),
     "distances": ("distances:main", "what is a model's distance worth to true dynamics?"),
     "sizes": ("sizes:main", "how large are the models that are compared?"),
     "threshold": ("threshold:main", "from which weight should SIGReg prevent collapse?"),
