@@ -76,6 +76,8 @@ class LossWeights:
 
     relaxation: float = option(ge=0, le=1, when="methods=pixels_z|jepa_z")
     """Share of the prediction loss that goes to the hypotheses that were not nearest."""
+    z_start: float = option(0.0, ge=0, le=1, when="methods=pixels_z|jepa_z")
+    """Share of the steps in which all hypotheses are trained alike, before any is chosen."""
     invariance: float = option(ge=0, le=1e6, when="regularizer=vicreg & methods=jepa|jepa_z")
     """VICReg's weight of the prediction error."""
     variance: float = option(ge=0, le=1e6, when="regularizer=vicreg & methods=jepa|jepa_z")

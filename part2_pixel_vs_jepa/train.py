@@ -13,6 +13,7 @@ embeddings do without it: --config configs/part2/four_arms.yaml. Files: runs/par
 """
 
 import math
+from dataclasses import replace
 from typing import assert_never
 
 import torch
@@ -48,6 +49,12 @@ def best_of(distance: Tensor, relaxation: float) -> tuple[Tensor, Tensor]:
     others = (distance.sum(dim=1) - nearest) / max(1, distance.shape[1] - 1)
     share = relaxation if distance.shape[1] > 1 else 0.0
     return ((1 - share) * nearest + share * others).mean(), z
+
+
+def without_choice(cfg: Config) -> Config:
+    """The config for the steps before z_start: each of K hypotheses has 1 / K of the loss."""
+    k = cfg.num_hypotheses
+    return replace(cfg, loss_weights=replace(cfg.loss_weights, relaxation=(k - 1) / k))
 
 
 def pixel_loss(model: Model, batch: Batch, cfg: Config, slices: Tensor) -> Loss:
@@ -155,8 +162,11 @@ def train(cfg: Config, run: Run, device: torch.device) -> None:
     slices = {name: generator(cfg, Stream.SLICES, device) for name in models}
     state = {"models": models, "optimizers": optimizers, "batches": batches, "slices": slices}
 
+    alike, begins = without_choice(cfg), cfg.loss_weights.z_start * cfg.steps
+
     start = run.restore(state)
     for step in run.steps(start, cfg.steps):
+        now = alike if step < begins else cfg
         batch = draw_batch(
             clips, cfg.batch_size, cfg.history_length, max(cfg.world.speeds), batches
         )
@@ -169,7 +179,7 @@ def train(cfg: Config, run: Run, device: torch.device) -> None:
             with stopping_at(done):
                 drawn = draw_slices(model, cfg, slices[name])
                 with autocast(device, cfg.precision):
-                    loss, terms = compute_loss(model, batch, cfg, drawn)
+                    loss, terms = compute_loss(model, batch, now, drawn)
                 optimizers[name].zero_grad()
                 loss.backward()
                 optimizers[name].step()

@@ -17,7 +17,7 @@ from part2_pixel_vs_jepa.config import BASELINE, METHODS, PART, Config, Stream, 
 from part2_pixel_vs_jepa.model import Model, load_run, make_models
 from part2_pixel_vs_jepa.report.tables import run_text
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
-from part2_pixel_vs_jepa.train import best_of, compute_loss, draw_slices, main
+from part2_pixel_vs_jepa.train import best_of, compute_loss, draw_slices, main, without_choice
 
 SMOKE = REPOSITORY / "configs" / "part2" / "smoke.yaml"
 TRAIN = [sys.executable, "part2_pixel_vs_jepa/train.py", "--config", str(SMOKE), "--threads=1"]
@@ -65,6 +65,13 @@ def test_the_choice_of_z_moves_neither_encoder_nor_hypotheses():
     terms["choice"].backward()
     moved = {name for name, p in model.named_parameters() if p.grad is not None}
     assert moved == {"predictor.log_odds.weight", "predictor.log_odds.bias"}
+
+
+def test_before_z_starts_all_hypotheses_have_the_same_share():
+    cfg = load_config(Config, [BASELINE], {"num_hypotheses": 4})
+    distance = torch.tensor([[1.0, 2.0, 3.0, 6.0]])
+    loss, _ = best_of(distance, without_choice(cfg).loss_weights.relaxation)
+    assert loss.item() == pytest.approx(3.0)
 
 
 def test_best_of_gives_the_loss_to_the_nearest_less_the_relaxation():
