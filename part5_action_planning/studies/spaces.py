@@ -119,7 +119,9 @@ def tokens(name: str, grid: int) -> Embed:
 
 def spaces() -> dict[str, Embed]:
     """Every space by its name, apart from the true place's."""
+    threads = torch.get_num_threads()
     _, lewm = load_run(PUBLISHED)
+    torch.set_num_threads(threads)
     names = (UNTRAINED, "ijepa", "vjepa", "dino", "lejepa")
     return {
         "frames": lambda frames: frames.flatten(1),
