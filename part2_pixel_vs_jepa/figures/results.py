@@ -11,7 +11,7 @@ from common.figures.style import PALETTE, QUIET, write_png
 from common.harness.errors import UserError
 from common.harness.results import read_results
 from part2_pixel_vs_jepa.config import HORIZONS
-from part2_pixel_vs_jepa.report.tables import DRAWN, METHODS
+from part2_pixel_vs_jepa.report.tables import ARMS, DRAWN, HORIZON, METHODS, VERSUS
 
 HUES = ("vermillion", "orange", "blue", "sky", "green", "purple")
 LOOKS = {
@@ -55,6 +55,8 @@ def draw_results(folder: Path) -> list[Path]:
     results = {path.stem: read_results(path) for path in sorted(folder.glob("*.json"))}
     makers = {"main": main_figure, "hypotheses": hypotheses_figure, "width": width_figure}
     drawn = {name: make(results) for name, make in makers.items() if name in results}
+    if {"versus", "likelihood", "tokens", "versus_horizon", "frame_time"} <= set(results):
+        drawn["versus"] = versus_figure(results)
     drawn |= {"worlds": worlds_figure(results), "horizon": horizon_figure(results)}
     figures = {folder / "figures" / f"{name}.png": f for name, f in drawn.items() if f}
     if not figures:
@@ -118,6 +120,32 @@ def worlds_figure(results: Results) -> Figure | None:
     return _shares(panels(contents, COLORS, f"{SMEAR} {COVERAGE} {SEEDS}"), metrics)
 
 
+def versus_figure(results: Results) -> Figure:
+    """Every method on the posts' world, then 20 steps ahead, and what a frame costs."""
+    places = [(*place.split(":"), label) for place, label in VERSUS.items()]
+    found = {label: results[file]["variants"][name]["metrics"] for file, name, label in places}
+    far = {
+        HORIZON[name]: variant["metrics"]
+        for name, variant in results["versus_horizon"]["variants"].items()
+    }
+    cost = {
+        label: results["frame_time"]["variants"][name]["metrics"] for name, label in ARMS.items()
+    }
+    contents = []
+    for metric, rows, label in (
+        ("smear", found, "smear"), ("precision", found, "precision"),
+        ("mse_over_bayes", found, "MSE / Bayes floor"),
+        ("bits_above", found, "bits above the exact"),
+        ("position_error_at_20", far, "px off after 20 frames"), ("ms", cost, "ms a frame"),
+    ):  # fmt: skip
+        bars = {name: {name: scores[metric]} for name, scores in rows.items() if metric in scores}
+        contents.append(Bars(bars, label, BOUNDS.get(metric, {})))
+    fig = panels(contents, COLORS | dict.fromkeys(found, PALETTE["blue"]), SEEDS, columns=2)
+    for ax in fig.axes[3], fig.axes[5]:
+        ax.set_xscale("log")
+    return fig
+
+
 def horizon_figure(results: Results) -> Figure | None:
     """Position error and sharpness after steps of feeding predictions back, one row per world."""
     found: dict[tuple[str, str], list[Point]] = {}
@@ -150,6 +178,9 @@ def _in_worlds(
     for world in (name for name in WORLDS if name in results):
         content = results[world]
         rows = {name: variant["metrics"] for name, variant in content["variants"].items()}
+        file, variant = ("tokens", "tokens") if world == "main" else ("tokens_worlds", world)
+        if variant in results.get(file, {}).get("variants", {}):
+            rows["tokens"] = results[file]["variants"][variant]["metrics"]
         for name, metrics in (rows | (content["bounds"] if with_bounds else {})).items():
             yield WORLDS[world], name, metrics
 

@@ -64,10 +64,20 @@ SAMPLED = {"sampler": "*true dynamics, drawn afresh*", "frames": "*true dynamics
 PLAINLY = {name: label.strip("*") for name, label in SAMPLED.items()}
 FAR = {"distance": ("px", 2), "mse": ("MSE", 5)}
 RUN_DRAWN = Table("tokens", DRAWN, bare(COVERED | BITS | FAR), PLAINLY)
-BESIDE = {"tokens": "tokens, a sample", "main:pixels": "pixels, other seeds",
-          "main:pixels_z": "pixels + z, other seeds"}  # fmt: skip
-SHARP = {"smear": ("smear", 2), "grey_mass": ("grey mass", 3), "precision": ("precision", 2),
-         "mse_over_bayes": ("MSE / Bayes floor", 2)}  # fmt: skip
+VERSUS = {f"versus:{name}": METHODS[name] for name in ("pixels", "pixels_z", "jepa", "jepa_z")}
+VERSUS |= {
+    "likelihood:pixels_nll": DRAWN["pixels_nll"],
+    "likelihood:pixels_nll_z": f"{DRAWN['pixels_nll_z']}, K = 2",
+    "likelihood:pixels_nll_z-K8": f"{DRAWN['pixels_nll_z']}, K = 8", "tokens:tokens": "tokens",
+}  # fmt: skip
+LIKELIHOODS = {row: label for row, label in VERSUS.items() if not row.startswith("versus")}
+SHARP = {"smear": ("smear", 2), "grey_mass": ("grey mass", 3), "coverage": ("coverage", 2),
+         "precision": ("precision", 2), "mse_over_bayes": ("MSE / Bayes floor", 2),
+         "bits_above": ("bits above the exact", 1)}  # fmt: skip
+IN_WORLDS = {"none": "posts' world", "speeds": "three speeds", "squares": "flickering squares",
+             "dots": "random dots", "stochastic_wall": "stochastic wall"}  # fmt: skip
+HORIZON = {"pixels": "pixels", "jepa": "JEPA", "pixels_nll": "pixels, likelihood",
+           "tokens": "tokens"}  # fmt: skip
 RATES = {f"rate-{rate}": f"rate {rate}" for rate in ("0.003", "0.01")}
 ARMS = pick(METHODS, "pixels", "pixels_z", "jepa", "jepa_z") | DRAWN
 RESULTS: dict[str, Renders] = {
@@ -115,10 +125,22 @@ RESULTS: dict[str, Renders] = {
     "action": Table("action", {"pixels": "pixels", "pixels_action": "pixels, told the heading",
                                "jepa": "JEPA", "jepa_action": "JEPA, told the heading"},
                     {"ball_error": ("ball's error", 4), "smear": ("smear", 2)}),
-    "tokens": Table("tokens", BESIDE, SHARP | pick(FAR, "distance"),
-                    pick(SAMPLED, "codebook", "shown") | pick(UNTRAINED, "bayes")),
-    "tokens_coverage": Table("tokens", WORDS, COVERED, SAMPLED),
+    "versus": Table("versus", VERSUS, SHARP, {f"tokens:{row}": label for row, label in (
+                    pick(SAMPLED, "codebook", "shown") | pick(UNTRAINED, "bayes")).items()}),
+    "drawn_coverage": Table("tokens", LIKELIHOODS, COVERED, pick(SAMPLED, "sampler")),
     "tokens_bits": Table("tokens", WORDS, BITS, pick(SAMPLED, "sampler")),
+    "tokens_worlds": Table(
+        "tokens_worlds", IN_WORLDS,
+        pick(SCORES, "smear", "precision") | {"bits_ball": ("bits, ball", 1),
+        "bits_ball_above": ("above", 1), "bits_elsewhere": ("bits elsewhere", 1),
+        "bits_elsewhere_above": ("above", 1)}, corner="{n} seeds"),
+    "versus_horizon": horizon("versus_horizon", HORIZON),
+    "z_after": Table(
+        "z_after", {"16px": "16 px, z from the start", "16px-after": "16 px, z from half-way",
+                    "20px-after": "20 px, z from half-way"},
+        {"z_reads_direction": ("z reads direction", 2), "z_reads_square": ("z reads square", 2),
+         "worth_direction": ("worth of direction", 2), "worth_square": ("of best square", 2),
+         "smear": ("smear", 2), "coverage": ("coverage", 2)}),
     "tokens_rate": Table("tokens_rate", RATES, pick(BITS, "bits", "bits_above")),
     "frame_time": Table("frame_time", ARMS, {"ms": ("ms a frame", 2)}),
     "mirrors": horizon("two_frames", pick(METHODS, "pixels", "jepa", "jepa_sigreg")),

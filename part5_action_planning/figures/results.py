@@ -1,6 +1,6 @@
 """The figures of part5_action_planning/results/*.json."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,17 @@ from common.figures.charts import Bars, Curves, panels
 from common.figures.style import PALETTE, QUIET, write_png
 from common.harness.errors import UserError
 from common.harness.results import read_results
-from part5_action_planning.report.tables import EVENTS, PLANNERS, TASKS
+from part5_action_planning.figures.learning import critical_figure, spaces_figure, surprise_figure
+from part5_action_planning.figures.numbers import (
+    BANDS,
+    Cell,
+    Points,
+    curves,
+    metrics_of,
+    percent,
+    rows_of,
+)
+from part5_action_planning.report.tables import PLANNERS, TASKS
 
 # fmt: off
 AGENTS = {"oracle": "true dynamics", "lewm": "LeWorldModel style", "cloning": "cloning, no model",
@@ -21,19 +31,13 @@ MODELS = {"lewm": "LeWorldModel style", "pixel": "pixels", "dino_wm": "DINO toke
 BASELINES = {"coasting": "true dynamics, thrust unknown", "pixels": "nothing moves"}
 COSTS = {"last": "cost at the end", "sum": "summed cost", "track": "moving target"}
 RATIOS = {"operations": "gflop_per_step", "time, this CPU": "ms_per_candidate_step"}
-CRITICAL = {"last": "at the goal, last step, %", "mean_std": "mean std of z",
-            "effective_rank": "effective rank", "error_px_5": "5 steps ahead, px"}
-HISTORY = {"two_frames": "history of two frames", "one_frame": "history of one frame"}
 COLORS = dict.fromkeys([*AGENTS.values(), *RATIOS, "authors' GPU"], QUIET) | {
     "LeWorldModel style": PALETTE["blue"], "true dynamics": PALETTE["green"],
     "random shooting": PALETTE["black"], "CEM": PALETTE["blue"], "iCEM": PALETTE["sky"],
     "MPPI": PALETTE["green"], "gradient (Adam)": PALETTE["vermillion"],
     "LeWorldModel": PALETTE["blue"], "DINO-WM": PALETTE["orange"]}
 HORIZONS = (1, 2, 5, 10, 15)
-BANDS = "Bands: 95% intervals."
 # fmt: on
-Cell = Mapping[str, Any]
-Points = Iterable[tuple[str, float, Cell]]  # of curves: name, x, interval
 
 
 def draw_results(folder: Path) -> list[Path]:
@@ -47,35 +51,6 @@ def draw_results(folder: Path) -> list[Path]:
     for name in there:
         write_png(folder / "figures" / f"{name}.png", FIGURES[name](folder))
     return [folder / "figures" / f"{name}.png" for name in there]
-
-
-def rows_of(folder: Path, name: str) -> list[tuple[dict[str, Any], dict[str, Cell]]]:
-    """Params and metrics of each variant of a results file."""
-    found = read_results(folder / f"{name}.json")["variants"].values()
-    return [(variant["params"], variant["metrics"]) for variant in found]
-
-
-def metrics_of(folder: Path, name: str) -> dict[str, dict[str, Cell]]:
-    """{variant: metrics} of a results file, bounds among them."""
-    content = read_results(folder / f"{name}.json")
-    found = {row: variant["metrics"] for row, variant in content["variants"].items()}
-    return found | content.get("bounds", {})
-
-
-def percent(cell: Cell) -> dict[str, Any]:
-    scaled = {k: None if cell[k] is None else 100 * cell[k] for k in ("mean", "low", "high")}
-    return scaled | {"values": [100 * value for value in cell["values"]]}
-
-
-def curves(points: Points) -> dict[str, dict[str, list[float]]]:
-    """{name: curve}, x ascending."""
-    series: dict[str, dict[str, list[float]]] = {}
-    for name, x, cell in sorted(points, key=lambda point: point[1]):
-        of = series.setdefault(name, {"x": [], "mean": [], "low": [], "high": []})
-        for end, value in ({**cell, "x": float(x)}).items():
-            if end in of:
-                of[end].append(value)
-    return series
 
 
 def success_figure(folder: Path) -> Figure:
@@ -193,62 +168,9 @@ def planning_time_figure(folder: Path) -> Figure:
     return panels(contents, COLORS, note, columns=2)
 
 
-def critical_figure(folder: Path) -> Figure:
-    """Success, spread, rank and rollout error against SIGReg's weight, and the threshold."""
-    sweeps = {"critical": "reach", "critical_fine": "reach", "critical_two_rooms": "two_rooms"}
-    points: dict[str, list[tuple[str, float, Cell]]] = {metric: [] for metric in CRITICAL}
-    for name, task in sweeps.items():
-        for params, metrics in rows_of(folder, name):
-            case = f"{TASKS[task]}, D = {params.get('model.embedding_dim', 16)}"  # two_rooms.yaml's
-            for metric in ("mean_std",) if name == "critical_fine" else CRITICAL:
-                cell = percent(metrics[metric]) if metric == "last" else metrics[metric]
-                points[metric].append((case, params["loss_weights.sigreg_lambda"], cell))
-    drawn = {metric: curves(points[metric]) for metric in CRITICAL}
-    note = (
-        f"{BANDS} Dashed, in the colour of their curve: where theory says, from the untrained "
-        "encoder, that collapse ends. Dotted: 1 / k, enough for any encoder, says the theory. Two "
-        "rooms: with temporal straightening, of which it knows nothing."
-    )
-    contents = [
-        Curves(drawn[metric], "sigreg_lambda (r)", label, log_x=True,
-               log_y=metric in ("mean_std", "error_px_5"))
-        for metric, label in CRITICAL.items()
-    ]  # fmt: skip
-    fig = panels(contents, note=note, columns=2)
-    lines = {
-        f"{TASKS[params['task']]}, D = {params['model.embedding_dim']}": metrics
-        for params, metrics in rows_of(folder, "threshold")
-    }
-    for ax in fig.axes:
-        for case, color in zip(drawn["last"], PALETTE.values(), strict=False):
-            predicted = lines[case]["predicted"]["mean"]
-            ax.axvline(predicted, color=color, linewidth=1, linestyle="--", zorder=1)
-        ax.axvline(lines["reach, D = 10"]["one_over_k"]["mean"], color=QUIET, linestyle=":")
-        ticks = next(iter(drawn["last"].values()))["x"]
-        ax.set_xticks(ticks, [f"{weight:g}" for weight in ticks])
-    fig.axes[0].set_ylim(0, 100)
-    fig.axes[1].set_ylim(1e-4, 2)
-    fig.axes[1].set_yticks([1e-4, 1e-3, 0.01, 0.1, 1], ["0.0001", "0.001", "0.01", "0.1", "1"])
-    fig.axes[3].set_ylim(1, 400)
-    return fig
-
-
-def surprise_figure(folder: Path) -> Figure:
-    """AUROC of every impossible event, with a history of one frame and of two."""
-    found = metrics_of(folder, "surprise")
-    rows = {
-        label: {name: found[n][f"{event}_auroc"] for n, name in HISTORY.items()}
-        for event, label in EVENTS.items()
-    }
-    note = "One-step error of impossible clips against possible twins. Whiskers: 95% intervals."
-    fig = panels([Bars(rows, "AUROC", {"chance": 0.5})], note=note)
-    fig.axes[0].set_xlim(0, 1)
-    return fig
-
-
 FIGURES: dict[str, Callable[[Path], Figure]] = {  # by the results file that they are drawn from
     "reach": success_figure, "expensive": rollout_figure, "precision": precision_figure,
     "equal_seconds": equal_seconds_figure, "planner_bench": planner_bench_figure,
     "planning_time": planning_time_figure, "critical": critical_figure,
-    "surprise": surprise_figure,
+    "surprise": surprise_figure, "spaces": spaces_figure,
 }  # fmt: skip

@@ -50,6 +50,14 @@ EXPENSIVE = rows("lewm pixel dino_wm vjepa2_ac")
 RENDERED = rows("rendered", "baselines:expensive/")
 FULL, LESS = ", in full", ", on a budget"
 
+SPACES = {
+    "lewm": "LeWorldModel style, learnt end to end", "frames": "frames",
+    **{f"blurred_{px}": f"frames, blurred by {px} px" for px in (4, 8, 16)},
+    **{f"{name}_{grid}": f"{label} tokens, {grid} x {grid}" for name, label in {
+        "vit_random": "untrained ViT's", "ijepa": "I-JEPA's", "vjepa": "V-JEPA's",
+        "dino": "DINO's", "lejepa": "LeJEPA's"}.items() for grid in (4, 8)},
+}  # fmt: skip
+
 RUN_TABLE = Table(  # of one run, whose row is named as its folder
     "reach",
     {},
@@ -118,6 +126,9 @@ PAGES = {
         "expensive-success": Table("expensive", EXPENSIVE | rows("oracle") | RENDERED,
             SUCCESS | SPEED, rows("random do_nothing")),
         "expensive-models": Table("expensive", EXPENSIVE, QUALITY | POSITION),
+        "spaces": Table("spaces", SPACES, {f"rank_{low}_{high}": Column(f"{low} to {high} px",
+            interval=False) for low, high in ((0, 10), (10, 20), (20, 40), (40, 70))} | LAST
+            | HELD),
         "inside": Table("reach", rows("lewm pldm untrained", "reach:", FULL)
             | rows("lewm pixel dino_wm vjepa2_ac", "expensive:", LESS)
             | rows("pixels", "baselines:reach/"), INSIDE | CALLS),

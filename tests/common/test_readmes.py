@@ -19,7 +19,11 @@ from common.harness.claims import Claim, Claims, Results
 from common.harness.config import REPOSITORY
 from common.harness.results import read_results
 
-PAGES = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("part*/**/README.md"))]
+PAGES = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "common" / "README.md",
+    *sorted(REPOSITORY.glob("part*/**/README.md")),
+]
 FRONT = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("part*/README.md"))]
 RESULTS = sorted(REPOSITORY.glob("part*/results/*.json"))
 PARTS = sorted(path.parents[1] for path in REPOSITORY.glob("part*/report/tables.py"))
