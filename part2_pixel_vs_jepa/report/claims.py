@@ -55,6 +55,13 @@ CLAIMS = (
           "future; naming a frame takes {tokens[tokens][bits_above]:.1f} bits more than with the "
           "true dynamics.",
           shown(("tokens:tokens", "smear", "<", 0.5), ("tokens:tokens", "grey_mass", "<", 0.02))),
+    Claim("Likelihood in place of squared error is what removes the smear (ours).",
+          "of pixels taken one by one, black or white by likelihood, a sample smears by less than "
+          "0.5", "fails",
+          "Alone it does not: no sample is a real future. A mixture of two such frames, z again, "
+          "has {likelihood[pixels_nll_z][precision]:%1} of them right: a model must say \"this or "
+          "that\" of the frame as a whole.",
+          shown(("likelihood:pixels_nll", "smear", "<", 0.5))),
     Claim("Noise makes a pixel model 3 to 4 times worse.",
           "200 dots add 0.5 or more to the ratio of the ball's error to the Bayes-optimal "
           "frame's, paired by seed", "fails",

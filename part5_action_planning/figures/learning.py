@@ -15,6 +15,7 @@ CRITICAL = {"last": "at the goal, last step, %", "mean_std": "mean std of z",
             "effective_rank": "effective rank", "error_px_5": "5 steps ahead, px"}
 HISTORY = {"two_frames": "history of two frames", "one_frame": "history of one frame"}
 SHOWN = ("frames", "blurred_16", "dino_8", "vjepa_8", "lewm")  # spaces whose curves are drawn
+BESIDE = ("lewm", "blurred_16", "blurred_8", "frames", "dino_8", "vjepa_8", "vit_random_8")
 # fmt: on
 
 
@@ -76,8 +77,8 @@ def spaces_figure(folder: Path) -> Figure:
     content = read_results(folder / "spaces.json")
     drawn = {SPACES[name]: content["curves"][name]["distance"] for name in SHOWN}
     rows = {
-        label: {label: percent(content["variants"][name]["metrics"]["last"])}
-        for name, label in SPACES.items()
+        SPACES[name]: {SPACES[name]: percent(content["variants"][name]["metrics"]["last"])}
+        for name in BESIDE
     }
     note = (
         "Left: squared distance between what two places look like, as a share of its largest mean. "

@@ -51,7 +51,7 @@ RENDERED = rows("rendered", "baselines:expensive/")
 FULL, LESS = ", in full", ", on a budget"
 
 SPACES = {
-    "lewm": "LeWorldModel style, learnt end to end", "frames": "frames",
+    "lewm": "LeWorldModel style", "frames": "frames",
     **{f"blurred_{px}": f"frames, blurred by {px} px" for px in (4, 8, 16)},
     **{f"{name}_{grid}": f"{label} tokens, {grid} x {grid}" for name, label in {
         "vit_random": "untrained ViT's", "ijepa": "I-JEPA's", "vjepa": "V-JEPA's",
