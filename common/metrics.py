@@ -54,6 +54,8 @@ def smear_terms(
         coverage (B,)     share of real futures hit by a hypothesis
         precision (B,)    share of hypotheses that hit a real future
         nearest (B, K)    index of the future nearest to each hypothesis
+        distance (B, K)   d(hypothesis, nearest real future)
+        hits (B, K)       1 for a hypothesis that hits one
 
     A hit is a d below that of the same future shifted by 1 px.
     """
@@ -65,12 +67,15 @@ def smear_terms(
     moved, still = (t.flatten(0, 1).unsqueeze(1) for t in (shifted, futures))  # (B F, 1, H, W)
     threshold = distance_to_ball(moved, still, each).view(real.shape)
     hit = d < threshold.unsqueeze(1)  # (B, K, F)
+    distance, hits = d.amin(-1), hit.any(-1).float()  # (B, K)
     return {
-        "numerator": d.amin(-1).mean(-1),
+        "numerator": distance.mean(-1),
         "denominator": d_blur.amin(-1),
         "coverage": (hit.any(1) & real).sum(-1) / real.sum(-1),
-        "precision": hit.any(-1).float().mean(-1),
+        "precision": hits.mean(-1),
         "nearest": d.argmin(-1),
+        "distance": distance,
+        "hits": hits,
     }
 
 
@@ -85,9 +90,9 @@ def grey_mass(frames: Tensor) -> float:
 
 
 def centre_of_mass(frames: Tensor, lit: float = 0.25) -> Tensor:
-    """x, y (px) of what is lit in frames (..., H, W): (..., 2); the middle where nothing is.
+    """x, y of what is lit in frames (..., H, W), in pixel indices: (..., 2).
 
-    lit: a pixel below this does not count.
+    The middle where nothing is; lit: a pixel below this does not count.
     """
     size = frames.shape[-1]
     mass = frames.clamp(0, 1) * (frames > lit)

@@ -32,6 +32,7 @@ class Stream(IntEnum):
     ROLLOUT = 6
     CODEBOOK = 7
     SAMPLES = 8
+    ROLLOUT_SAMPLES = 9
 
 
 @config

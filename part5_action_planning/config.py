@@ -21,6 +21,8 @@ Weight = Annotated[float, Field(ge=0, le=1e6)]
 SEARCHED = "task.kind=reach|two_rooms|bank_shot"  # tasks whose actions no list can hold
 WORLD_MODELS = "method=lewm|pldm|pixel|dino_wm|vjepa2_ac"
 WORDS = "method=words"
+ENCODED = "method=lewm|pldm|pixel|cloning|cloning_gpt"
+HIDDEN = f"{WORLD_MODELS}|cloning|cloning_gpt"
 
 
 @config
@@ -35,9 +37,9 @@ class ModelConfig:
     """File or folder of its weights; empty for the shipped ones."""
     token_grid: int = option(4, ge=1, le=64, when="encoder=frozen")
     """Its patch tokens are averaged down to so many rows and columns."""
-    embedding_dim: int = option(ge=1, le=4096, when="encoder=conv|vit")
+    embedding_dim: int = option(ge=1, le=4096, when=f"encoder=conv|vit & {ENCODED}")
     """D, the width of an embedding; a frozen encoder's tokens have their own."""
-    history_length: int = option(ge=1, le=16)
+    history_length: int = option(ge=1, le=16, when=f"{WORLD_MODELS}|words|cloning")
     """Embeddings of the past, and the actions after them, that a prediction sees."""
     frame_skip: int = option(1, ge=1, le=100, when=WORLD_MODELS)
     """Steps from one of these frames to the next, and to the one that is predicted; the actions of
@@ -51,9 +53,9 @@ class ModelConfig:
     projector: bool = option(False, when="encoder=vit & predictor=adaln")
     """As LeWorldModel: the ViT has a class token, patches of 8 px, and width and depth of the
     predictor, and either ends in an MLP with batch norm."""
-    hidden_dim: int = option(ge=1, le=16384)
+    hidden_dim: int = option(ge=1, le=16384, when=HIDDEN)
     """Width of the predictor's hidden layers."""
-    width: float = option(1.0, ge=0.05, le=16, when="encoder=conv|vit")
+    width: float = option(1.0, ge=0.05, le=16, when=f"encoder=conv|vit & {ENCODED}")
     """Factor on the channels (32 and 64) of the convolutional encoder and decoder."""
 
     @property

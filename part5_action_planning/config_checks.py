@@ -57,7 +57,8 @@ def check_task(cfg: Any) -> None:
 
 def check_data(cfg: Any) -> None:
     """That clips and episodes are long enough for what reads them."""
-    history, rollout, length = cfg.model.history_length, cfg.rollout, cfg.data.clip_length
+    history, length = cfg.model.history_length, cfg.data.clip_length
+    rollout = 1 if cfg.method in ("words", "cloning", "cloning_gpt") else cfg.rollout
     frames, longest, skip = cfg.task.budget + 1, cfg.world.episode_length, cfg.model.frame_skip
     require(
         length >= history + rollout,
@@ -131,8 +132,9 @@ def check_model(cfg: Any) -> None:
     """That networks fit the world, the method and each other."""
     model, tokens, size = cfg.model, cfg.method in ("vjepa2_ac", "dino_wm"), cfg.world.size
     require(
-        model.frame_skip == 1 or cfg.method != "cloning",
-        f"model.frame_skip {model.frame_skip} does not fit cloning, which acts every step: use 1",
+        model.frame_skip == 1 or cfg.method not in ("cloning", "cloning_gpt", "words"),
+        f"model.frame_skip {model.frame_skip} does not fit {cfg.method}, which takes every step: "
+        "use 1",
     )
     require(
         model.frame_skip == 1 or not cfg.evaluation.num_surprise_clips,
@@ -189,9 +191,15 @@ def check_words(cfg: Any) -> None:
             words.dim % words.num_heads == 0,
             f"words.dim {words.dim} must be divisible by words.num_heads {words.num_heads}",
         )
+        is_white = cfg.distractor.kind == "none" and cfg.world.brightness == (1.0, 1.0)
         require(
-            words.goal == "frame" or cfg.distractor.kind == "none",
-            "words.goal place takes what is white for the ball: use distractor.kind none",
+            words.goal == "frame" or is_white,
+            "words.goal place takes what is white for the ball: use distractor.kind none and "
+            "world.brightness [1.0, 1.0]",
+        )
+        require(
+            cfg.planner.kind != "gradient",
+            "planner.kind gradient needs a gradient, which words have not: use another",
         )
     require(
         cfg.method != "cloning_gpt" or cfg.data.clip_length > sequence.context,

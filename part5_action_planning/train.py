@@ -51,7 +51,6 @@ from part5_action_planning.model.words import WordModel
 from part5_action_planning.model.world_models import PixelModel, TokenModel, make_model
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 
-GOAL_EVERY = 4  # of the frames behind a sequence to clone, every so manieth is a goal of it
 Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and its unweighted terms
 
 
@@ -166,9 +165,9 @@ def cloning_loss(model: Policy, batch: Batch, cfg: Config) -> Loss:
 
 
 def sequence_loss(model: SequencePolicy, batch: Batch, cfg: Config) -> Loss:
-    """|policy(z_1, a_1, .., z_t, z_goal) - a_t|^2 at every t, given later frames as the goal."""
+    """|policy(z_1, a_1, .., z_t, z_goal) - a_t|^2 at every t, given any later frame as the goal."""
     z, n = encode_clips(model, batch), model.context
-    goals = z[:, n::GOAL_EVERY]  # (B, G, D)
+    goals = z[:, n:]  # (B, G, D)
     past, actions = (x[:, :n].repeat_interleave(goals.shape[1], 0) for x in (z, batch.actions))
     action = model(past, actions[:, : n - 1], goals.flatten(0, 1))  # (B G, n, A)
     loss = ((action - actions) / model.scale).square().mean()
@@ -223,6 +222,8 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
     if isinstance(model, WordModel):
         with before_training():
             fit_codebook(model, recording, generator(cfg, Stream.CODEBOOK, device))
+        words = {name: x.cpu() for name, x in model.codebook.state_dict().items()}
+        model.codebook.load_state_dict(here.from_first(words))  # the same on all ranks
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )

@@ -49,7 +49,8 @@ class Codebook(nn.Module):
     def encode(self, frames: Tensor) -> Tensor:
         """Frames (B, C, H, W) -> words (B, N)."""
         patches = patchify(frames.unsqueeze(1), self.patch_size)  # (B, 1, H / P, W / P, P^2 C)
-        return nearest(patches.flatten(0, 3), self.words).view(len(frames), -1)
+        with torch.autocast(frames.device.type, enabled=False):  # the same words at any precision
+            return nearest(patches.flatten(0, 3), self.words).view(len(frames), -1)
 
     def decode(self, words: Tensor) -> Tensor:
         """Words (B, N) -> frames (B, C, H, W)."""

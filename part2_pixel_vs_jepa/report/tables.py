@@ -64,15 +64,17 @@ SAMPLED = {"sampler": "*true dynamics, drawn afresh*", "frames": "*true dynamics
 PLAINLY = {name: label.strip("*") for name, label in SAMPLED.items()}
 FAR = {"distance": ("px", 2), "mse": ("MSE", 5)}
 RUN_DRAWN = Table("tokens", DRAWN, bare(COVERED | BITS | FAR), PLAINLY)
-VERSUS = {f"versus:{name}": METHODS[name] for name in ("pixels", "pixels_z", "jepa", "jepa_z")}
-VERSUS |= {
+VERSUS = {
+    "versus:pixels": "pixels", "versus:pixels_z": "pixels + z",
+    "versus:pixels_z-K8": "pixels + z, K = 8", "versus:jepa": "JEPA", "versus:jepa_z": "JEPA + z",
     "likelihood:pixels_nll": DRAWN["pixels_nll"],
-    "likelihood:pixels_nll_z": f"{DRAWN['pixels_nll_z']}, K = 2",
+    "likelihood:pixels_nll_z": DRAWN["pixels_nll_z"],
     "likelihood:pixels_nll_z-K8": f"{DRAWN['pixels_nll_z']}, K = 8", "tokens:tokens": "tokens",
 }  # fmt: skip
 LIKELIHOODS = {row: label for row, label in VERSUS.items() if not row.startswith("versus")}
-SHARP = {"smear": ("smear", 2), "grey_mass": ("grey mass", 3), "coverage": ("coverage", 2),
-         "precision": ("precision", 2), "mse_over_bayes": ("MSE / Bayes floor", 2),
+SHARP = {"smear": ("smear", 2), "precision": ("precision", 2),
+         "weighted_precision": ("precision, by weight", 2),
+         "mse_over_bayes": ("MSE / Bayes floor", 2),
          "bits_above": ("bits above the exact", 1)}  # fmt: skip
 IN_WORLDS = {"none": "posts' world", "speeds": "three speeds", "squares": "flickering squares",
              "dots": "random dots", "stochastic_wall": "stochastic wall"}  # fmt: skip

@@ -15,7 +15,7 @@ from common.episodes import Clips, gather_pairs, to_float
 from common.metrics import centre_of_mass
 from common.simulator import step
 from part2_pixel_vs_jepa.config import HORIZONS, Config, Stream, generator
-from part2_pixel_vs_jepa.model import Arm, Sampler
+from part2_pixel_vs_jepa.model import Arm, LikelihoodModel, Sampler
 from part2_pixel_vs_jepa.tokens import TokenModel
 
 
@@ -47,7 +47,7 @@ def rollout(model: Arm, clips: Clips, cfg: Config) -> Tensor:
 def sampled_rollout(model: Sampler, clips: Clips, x_past: Tensor, cfg: Config) -> Tensor:
     """The same of a method that draws: each sample is what the next is drawn after."""
     start, length = start_and_length(cfg)
-    draws = generator(cfg, Stream.ROLLOUT, clips.states.device)
+    draws = generator(cfg, Stream.ROLLOUT_SAMPLES, clips.states.device)
     episode, frames = torch.arange(len(clips.frames), device=draws.device), []
     for t in range(start, start + length):
         now = torch.full_like(episode, t)
@@ -74,7 +74,8 @@ def rollout_scores(model: Arm, clips: Clips, cfg: Config) -> dict[str, float]:
     scores = {}
     for h in (h for h in HORIZONS if h <= length):
         scores[f"position_error_at_{h}"] = error[h - 1].item()
-        scores[f"sharpness_at_{h}"] = sharp[:, h - 1].mean().item()
+        if not isinstance(model, LikelihoodModel):  # whose samples are black and white
+            scores[f"sharpness_at_{h}"] = sharp[:, h - 1].mean().item()
     if not isinstance(model, TokenModel) and not model.in_pixels:
         real = to_float(clips.frames[:, start + 1 : start + 1 + length])
         seen = model.decode(model.encode(real))

@@ -12,6 +12,7 @@ from part2_pixel_vs_jepa.model import Sampler
 from part2_pixel_vs_jepa.scoring.heldout import CHUNK, Heldout, real_of, take
 
 KS = (1, 2, 4, 8, 16)  # samples of a pair, of which coverage is told
+SINGLE = ("numerator", "denominator", "coverage", "precision")  # terms kept of each pair
 Scores = dict[str, float]
 Terms = dict[str, Tensor]
 
@@ -33,7 +34,7 @@ def sample_scores(
             seen, i = frames[some], index[some]
             for k in KS:
                 parts[k].append(smear_terms(seen[:, :k], *real_of(held, i)))
-            distance.append(ball_distance(seen, held, i))
+            distance.append(ball_distance(seen, held, i, cfg.world.antialias))
             grey += [grey_mass(seen)] * len(i)
     scores = {"mse": error / len(held.best)}
     if held.is_uncertain:
@@ -48,7 +49,7 @@ def sample_scores(
     scores["grey_mass"] = sum(grey) / len(grey)
     if cfg.distractor.kind == "none":
         scores["distance"] = torch.cat(distance).mean().item()
-    return scores, {name: last[name].cpu().numpy() for name in last if name != "nearest"}
+    return scores, {name: last[name].cpu().numpy() for name in SINGLE}
 
 
 def mean_error(frames: Tensor, x_next: Tensor) -> Tensor:
@@ -62,8 +63,8 @@ def mean_error(frames: Tensor, x_next: Tensor) -> Tensor:
 
 def sampler_bounds(held: Heldout, cfg: Config) -> dict[str, Scores]:
     """``sampler``: coverage of the true dynamics, drawn afresh; ``shown``: every real future."""
-    if not held.ambiguous.any():
-        return {}
+    if not held.ambiguous.any() or (cfg.give_action and cfg.history_length == 1):
+        return {}  # of held-out futures given the frame alone, who is told the action knows more
     p = held.probabilities[held.ambiguous]
     hit = {covers(k): (1 - (1 - p) ** k).sum(1) / (p > 0).sum(1) for k in KS}
     drawn = {name: share.mean().item() for name, share in hit.items()}
@@ -77,7 +78,7 @@ def future_scores(held: Heldout, cfg: Config, show: Callable[[Tensor], Tensor]) 
         futures = held.futures[i]  # (B, F, H, W), here with what lies behind the ball
         seen = show(futures + (1 - futures) * held.layer_next[i].unsqueeze(1))
         parts.append(smear_terms(seen, *real_of(held, i)))
-        distance.append(ball_distance(seen, held, i))
+        distance.append(ball_distance(seen, held, i, cfg.world.antialias))
         grey += [grey_mass(seen)] * len(i)
     terms = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     scores = {name: terms[name].mean().item() for name in ("coverage", "precision")}
@@ -88,11 +89,12 @@ def future_scores(held: Heldout, cfg: Config, show: Callable[[Tensor], Tensor]) 
     return scores
 
 
-def ball_distance(frames: Tensor, held: Heldout, index: Tensor) -> Tensor:
+def ball_distance(frames: Tensor, held: Heldout, index: Tensor, antialias: bool) -> Tensor:
     """From the ball in each frame (B, K, H, W) to the nearest real future, (B, K), in px."""
     far = torch.where(held.probabilities[index] > 0, 0.0, torch.inf).unsqueeze(1)  # (B, 1, F)
     place = held.states[index, :, 0, :2]  # (B, F, 2)
-    return (torch.cdist(centre_of_mass(frames), place) + far).amin(2)
+    found = centre_of_mass(frames) + (0.5 if antialias else 0.0)  # where a pixel's centre lies
+    return (torch.cdist(found, place) + far).amin(2)
 
 
 def covers(k: int) -> str:

@@ -26,11 +26,13 @@ from part2_pixel_vs_jepa.scoring.probes import (
     raw_pixels,
 )
 from part2_pixel_vs_jepa.scoring.rollout import rollout_bounds, rollout_scores
+from part2_pixel_vs_jepa.scoring.samples import SINGLE
 from part2_pixel_vs_jepa.scoring.words import heldout_bits, random_bits, score_sampler
 
 SHARES = ("coverage", "precision")  # of ambiguous pairs
 IN_UNIT_INTERVAL = (
-    *SHARES, "grey_mass", "weight_error", "collapse_ratio", "worth_", "sharpness_"
+    *SHARES, "weighted_precision", "grey_mass", "weight_error", "collapse_ratio", "worth_",
+    "sharpness_",
 )  # fmt: skip
 
 
@@ -181,7 +183,18 @@ def _smear_scores(model: Model, held: Heldout) -> tuple[dict[str, float], dict[s
         scores["latent_smear"] = latent_smear(*map(torch.cat, zip(*latent, strict=True)))
     scores["grey_mass"] = grey_mass(torch.cat(frames_seen))
     scores["weight_error"] = weight_error(*map(torch.cat, zip(*calibration, strict=True)))
-    return scores, {name: single[name].numpy(force=True) for name in single if name != "nearest"}
+    if model.has_z:
+        scores |= by_weight(sums["own"], [log_odds for log_odds, _, _ in calibration])
+    return scores, {name: single[name].numpy(force=True) for name in SINGLE}
+
+
+def by_weight(parts: list[dict[str, Tensor]], log_odds: list[Tensor]) -> dict[str, float]:
+    """Smear and precision of hypotheses that are drawn by their weights, as samples are."""
+    names = ("distance", "hits", "denominator")
+    distance, hits, blur = (torch.cat([part[name] for part in parts]) for name in names)
+    p = torch.cat(log_odds).softmax(1)  # (B, K)
+    smear = smear_index((p * distance).sum(1), blur)
+    return {"weighted_smear": smear, "weighted_precision": (p * hits).sum(1).mean().item()}
 
 
 def _summed(parts: list[dict[str, Tensor]]) -> tuple[dict[str, float], dict[str, Tensor]]:

@@ -22,7 +22,7 @@ class Mask:
 class Windows:
     """What a masked method sees in a step: windows x (B, T, 3, V, V) in [0, 1].
 
-    masks are of a grid (T', H', W') of tokens. slices (D, M) of SIGReg, where ijepa has it.
+    masks are of a grid (T', H', W') of tokens. slices (D, M) of SIGReg, where it has a weight.
     """
 
     x: Tensor

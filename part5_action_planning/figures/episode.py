@@ -16,6 +16,7 @@ from common.figures.style import DPI, FONT, PALETTE, WIDTH
 from common.rendering import render
 from part5_action_planning.config import Task
 from part5_action_planning.model.jepa import LatentModel, rollout
+from part5_action_planning.model.words import WordModel
 from part5_action_planning.model.world_models import Model, PixelModel
 from part5_action_planning.planning.agents import PlanningAgent, make_agent
 from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
@@ -55,7 +56,7 @@ class Recorder:
         now = _grey(frames[:1])[0]
         steps, predicted, real = [], [], []
         if isinstance(self.agent, PlanningAgent) and isinstance(
-            self.model, LatentModel | PixelModel
+            self.model, LatentModel | PixelModel | WordModel
         ):
             z_past, a_past, actions = (part[:1] for part in self.agent.intention)
             skip = self.model.frame_skip

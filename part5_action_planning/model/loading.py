@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from common.harness.errors import UserError, typed_path
 from common.harness.machine import pick_device
 from common.harness.trained import load_trained, run_config
 from part5_action_planning.config import BASELINE, PART, Config
+from part5_action_planning.model.words import WordModel
 from part5_action_planning.model.world_models import Model, make_model
 
 PUBLISHED = PART / "results" / "weights" / "lewm"
-FIXED = ("model", "method", "world")  # what the weights were made for
+FIXED = ("model", "words", "sequence", "method", "world")  # what the weights were made for
 TRAINING = (  # what nothing reads after training
     "steps", "batch_size", "learning_rate", "warmup", "weight_decay", "log_every", "save_every",
     "rollout", "loss_weights",
@@ -51,8 +53,12 @@ def load_with_options(folder: Path, options: Sequence[str]) -> tuple[Config, Mod
             raise UserError(f"{given}: nothing reads it here, only in training: leave it")
     trained, model = load_run(folder)
     cfg, _ = parse_config(Config, baseline=folder / "config.yaml", description="", argv=options)
+    as_before = {"say": trained.words.say, "goal": trained.words.goal}  # which no weight knows
+    fixed = replace(cfg, words=replace(cfg.words, **as_before))
+    if isinstance(model, WordModel):
+        model.use(cfg.words)
     for name in FIXED:
-        if getattr(cfg, name) != getattr(trained, name):
+        if getattr(fixed, name) != getattr(trained, name):
             raise UserError(
                 f"--{name}: the weights in {folder} were made for another; change other options, "
                 "or train anew with: python part5_action_planning/train.py"

@@ -7,7 +7,7 @@ from common.language.codebook import Codebook
 from common.language.gpt import GPT, Reader
 from common.metrics import centre_of_mass
 from common.schedules import stream
-from part5_action_planning.config import ACTION_DIM, Config, Stream
+from part5_action_planning.config import ACTION_DIM, Config, Stream, WordsConfig
 from part5_action_planning.tasks.rules import largest_action
 
 WHITE = 0.75  # of a pixel that is the ball: the inner wall is grey
@@ -41,8 +41,17 @@ class WordModel(nn.Module):
         self.scale, self.bins = largest_action(cfg.task, world), words.num_action_words
         self.action = nn.Embedding(ACTION_DIM * self.bins, words.dim)
         nn.init.normal_(self.action.weight, std=0.02)
+        self.seed = cfg.seed
+        self.use(words)
+
+    def use(self, words: WordsConfig) -> None:
+        """How it is rolled out and compared from now on: options that no weight depends on."""
         self.is_sampled, self.by_place = words.say == "sample", words.goal == "place"
-        self.seed, self.draws = cfg.seed, {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Samples are drawn from the seed again, as for every agent."""
+        self.draws: dict[str, torch.Generator] = {}
 
     def bits(self, words: Tensor, actions: Tensor) -> Tensor:
         """-log2 p of each word of the last of frames (B, n + 1, N), after actions (B, n, A)."""

@@ -18,6 +18,7 @@ from part5_action_planning.config import ACTION_DIM, Config, Stream, generator
 from part5_action_planning.data import random_actions
 from part5_action_planning.model.jepa import WorldModel
 from part5_action_planning.model.policies import AnyPolicy, Policy, SequencePolicy
+from part5_action_planning.model.words import WordModel
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.planning.costs import goal_distance, make_cost
 from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
@@ -268,6 +269,8 @@ def make_agent(
         return SequenceAgent(cfg, model, episodes.goal_frames)
     if isinstance(model, Policy):
         return CloningAgent(cfg, model, episodes.goal_frames)
+    if isinstance(model, WordModel):
+        model.begin()
     goal = episodes.goal_frames, episodes.goal_states
     chance = generator(cfg, Stream.PLANNER, episodes.goal_frames.device)
     return PlanningAgent(cfg, model, *goal, chance)

@@ -27,7 +27,7 @@ from part5_action_planning.planning.closed_loop import EvalEpisodes, success
 from part5_action_planning.scoring.model_metrics import describe
 from part5_action_planning.studies import SWEEPS, variant, write_study
 from part5_action_planning.studies.baselines import Pixels
-from part5_action_planning.studies.spaces import STEP, Looked
+from part5_action_planning.studies.spaces import STEP, Looked, embed_places
 
 WHEN = ("sum", "last")
 SWEEP = "published"
@@ -41,7 +41,8 @@ def score(cfg: Config, model: WorldModel) -> dict[str, dict[str, float]]:
     recording = make_recording(cfg, cfg.evaluation.num_heldout_episodes, heldout)
     floor = describe(model, recording)["error_px_0"]
     episodes, scores = EvalEpisodes(cfg, cfg.evaluation.num_test_episodes), {}
-    looked = Looked(cfg, episodes, lambda frames: model.goal_features(model.encode(frames, frames)))
+    places = embed_places(cfg, lambda frames: model.goal_features(model.encode(frames, frames)))
+    looked = Looked(cfg, episodes, places)
     for when in WHEN:
         episodes.cfg = replace(cfg, cost=replace(cfg.cost, when=when))
         played = episodes.play(make_agent(looked, episodes))

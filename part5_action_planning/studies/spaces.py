@@ -3,9 +3,9 @@
 One white ball on black is all that there is to see, so that an embedding is a function of its
 place: it is asked for on a grid of STEP px, once, and looked up in the search. Planner, episodes
 and seeds are those of the expensive models (reduced.yaml). rank_a_b: Spearman correlation, over
-pairs of places a to b px apart, of their distance in the space with that in px; the curves: its
-mean against px, as a share of its largest. Every encoder is one training; lewm is the published
-model of this part.
+pairs of places a to b px apart, of their distance in the space with that in px; the curves: the
+mean of its square against px, as a share of its largest. Every encoder is one training; lewm is
+the published model of this part.
 
 Expected before the first run: where two balls do not overlap (20 to 40 px), frames and all patch
 tokens rank places no better than chance (below 0.2), frames blurred by 16 px and lewm do (above
@@ -48,14 +48,13 @@ Embed = Callable[[Tensor], Tensor]  # frames (B, C, H, W) -> (B, D)
 class Looked(Oracle):
     """The true dynamics, whose states are compared as embeddings of what they look like.
 
-    It steps as far at a time as the config's models do. A state is the simulator's, and which
-    episode it is of, whose goal's distance to every place is at hand.
+    places (G, G, D): of ``embed_places``. It steps as far as the config's models do. A state is
+    the simulator's, and which episode it is of, whose goal's distance to every place is at hand.
     """
 
-    def __init__(self, cfg: Config, episodes: EvalEpisodes, embed: Embed) -> None:
+    def __init__(self, cfg: Config, episodes: EvalEpisodes, places: Tensor) -> None:
         super().__init__(cfg.task, cfg.world, episodes.problems.scene)
         self.frame_skip, self.least = cfg.model.frame_skip, cfg.world.radius[1]
-        places = embed_places(cfg, embed)  # (G, G, D)
         self.last = len(places) - 1
         goals = places[self._nearest(episodes.goal_states[:, 0])]  # (E, D)
         distances = [goal_distance(places, goal, cfg.cost.norm) for goal in goals]
@@ -131,11 +130,11 @@ def spaces() -> dict[str, Embed]:
     }
 
 
-def ranks(table: Tensor, chance: torch.Generator) -> tuple[dict[str, float], dict[str, list]]:
+def ranks(places: Tensor, chance: torch.Generator) -> tuple[dict[str, float], dict[str, list]]:
     """Spearman's correlations of embeddings (G, G, D) by px apart, and the curve of distances."""
-    size = len(table)
+    size = len(places)
     ends = torch.randint(size, (4, PAIRS), generator=chance)
-    one, other = table[ends[0], ends[1]], table[ends[2], ends[3]]
+    one, other = places[ends[0], ends[1]], places[ends[2], ends[3]]
     apart = torch.cat([(a - b).square().sum(-1) for a, b in zip(
         one.split(CHUNK), other.split(CHUNK), strict=True)])  # fmt: skip
     px = STEP * (ends[:2] - ends[2:]).float().norm(dim=0)
@@ -158,11 +157,11 @@ def measure() -> dict[str, Any]:
     count = oracles[0].evaluation.num_test_episodes
     variants, curves = {}, {}
     for name, embed in tqdm(spaces().items()):
-        table = embed_places(oracles[0], embed)
-        correlations, curve = ranks(table, stream(0, 1))
+        places = embed_places(oracles[0], embed)
+        correlations, curve = ranks(places, stream(0, 1))
         curves[name] = {"distance": curve}
         episodes = EvalEpisodes(oracles[0], count)  # the same for every seed
-        model, runs = Looked(oracles[0], episodes, embed), []
+        model, runs = Looked(oracles[0], episodes, places), []
         for cfg in oracles:
             episodes.cfg = cfg
             runs.append(success(episodes.play(make_agent(model, episodes)), cfg.task))

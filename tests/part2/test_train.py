@@ -17,6 +17,7 @@ from part2_pixel_vs_jepa.config import BASELINE, METHODS, PART, Config, Stream, 
 from part2_pixel_vs_jepa.model import Model, load_run, make_models
 from part2_pixel_vs_jepa.report.tables import run_text
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
+from part2_pixel_vs_jepa.scoring.scores import by_weight
 from part2_pixel_vs_jepa.train import best_of, compute_loss, draw_slices, main, without_choice
 
 SMOKE = REPOSITORY / "configs" / "part2" / "smoke.yaml"
@@ -65,6 +66,14 @@ def test_the_choice_of_z_moves_neither_encoder_nor_hypotheses():
     terms["choice"].backward()
     moved = {name for name, p in model.named_parameters() if p.grad is not None}
     assert moved == {"predictor.log_odds.weight", "predictor.log_odds.bias"}
+
+
+def test_hypotheses_by_weight_count_as_often_as_they_would_be_drawn():
+    distance, hits = torch.tensor([[0.0, 4.0]]), torch.tensor([[1.0, 0.0]])
+    parts = [{"distance": distance, "hits": hits, "denominator": torch.tensor([2.0])}]
+    found = by_weight(parts, [torch.tensor([[0.75, 0.25]]).log()])
+    assert found["weighted_smear"] == pytest.approx(0.25 * 4 / 2)
+    assert found["weighted_precision"] == pytest.approx(0.75)
 
 
 def test_before_z_starts_all_hypotheses_have_the_same_share():

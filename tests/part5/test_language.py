@@ -1,5 +1,6 @@
 """Language models in part 5: frames and actions in words, and cloning by sequence."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,20 @@ def test_the_likeliest_rollout_is_one_and_samples_come_from_the_seed() -> None:
     assert not torch.equal(one, other)
 
 
+@torch.no_grad()
+def test_an_agent_draws_from_the_seed_again_and_options_that_no_weight_knows_are_used() -> None:
+    model, _, cfg = words(words__say="sample")
+    episodes, found = EvalEpisodes(cfg, 2), []
+    for _ in range(2):
+        agent = make_agent(model, episodes)
+        frames = episodes.goal_frames.flip(0)
+        found.append(agent.act(0, frames, episodes.goal_states))
+    assert torch.equal(*found)
+    model.use(replace(cfg.words, say="likeliest", goal="place"))
+    assert not model.is_sampled
+    assert model.goal_features(model.encode(frames)).shape == (2, 2)
+
+
 def test_both_methods_learn() -> None:
     model, recording, cfg = words()
     found = losses(cfg, model.train(), recording, 40, 3e-3)
@@ -167,8 +182,11 @@ def test_the_sequence_agent_remembers_what_it_saw_and_did(monkeypatch) -> None:
         ("words", ["--words.num_heads=5"], "divisible by words.num_heads"),
         ("words", ["--words.num_words=4096"], "wanted at most as many words"),
         ("words", ["--words.goal=place", "--distractor.kind=dots"], "use distractor.kind none"),
-        ("words", ["--model.frame_skip=2", "--cost.action_repeat=2"], "method=lewm"),
-        ("cloning_gpt", ["--sequence.context=24"], "use 25 or more"),
+        ("words", ["--model.frame_skip=2", "--cost.action_repeat=2"], "which takes every step"),
+        ("words", ["--words.goal=place", "--world.brightness=[0.3, 0.7]"], "world.brightness [1.0"),
+        ("words", ["--planner.kind=gradient"], "which words have not"),
+        ("words", ["--model.hidden_dim=64"], "method=lewm"),
+        ("cloning_gpt", ["--sequence.context=32"], "use 33 or more"),
         ("cloning_gpt", ["--model.hidden_dim=50"], "use a multiple of 16, got 50"),
         ("lewm", ["--words.dim=64"], "method=words"),
     ],

@@ -63,7 +63,7 @@ def test_looked_up_distances_are_those_of_what_is_seen():
     episodes = EvalEpisodes(cfg, 3)
     scene = replace(recording.scene, color=torch.ones(3, 1, 1))
     oracle = Oracle(cfg.task, cfg.world, episodes.problems.scene)
-    looked = Looked(cfg, episodes, lambda frames: frames.flatten(1))
+    looked = Looked(cfg, episodes, embed_places(cfg, lambda frames: frames.flatten(1)))
     z, own = (m.encode(None, recording.states[:, 0])[:, None] for m in (oracle, looked))
     actions = recording.actions[:, None, :10]
     every = rollout(oracle, z, z.new_zeros(3, 0, 2), actions)
