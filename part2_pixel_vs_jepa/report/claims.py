@@ -105,6 +105,6 @@ CLAIMS = (
           "in every run z reads, of direction and best square, the one that is worth more", "fails",
           "Where squares flicker, all runs in embeddings agree; in pixels "
           "{z_account[pixels][agrees]:%} do: with squares of 16 px z says "
-          "if one is lit, though the direction would save more.",
+          "if one is lit, though the direction would save more, even where z starts late.",
           lambda r: all(r["z_account"][n]["agrees"].mean == 1 for n in ("embeddings", "pixels"))),
 )  # fmt: skip

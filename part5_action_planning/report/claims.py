@@ -69,14 +69,14 @@ CLAIMS = [
         "holds",
         "{expensive[lewm][last]:%1} against {expensive[pixel][last]:%1}.",
         lambda r: below_lewm(r, "pixel", "expensive")),
-    Claim("What rivals lack is a distance to plan by, not dynamics (ours).",
+    Claim("By a rival's distance not even the true dynamics plan better (ours).",
         "on a budget: true dynamics with the distance of frames, of DINO's, of V-JEPA's tokens "
         "are not shown to reach more goals than the learnt model, paired by seed; with "
         "LeWorldModel style's 95% or more", "holds",
-        "The *true* dynamics reach {spaces[frames][last]:%0} by the distance of frames, "
-        "{spaces[dino_4][last]:%0} and {spaces[vjepa_4][last]:%0} by those tokens', "
-        "{spaces[blurred_16][last]:%0} by frames blurred by 16 px, {spaces[lewm][last]:%0} by the "
-        "embedding learnt end to end.",
+        "They reach {spaces[frames][last]:%0} by that of frames, {spaces[dino_4][last]:%0} and "
+        "{spaces[vjepa_4][last]:%0} by those tokens', {spaces[blurred_16][last]:%0} by that of "
+        "frames blurred by 16 px, {spaces[lewm][last]:%0} by the embedding's that is learnt end "
+        "to end.",
         distance_is_at_fault),
     Claim("A small end-to-end model plans better and faster than one MLP on frozen tokens.",
         "on a budget: both token models, paired by seed, have less success and take longer",
