@@ -78,8 +78,6 @@ SHARP = {"smear": ("smear", 2), "precision": ("precision", 2),
          "bits_above": ("bits above the exact", 1)}  # fmt: skip
 IN_WORLDS = {"none": "posts' world", "speeds": "three speeds", "squares": "flickering squares",
              "dots": "random dots", "stochastic_wall": "stochastic wall"}  # fmt: skip
-HORIZON = {"pixels": "pixels", "jepa": "JEPA", "pixels_nll": "pixels, likelihood",
-           "tokens": "tokens"}  # fmt: skip
 RATES = {f"rate-{rate}": f"rate {rate}" for rate in ("0.003", "0.01")}
 ARMS = pick(METHODS, "pixels", "pixels_z", "jepa", "jepa_z") | DRAWN
 RESULTS: dict[str, Renders] = {
@@ -136,7 +134,6 @@ RESULTS: dict[str, Renders] = {
         pick(SCORES, "smear", "precision") | {"bits_ball": ("bits, ball", 1),
         "bits_ball_above": ("above", 1), "bits_elsewhere": ("bits elsewhere", 1),
         "bits_elsewhere_above": ("above", 1)}, corner="{n} seeds"),
-    "versus_horizon": horizon("versus_horizon", HORIZON),
     "z_after": Table(
         "z_after", {"16px": "16 px, z from the start", "16px-after": "16 px, z from half-way",
                     "20px-after": "20 px, z from half-way"},
