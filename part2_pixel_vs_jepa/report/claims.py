@@ -58,8 +58,8 @@ CLAIMS = (
     Claim("Likelihood in place of squared error is what removes the smear (ours).",
           "of pixels taken one by one, black or white by likelihood, a sample smears by less than "
           "0.5", "fails",
-          "Of samples drawn pixel by pixel {likelihood[pixels_nll][precision]:%} are a real future; "
-          "with z, a mixture of two such frames, {likelihood[pixels_nll_z][precision]:%}.",
+          "Of samples drawn pixel by pixel {likelihood[pixels_nll][precision]:%} are a real "
+          "future; with z, a mixture of two such frames, {likelihood[pixels_nll_z][precision]:%}.",
           shown(("likelihood:pixels_nll", "smear", "<", 0.5))),
     Claim("Noise makes a pixel model 3 to 4 times worse.",
           "200 dots add 0.5 or more to the ratio of the ball's error to the Bayes-optimal "
