@@ -1,6 +1,6 @@
 """Which tokens a masked method sees of a window or clip, and which it has to predict."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,14 +8,12 @@ from torch import Tensor
 from common.masking import clip_masks, picture_masks
 from part4_dinov3_encoder.data.batches import Mask
 
-if TYPE_CHECKING:
-    from part4_dinov3_encoder.config import Config
-
 Grid = tuple[int, int, int]
 
 
-def draw_masks(cfg: "Config", batch: int, generator: torch.Generator) -> tuple[Grid, list[Mask]]:
-    """The grid (T', H', W') of tokens, and one mask; of a clip two, short-range and long-range.
+def draw_masks(cfg: Any, batch: int, generator: torch.Generator) -> tuple[Grid, list[Mask]]:
+    """The grid (T', H', W') of tokens of a ``config.Config``, and one mask; of a clip two, of
+    short-range blocks and of long-range ones.
 
     Raises ValueError where blocks leave too little to be seen.
     """

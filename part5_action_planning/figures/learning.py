@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from common.figures.charts import Bars, Curves, panels
 from common.figures.style import PALETTE, QUIET
 from common.harness.results import read_results
-from part5_action_planning.figures.numbers import BANDS, Cell, curves, metrics_of, percent, rows_of
+from part5_action_planning.figures.cells import BANDS, Cell, curves, metrics_of, percent, rows_of
 from part5_action_planning.report.tables import EVENTS, SPACES, TASKS
 
 # fmt: off

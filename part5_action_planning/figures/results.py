@@ -10,8 +10,7 @@ from common.figures.charts import Bars, Curves, panels
 from common.figures.style import PALETTE, QUIET, write_png
 from common.harness.errors import UserError
 from common.harness.results import read_results
-from part5_action_planning.figures.learning import critical_figure, spaces_figure, surprise_figure
-from part5_action_planning.figures.numbers import (
+from part5_action_planning.figures.cells import (
     BANDS,
     Cell,
     Points,
@@ -20,6 +19,7 @@ from part5_action_planning.figures.numbers import (
     percent,
     rows_of,
 )
+from part5_action_planning.figures.learning import critical_figure, spaces_figure, surprise_figure
 from part5_action_planning.report.tables import PLANNERS, TASKS
 
 # fmt: off
