@@ -12,10 +12,9 @@ Grid = tuple[int, int, int]
 
 
 def draw_masks(cfg: Any, batch: int, generator: torch.Generator) -> tuple[Grid, list[Mask]]:
-    """The grid (T', H', W') of tokens of a ``config.Config``, and one mask; of a clip two, of
-    short-range blocks and of long-range ones.
+    """The grid (T', H', W') of tokens, and the masks: one, or two of a clip, short- and long-range.
 
-    Raises ValueError where blocks leave too little to be seen.
+    cfg: a ``config.Config``. Raises ValueError where blocks leave too little to be seen.
     """
     mask, side = cfg.mask, cfg.data.view // cfg.model.patch_size
     where = (side, side, batch, generator)
