@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from common.simulator import Scene, sample_scene, sample_start
 from common.world import World
 from part5_action_planning.config import Config, Task
 from part5_action_planning.model.jepa import group
-from part5_action_planning.model.words import WordModel
 from part5_action_planning.model.world_models import TokenModel
 from part5_action_planning.tasks.rules import advance_all
 
@@ -153,11 +152,11 @@ def read_tokens(model: TokenModel, recording: Recording, folder: Path) -> np.nda
     return tokens.reshape(*recording.states.shape[:2], *tokens.shape[1:])
 
 
-def fit_codebook(model: WordModel, recording: Recording, generator: torch.Generator) -> None:
-    """Makes a model's words of some recorded frames; raises ValueError for too few patches."""
+def fit_codebook(codebook: Any, recording: Recording, generator: torch.Generator) -> None:
+    """Makes a ``Codebook`` of recorded frames; raises ValueError for too few different patches."""
     frames = recording.frames.flatten(0, 1)
     drawn = torch.randperm(len(frames), generator=generator, device=frames.device)[:WORDS_OF]
-    model.codebook.fit(to_float(frames[drawn]), generator)
+    codebook.fit(to_float(frames[drawn]), generator)
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ same (see common/distributed.py). Files: runs/part5/<name>-ddp2-seed<k>/.
 
 import math
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 import torch
@@ -46,10 +46,12 @@ from part5_action_planning.data import (
     read_tokens,
 )  # fmt: skip
 from part5_action_planning.model.jepa import LatentModel, predict_clips, rollout_windows
-from part5_action_planning.model.policies import AnyPolicy, Policy, SequencePolicy
-from part5_action_planning.model.words import WordModel
 from part5_action_planning.model.world_models import PixelModel, TokenModel, make_model
 from part5_action_planning.planning.closed_loop import EvalEpisodes
+
+if TYPE_CHECKING:
+    from part5_action_planning.model.policies import AnyPolicy, Policy, SequencePolicy
+    from part5_action_planning.model.words import WordModel
 
 Loss = tuple[Tensor, dict[str, Tensor]]  # what is minimised, and its unweighted terms
 
@@ -143,7 +145,7 @@ def pixel_loss(model: PixelModel, batch: Batch, cfg: Config) -> Loss:
     return loss, {"prediction": loss}
 
 
-def words_loss(model: WordModel, batch: Batch, cfg: Config) -> Loss:
+def words_loss(model: "WordModel", batch: Batch, cfg: Config) -> Loss:
     """-log p(word | words before it, actions), of each frame's words: as language models learn."""
     n = model.history_length
     words = model.codebook.encode(batch.seen.flatten(0, 1)).unflatten(0, batch.seen.shape[:2])
@@ -153,7 +155,7 @@ def words_loss(model: WordModel, batch: Batch, cfg: Config) -> Loss:
     return bits.mean() * math.log(2), {"bits": bits.sum(1).mean()}
 
 
-def cloning_loss(model: Policy, batch: Batch, cfg: Config) -> Loss:
+def cloning_loss(model: "Policy", batch: Batch, cfg: Config) -> Loss:
     """|policy(z_past, z_goal) - a_t|^2, given any later frame of the clip as the goal."""
     z, n = encode_clips(model, batch), model.history_length
     now, goal = torch.triu_indices(z.shape[1], z.shape[1], 1, device=z.device)  # now < goal
@@ -164,7 +166,7 @@ def cloning_loss(model: Policy, batch: Batch, cfg: Config) -> Loss:
     return loss, {"prediction": loss}
 
 
-def sequence_loss(model: SequencePolicy, batch: Batch, cfg: Config) -> Loss:
+def sequence_loss(model: "SequencePolicy", batch: Batch, cfg: Config) -> Loss:
     """|policy(z_1, a_1, .., z_t, z_goal) - a_t|^2 at every t, given any later frame as the goal."""
     z, n = encode_clips(model, batch), model.context
     goals = z[:, n:]  # (B, G, D)
@@ -174,7 +176,7 @@ def sequence_loss(model: SequencePolicy, batch: Batch, cfg: Config) -> Loss:
     return loss, {"prediction": loss}
 
 
-def encode_clips(model: LatentModel | PixelModel | AnyPolicy, batch: Batch) -> Tensor:
+def encode_clips(model: "LatentModel | PixelModel | AnyPolicy", batch: Batch) -> Tensor:
     """z (B, T, D) of clips of frames."""
     return model.encode(batch.seen.flatten(0, 1)).unflatten(0, batch.seen.shape[:2])
 
@@ -219,11 +221,12 @@ def train(cfg: Config, run: Run | None, here: Processes) -> None:
             tokens = read_tokens(model, recording, folder)
         some = torch.from_numpy(np.array(tokens[::4, ::4])).flatten(0, 1)
         model.standardise(some.float().to(device))
-    if isinstance(model, WordModel):
+    if cfg.method == "words":
+        codebook: Any = model.codebook
         with before_training():
-            fit_codebook(model, recording, generator(cfg, Stream.CODEBOOK, device))
-        words = {name: x.cpu() for name, x in model.codebook.state_dict().items()}
-        model.codebook.load_state_dict(here.from_first(words))  # the same on all ranks
+            fit_codebook(codebook, recording, generator(cfg, Stream.CODEBOOK, device))
+        words = {name: x.cpu() for name, x in codebook.state_dict().items()}
+        codebook.load_state_dict(here.from_first(words))  # the same on all ranks
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=cfg.learning_rate, weight_decay=cfg.weight_decay, fused=True
     )

@@ -24,12 +24,12 @@ from common.world import World
 from part5_action_planning.config import ACTION_DIM, Config, Task
 from part5_action_planning.model.encoders import make_decoder
 from part5_action_planning.model.jepa import ActionPredictor, LatentModel, Seeing
-from part5_action_planning.model.policies import AnyPolicy, Policy, SequencePolicy
-from part5_action_planning.model.words import WordModel
 from part5_action_planning.tasks.rules import advance, largest_action
 
 if TYPE_CHECKING:
     from common.frozen import FrozenEncoder
+    from part5_action_planning.model.policies import AnyPolicy
+    from part5_action_planning.model.words import WordModel
 
 
 class PixelModel(Seeing):
@@ -159,7 +159,10 @@ class Oracle:
         return z[..., :2]
 
 
-Model = LatentModel | PixelModel | TokenModel | WordModel | AnyPolicy
+if TYPE_CHECKING:
+    Model = LatentModel | PixelModel | TokenModel | WordModel | AnyPolicy
+else:
+    Model = nn.Module  # those that not every run needs are imported where they are made
 
 
 def make_model(cfg: Config) -> Model:
@@ -176,11 +179,13 @@ def make_model(cfg: Config) -> Model:
         case "pixel":
             return PixelModel(cfg)
         case "words":
+            from part5_action_planning.model.words import WordModel
+
             return WordModel(cfg)
-        case "cloning":
-            return Policy(cfg)
-        case "cloning_gpt":
-            return SequencePolicy(cfg)
+        case "cloning" | "cloning_gpt":
+            from part5_action_planning.model.policies import Policy, SequencePolicy
+
+            return Policy(cfg) if cfg.method == "cloning" else SequencePolicy(cfg)
         case "oracle":
             raise ValueError("method oracle has no weights: nothing is trained")
         case _:

@@ -34,7 +34,7 @@ def words(**overrides: object) -> tuple[WordModel, Recording, Config]:
     recording = make_recording(cfg, 24, generator(cfg, Stream.TRAIN_DATA))
     model = make_model(cfg)
     assert isinstance(model, WordModel)
-    fit_codebook(model, recording, generator(cfg, Stream.CODEBOOK))
+    fit_codebook(model.codebook, recording, generator(cfg, Stream.CODEBOOK))
     return model.eval(), recording, cfg
 
 
