@@ -100,3 +100,12 @@ def ball_distance(frames: Tensor, held: Heldout, index: Tensor, antialias: bool)
 def covers(k: int) -> str:
     """The name of the coverage of k samples; that of all of them is ``coverage``."""
     return "coverage" if k == KS[-1] else f"coverage_{k}"
+
+
+def by_weight(parts: list[dict[str, Tensor]], log_odds: list[Tensor]) -> dict[str, float]:
+    """Smear and precision of hypotheses that are drawn by their weights, as samples are."""
+    names = ("distance", "hits", "denominator")
+    distance, hits, blur = (torch.cat([part[name] for part in parts]) for name in names)
+    p = torch.cat(log_odds).softmax(1)  # (B, K)
+    smear = smear_index((p * distance).sum(1), blur)
+    return {"weighted_smear": smear, "weighted_precision": (p * hits).sum(1).mean().item()}

@@ -26,7 +26,7 @@ from part2_pixel_vs_jepa.scoring.probes import (
     raw_pixels,
 )
 from part2_pixel_vs_jepa.scoring.rollout import rollout_bounds, rollout_scores
-from part2_pixel_vs_jepa.scoring.samples import SINGLE
+from part2_pixel_vs_jepa.scoring.samples import SINGLE, by_weight
 from part2_pixel_vs_jepa.scoring.words import heldout_bits, random_bits, score_sampler
 
 SHARES = ("coverage", "precision")  # of ambiguous pairs
@@ -186,15 +186,6 @@ def _smear_scores(model: Model, held: Heldout) -> tuple[dict[str, float], dict[s
     if model.has_z:
         scores |= by_weight(sums["own"], [log_odds for log_odds, _, _ in calibration])
     return scores, {name: single[name].numpy(force=True) for name in SINGLE}
-
-
-def by_weight(parts: list[dict[str, Tensor]], log_odds: list[Tensor]) -> dict[str, float]:
-    """Smear and precision of hypotheses that are drawn by their weights, as samples are."""
-    names = ("distance", "hits", "denominator")
-    distance, hits, blur = (torch.cat([part[name] for part in parts]) for name in names)
-    p = torch.cat(log_odds).softmax(1)  # (B, K)
-    smear = smear_index((p * distance).sum(1), blur)
-    return {"weighted_smear": smear, "weighted_precision": (p * hits).sum(1).mean().item()}
 
 
 def _summed(parts: list[dict[str, Tensor]]) -> tuple[dict[str, float], dict[str, Tensor]]:

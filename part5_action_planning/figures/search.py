@@ -19,9 +19,10 @@ from part5_action_planning.config import Config, Stream, generator
 from part5_action_planning.figures.episode import draw_frame, draw_goal, key_times
 from part5_action_planning.model.jepa import WorldModel, rollout
 from part5_action_planning.model.world_models import Oracle
-from part5_action_planning.planning.agents import Memory, action_bounds, plan_length
+from part5_action_planning.planning.agents import action_bounds, plan_length
 from part5_action_planning.planning.closed_loop import EvalEpisodes, Trajectories
 from part5_action_planning.planning.costs import make_cost, unfold_blocks
+from part5_action_planning.planning.memory import Memory
 from part5_action_planning.planning.planners import plan
 from part5_action_planning.tasks.rules import choices, largest_action
 

@@ -7,7 +7,6 @@ An agent is made for one set of episodes, with their goals, and is asked once a 
 another size or range raise ValueError.
 """
 
-from collections import deque
 from dataclasses import replace
 
 import torch
@@ -22,7 +21,9 @@ from part5_action_planning.model.words import WordModel
 from part5_action_planning.planning.closed_loop import EvalEpisodes
 from part5_action_planning.planning.costs import goal_distance, make_cost
 from part5_action_planning.planning.discrete import DiscreteConfig, plan_discrete
+from part5_action_planning.planning.memory import Memory, check_goals
 from part5_action_planning.planning.planners import plan, shift
+from part5_action_planning.planning.policy_agents import CloningAgent, SequenceAgent
 from part5_action_planning.planning.search_state import Bounds, CostFn, Plan
 from part5_action_planning.tasks.rules import choices, largest_action
 
@@ -31,22 +32,6 @@ def action_bounds(cfg: Config, device: torch.device | str = "cpu") -> Bounds:
     """Least and largest action of a config's world."""
     largest = torch.full((ACTION_DIM,), largest_action(cfg.task, cfg.world), device=device)
     return Bounds(-largest, largest)
-
-
-def check_goals(cfg: Config, goal_frames: Tensor) -> None:
-    """Raises ValueError for goal images that are no frames (E, C, H, W) in [0, 1] of the world."""
-    wanted = (cfg.world.channels, cfg.world.size, cfg.world.size)
-    if goal_frames.ndim != 4 or goal_frames.shape[1:] != wanted:
-        raise ValueError(
-            f"got goal images of shape {tuple(goal_frames.shape)}; wanted (E, "
-            f"{', '.join(map(str, wanted))}): episodes, channels, height, width of the world"
-        )
-    low, high = goal_frames.min().item(), goal_frames.max().item()
-    if not (low >= 0 and high <= 1):
-        raise ValueError(
-            f"got goal images with values from {low:g} to {high:g}; wanted floats from 0 (black) "
-            "to 1 (white), such as uint8 / 255"
-        )
 
 
 def plan_length(cfg: Config, time: int) -> tuple[int, int]:
@@ -70,33 +55,6 @@ def check_search(cfg: Config, model: WorldModel, z_goal: Tensor) -> None:
         "a search in every episode at once", (len(z_goal), paths, held, z_goal.shape[1]), 4,
         "planner.num_samples, planner.horizon or evaluation.num_test_episodes",
     )  # fmt: skip
-
-
-class Memory:
-    """The last n observations and the actions between them.
-
-    Before the first step there was rest: the first observation n times, and no action.
-    """
-
-    def __init__(self, history_length: int) -> None:
-        self.z: deque[Tensor] = deque(maxlen=history_length)
-        self.a: deque[Tensor] = deque(maxlen=max(0, history_length - 1))
-
-    def see(self, z: Tensor) -> None:
-        while len(self.z) < (self.z.maxlen or 1):
-            if self.z:
-                self.a.append(torch.zeros(len(z), ACTION_DIM, device=z.device))
-            self.z.append(z)
-        self.z.append(z)
-
-    def act(self, action: Tensor) -> None:
-        self.a.append(action)
-
-    def past(self) -> tuple[Tensor, Tensor]:
-        """z_past (E, n, D), a_past (E, n - 1, A)."""
-        z_past = torch.stack([*self.z], 1)
-        none = torch.zeros(len(z_past), 0, ACTION_DIM, device=z_past.device)
-        return z_past, torch.stack([*self.a], 1) if self.a else none
 
 
 class PlanningAgent:
@@ -206,47 +164,6 @@ class GreedyAgent:
             self.action = torch.where(worse, self._draw(len(now)), self.action)
         self.before = now
         return self.action
-
-
-class CloningAgent:
-    """Goal-conditioned behaviour cloning: one forward pass a step."""
-
-    def __init__(self, cfg: Config, policy: Policy, goal_frames: Tensor) -> None:
-        check_goals(cfg, goal_frames)
-        self.policy, self.options = policy, choices(cfg.task, goal_frames.device)
-        self.z_goal = policy.encode(goal_frames)
-        self.memory = Memory(policy.history_length)
-
-    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
-        self.memory.see(self.policy.encode(frames))
-        z_past, _ = self.memory.past()
-        action = self.policy(z_past, self.z_goal)
-        if self.options is not None:
-            action = self.options[(action[:, 0] > 0).long()]
-        self.memory.act(action)
-        return action
-
-
-class SequenceAgent:
-    """A transformer over the episode so far: one forward pass a step."""
-
-    def __init__(self, cfg: Config, policy: SequencePolicy, goal_frames: Tensor) -> None:
-        check_goals(cfg, goal_frames)
-        self.policy, self.options = policy, choices(cfg.task, goal_frames.device)
-        self.z_goal = policy.encode(goal_frames)
-        self.seen: deque[Tensor] = deque(maxlen=policy.context)
-        self.done: deque[Tensor] = deque(maxlen=policy.context)
-
-    def act(self, time: int, frames: Tensor, states: Tensor) -> Tensor:
-        self.seen.append(self.policy.encode(frames))
-        between = [*self.done][-(len(self.seen) - 1) :] if len(self.seen) > 1 else []
-        none = frames.new_zeros(len(frames), 0, ACTION_DIM)
-        actions = torch.stack(between, 1) if between else none
-        action = self.policy(torch.stack([*self.seen], 1), actions, self.z_goal)[:, -1]
-        if self.options is not None:
-            action = self.options[(action[:, 0] > 0).long()]
-        self.done.append(action)
-        return action
 
 
 def plan_choices(

@@ -17,7 +17,7 @@ from part2_pixel_vs_jepa.config import BASELINE, METHODS, PART, Config, Stream, 
 from part2_pixel_vs_jepa.model import Model, load_run, make_models
 from part2_pixel_vs_jepa.report.tables import run_text
 from part2_pixel_vs_jepa.scoring.heldout import make_heldout
-from part2_pixel_vs_jepa.scoring.scores import by_weight
+from part2_pixel_vs_jepa.scoring.samples import by_weight
 from part2_pixel_vs_jepa.train import best_of, compute_loss, draw_slices, main, without_choice
 
 SMOKE = REPOSITORY / "configs" / "part2" / "smoke.yaml"

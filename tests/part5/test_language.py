@@ -14,8 +14,9 @@ from part5_action_planning.model.jepa import rollout
 from part5_action_planning.model.policies import SequencePolicy
 from part5_action_planning.model.words import WordModel
 from part5_action_planning.model.world_models import make_model
-from part5_action_planning.planning.agents import SequenceAgent, make_agent
+from part5_action_planning.planning.agents import make_agent
 from part5_action_planning.planning.closed_loop import EvalEpisodes
+from part5_action_planning.planning.policy_agents import SequenceAgent
 from part5_action_planning.train import compute_loss, main
 
 CONFIGS = REPOSITORY / "configs" / "part5"

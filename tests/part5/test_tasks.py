@@ -16,9 +16,10 @@ from part5_action_planning.data import random_actions, record
 from part5_action_planning.model.jepa import rollout
 from part5_action_planning.model.world_models import Oracle
 from part5_action_planning.planning import agents
-from part5_action_planning.planning.agents import Memory, PlanningAgent, RandomAgent, RestingAgent
+from part5_action_planning.planning.agents import PlanningAgent, RandomAgent, RestingAgent
 from part5_action_planning.planning.closed_loop import EvalEpisodes, reached, success
 from part5_action_planning.planning.costs import goal_distance, make_cost, total_cost
+from part5_action_planning.planning.memory import Memory
 from part5_action_planning.planning.search_state import Plan
 from part5_action_planning.tasks import bank_shots
 from part5_action_planning.tasks.bank_shots import fly, random_shots, straight_shots
